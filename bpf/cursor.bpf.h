@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
+/* A bounded walk from the first octet of a frame to its ports.
+ *
+ * Serves XDP (direct access to the packet) and tc (bpf_skb_load_bytes, because
+ * an skb may lie in pieces): skb is NULL in XDP, so that the other way is
+ * compiled out. It answers whether a frame can be DNS, and never more: what
+ * only reassembly or decapsulation can tell is left to the worker. */
+#ifndef BPF_CURSOR_BPF_H
+#define BPF_CURSOR_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define CURSOR_OFF_CAP 4096 /* headers end before this, or the walk does */
+#define CURSOR_VLAN_CAP 4
+#define CURSOR_EXT_CAP 8 /* IPv6 extension headers */
+#define CURSOR_LOAD_CAP 40 /* longest header read at once */
+
+#define PORT_L2TP 1701 /* RFC 2661 */
+#define PORT_VXLAN 4789 /* RFC 7348 */
+#define PORT_GENEVE 6081 /* RFC 8926 */
+
+enum verdict { VERDICT_PASS, VERDICT_TAKE };
+
+struct bpf_cursor {
+	const __u8 *data, *end; /* XDP */
+	struct __sk_buff *skb; /* tc */
+	__u32 off;
+};
+
+/* The two addresses, as two words each in memory order (IPv4 mapped). */
+struct ends {
+	__u64 src[2], dst[2];
+};
+
+/* The next `len` octets (a constant) without taking them, in the packet or in
+ * `room`; NULL past the end. */
+static __always_inline const __u8 *cursor_look(const struct bpf_cursor *c, __u8 *room, __u32 len)
+{
+	const __u8 *p;
+
+	if (c->off > CURSOR_OFF_CAP)
+		return NULL;
+	if (c->skb != NULL)
+		return bpf_skb_load_bytes(c->skb, c->off, room, len) == 0 ? room : NULL;
+	p = c->data + c->off;
+	if (p + len > c->end)
+		return NULL;
+	return p;
+}
+
+static __always_inline __u16 look_u16(const __u8 *p)
+{
+	return bpf_ntohs(*(const __u16 *)p);
+}
+
+static __always_inline __u64 mapped_hi(const __u8 *v4)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u64) * (const __u32 *)v4 << 32 | 0xffff0000u;
+#else
+	return 0x0000ffff00000000ull | *(const __u32 *)v4;
+#endif
+}
+
+/* Whether `port` is among the settings (defined in steer.bpf.c). */
+static __always_inline bool port_set(__u16 port);
+static __always_inline bool tunnels_set(void);
+
+static __always_inline enum verdict tunnel_verdict(void)
+{
+	return tunnels_set() ? VERDICT_TAKE : VERDICT_PASS;
+}
+
+static __always_inline enum verdict walk_ports(struct bpf_cursor *c, bool udp)
+{
+	__u8 room[CURSOR_LOAD_CAP];
+	const __u8 *p = cursor_look(c, room, 8); /* a whole UDP header, the ports of TCP */
+	__u16 dport;
+
+	if (p == NULL)
+		return VERDICT_PASS;
+	dport = look_u16(p + 2);
+	if (port_set(dport) || port_set(look_u16(p)))
+		return VERDICT_TAKE;
+	if (udp && (dport == PORT_L2TP || dport == PORT_VXLAN || dport == PORT_GENEVE))
+		return tunnel_verdict();
+	return VERDICT_PASS;
+}
+
+/* A protocol that ends the walk. `part`: the packet is a fragment, whose ports
+ * nobody but the worker can know. */
+static __always_inline enum verdict walk_proto(struct bpf_cursor *c, __u8 proto, bool part)
+{
+	switch (proto) {
+	case IPPROTO_UDP:
+	case IPPROTO_TCP:
+		return part ? VERDICT_TAKE : walk_ports(c, proto == IPPROTO_UDP);
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
+	case IPPROTO_GRE:
+		return tunnel_verdict();
+	default:
+		return VERDICT_PASS;
+	}
+}
+
+static __always_inline enum verdict walk_ipv4(struct bpf_cursor *c, struct ends *ends)
+{
+	__u8 room[CURSOR_LOAD_CAP];
+	const __u8 *p = cursor_look(c, room, 20);
+	__u32 header_len;
+
+	if (p == NULL || p[0] >> 4 != 4)
+		return VERDICT_PASS;
+	header_len = (p[0] & 15u) * 4u;
+	if (header_len < 20)
+		return VERDICT_PASS;
+	ends->src[0] = ends->dst[0] = 0;
+	ends->src[1] = mapped_hi(p + 12);
+	ends->dst[1] = mapped_hi(p + 16);
+	c->off += header_len;
+	/* More fragments, or an offset: RFC 791 3.1. */
+	return walk_proto(c, p[9], (look_u16(p + 6) & 0x3fff) != 0);
+}
+
+static __always_inline enum verdict walk_ipv6(struct bpf_cursor *c, struct ends *ends)
+{
+	__u8 room[CURSOR_LOAD_CAP];
+	const __u8 *p = cursor_look(c, room, 40);
+	bool part = false;
+	__u8 next;
+	int i;
+
+	if (p == NULL || p[0] >> 4 != 6)
+		return VERDICT_PASS;
+	__builtin_memcpy(ends, p + 8, sizeof(*ends));
+	next = p[6];
+	c->off += 40;
+	for (i = 0; i < CURSOR_EXT_CAP; i++) {
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
+		    next != IPPROTO_FRAGMENT && next != IPPROTO_AH && next != IPPROTO_MH)
+			return walk_proto(c, next, part);
+		p = cursor_look(c, room, 8);
+		if (p == NULL)
+			return VERDICT_PASS;
+		if (next == IPPROTO_FRAGMENT) { /* RFC 8200 4.5 */
+			c->off += 8;
+			if ((look_u16(p + 2) & 0xfff9) != 0)
+				part = true;
+			if ((look_u16(p + 2) & 0xfff8) != 0) /* what follows is no header */
+				return walk_proto(c, p[0], true) == VERDICT_TAKE ||
+						       p[0] == IPPROTO_DSTOPTS || p[0] == IPPROTO_AH
+					       ? VERDICT_TAKE
+					       : VERDICT_PASS;
+		} else if (next == IPPROTO_AH) { /* RFC 4302 2.2 */
+			c->off += (p[1] + 2u) * 4u;
+		} else {
+			c->off += (p[1] + 1u) * 8u;
+		}
+		next = p[0];
+	}
+	return VERDICT_TAKE; /* more than we follow: the worker decides */
+}
+
+/* Whether the frame can be DNS. `ends` is filled where there is an IP header. */
+static __always_inline enum verdict walk_frame(struct bpf_cursor *c, bool raw_ip, struct ends *ends)
+{
+	__u8 room[CURSOR_LOAD_CAP];
+	const __u8 *p;
+	__u16 type;
+	int i;
+
+	__builtin_memset(ends, 0, sizeof(*ends));
+	if (raw_ip) {
+		p = cursor_look(c, room, 1);
+		if (p == NULL)
+			return VERDICT_PASS;
+		return p[0] >> 4 == 6 ? walk_ipv6(c, ends) : walk_ipv4(c, ends);
+	}
+	p = cursor_look(c, room, ETH_HLEN);
+	if (p == NULL)
+		return VERDICT_PASS;
+	type = look_u16(p + 12);
+	c->off = ETH_HLEN;
+	for (i = 0; i < CURSOR_VLAN_CAP; i++) {
+		if (type != ETH_P_8021Q && type != ETH_P_8021AD && type != ETH_P_QINQ1)
+			break;
+		p = cursor_look(c, room, 4);
+		if (p == NULL)
+			return VERDICT_PASS;
+		type = look_u16(p + 2);
+		c->off += 4;
+	}
+	switch (type) {
+	case ETH_P_IP: return walk_ipv4(c, ends);
+	case ETH_P_IPV6: return walk_ipv6(c, ends);
+	case ETH_P_PPP_SES:
+	case ETH_P_MPLS_UC:
+	case ETH_P_MPLS_MC: return tunnel_verdict();
+	default: return VERDICT_PASS;
+	}
+}
+
+/* The hash of dataplane/flow.h: the same for both directions. */
+static __always_inline __u64 bpf_hash_mix(__u64 x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdull;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ull;
+	x ^= x >> 33;
+	return x;
+}
+
+static __always_inline __u64 end_hash(const __u64 *a, __u64 key)
+{
+	return bpf_hash_mix((bpf_hash_mix(a[0] ^ key) ^ a[1]) + 0x9e3779b97f4a7c15ull);
+}
+
+static __always_inline __u64 ends_hash(const struct ends *e, __u64 key)
+{
+	return bpf_hash_mix(end_hash(e->src, key) + end_hash(e->dst, key));
+}
+
+#endif

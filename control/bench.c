@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench.h"
+
+#include "../dataplane/mem.h"
+#include "../dataplane/worker.h"
+#include "config.h"
+#include "drain.h"
+#include "exit.h"
+#include "segment.h"
+
+#include <fluxtap/floor.h>
+#include <fluxtap/gen.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+#define SLICE 65536u /* packets of one turn of the floor, then of the probe */
+#define SPAN_US 600000000ull /* event time of the standard mix */
+
+/* Frames back to back in one mapping. */
+struct load {
+	struct rx_mem_frame *frame;
+	size_t n, cap;
+	uint8_t *data;
+	size_t used, bytes;
+	uint64_t span_us;
+	enum link_type link;
+};
+
+struct bench {
+	struct config config;
+	struct load load;
+	struct segment segment;
+	struct rx *rx;
+	struct worker *worker;
+	struct vantage_rules vantage;
+	struct stat_run stat_run;
+	struct drain *drain;
+	pthread_t drainer;
+	uint8_t *table;
+	uint64_t control_cpu_ns;
+	/* results */
+	uint64_t packets, floor_packets;
+	double worker_ns, floor_ns;
+	double ticks_per_ns;
+	uint64_t floor_sum;
+};
+
+static double cpu_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double wall_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static uint64_t ticks(void)
+{
+#if defined(__x86_64__)
+	return __rdtsc();
+#else
+	return (uint64_t)wall_ns();
+#endif
+}
+
+static int load_add(struct load *l, const uint8_t *data, uint32_t len, uint32_t wire_len,
+                    uint64_t ts_us)
+{
+	if (l->used + len > l->bytes)
+		return -ENOSPC;
+	if (l->n == l->cap) {
+		const size_t cap = l->cap != 0 ? l->cap * 2 : 1 << 20;
+		struct rx_mem_frame *f = realloc(l->frame, cap * sizeof(*f));
+		if (f == NULL)
+			return -ENOMEM;
+		l->frame = f;
+		l->cap = cap;
+	}
+	memcpy(l->data + l->used, data, len);
+	l->frame[l->n++] = (struct rx_mem_frame){
+	    .data = l->data + l->used, .len = len, .wire_len = wire_len, .ts_us = ts_us};
+	l->used += (len + 7u) & ~7u;
+	return 0;
+}
+
+static int load_mix(struct load *l)
+{
+	struct ft_gen_opts o = {.seed = 1, .scenario = FT_GEN_MIX};
+	struct ft_gen_frame f;
+	int r = 0;
+
+	ft_gen_opts_fill(&o);
+	struct ft_gen *g = ft_gen_create(&o);
+	if (g == NULL)
+		return -errno;
+	while (r == 0 && (r = ft_gen_next(g, &f)) == 1)
+		r = load_add(l, f.data, f.len, f.len, f.ts_us);
+	ft_gen_destroy(g);
+	l->span_us = SPAN_US;
+	l->link = LINK_ETHERNET;
+	return r;
+}
+
+static int load_pcap(struct load *l, const struct config_texts *paths)
+{
+	char err[512];
+	struct batch b;
+	struct rx *rx = rx_pcap_create((const char *const *)paths->v, paths->n, err, sizeof(err));
+	int r = 0;
+
+	if (rx == NULL) {
+		(void)fprintf(stderr, "fluxtap: %s\n", err);
+		return -EINVAL;
+	}
+	while (r == 0 && rx->ops->recv(rx, &b) > 0) {
+		for (uint32_t i = 0; i < b.n && r == 0; i++) {
+			l->link = (enum link_type)b.pkt[i].link;
+			r = load_add(l, b.pkt[i].data, b.pkt[i].cap_len, b.pkt[i].wire_len,
+			             b.pkt[i].ts_us);
+		}
+		rx->ops->release(rx, &b);
+	}
+	if (r == 0 && l->n != 0)
+		l->span_us = l->frame[l->n - 1].ts_us - l->frame[0].ts_us + 1;
+	rx->ops->destroy(rx);
+	return r == 0 && l->n == 0 ? -ENODATA : r;
+}
+
+static uint64_t no_drops(void *ctx, unsigned worker)
+{
+	(void)ctx;
+	(void)worker;
+	return 0;
+}
+
+static void discard(void *ctx, const char *set, uint64_t start_s, json_t *record)
+{
+	(void)ctx;
+	(void)set;
+	(void)start_s;
+	json_decref(record);
+}
+
+/* Control drains as in a live run, beside the measured core. */
+static void *drain_all(void *arg)
+{
+	struct bench *b = arg;
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (drain_step(b->drain))
+		(void)nanosleep(&pause, NULL);
+	b->control_cpu_ns = (uint64_t)cpu_ns();
+	return NULL;
+}
+
+static void pin(unsigned cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int create_all(struct bench *b, char *err, size_t cap)
+{
+	const struct config *c = &b->config;
+	char probe[64];
+
+	(void)snprintf(probe, sizeof(probe), "bench-%ld", (long)getpid());
+	if (segment_init(&b->segment, probe, 1, (size_t)c->ring_mb << 20, err, cap) != 0)
+		return EXIT_MACHINE;
+	(void)snprintf(err, cap, "not enough memory");
+	b->rx = rx_mem_create(b->load.frame, b->load.n, b->load.link, 0, b->load.span_us);
+	b->table = mem_map(FT_FLOOR_TABLE_BYTES);
+	if (b->rx == NULL || b->table == NULL)
+		return EXIT_MACHINE;
+	b->rx->live = true; /* a full ring loses records here, as it does on a wire */
+	const struct worker_settings s = {
+	    .rx = b->rx,
+	    .shm = segment_worker(&b->segment, 0),
+	    .ring = segment_ring(&b->segment, 0),
+	    .ports = {.port = {53}, .n = 1},
+	    .vantage = &b->vantage,
+	    .interval_us = c->interval_s * 1000000ull,
+	    .wait_us = c->timeout_ms * 1000ull,
+	    .hash_key = 0x9e3779b97f4a7c15ull, /* the same in every run: figures compare */
+	    .pair_entries = c->pair_entries,
+	    .datagrams = c->frag_datagrams,
+	    .connections = c->tcp_connections,
+	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,
+	    .timing = true,
+	};
+	b->worker = worker_create(&s);
+	b->stat_run = (struct stat_run){
+	    .probe = "bench",
+	    .workers = 1,
+	    .interval_s = c->interval_s,
+	    .source_dropped = no_drops,
+	    .write = discard,
+	};
+	const struct drain_opts d = {.segment = &b->segment, .run = &b->stat_run};
+	b->drain = drain_create(&d);
+	if (b->worker == NULL || b->drain == NULL)
+		return EXIT_MACHINE;
+	return pthread_create(&b->drainer, NULL, drain_all, b) == 0 ? EXIT_DONE : EXIT_MACHINE;
+}
+
+/* One slice of the floor, then as many packets through the worker. */
+static void measure_slice(struct bench *b, size_t *at)
+{
+	const size_t n = b->load.n - *at < SLICE ? b->load.n - *at : SLICE;
+	const double begin = cpu_ns();
+	size_t done = 0;
+
+	b->floor_sum += ft_floor_run(b->load.frame + *at, n, b->table);
+	const double middle = cpu_ns();
+	while (done < n)
+		done += (size_t)worker_turn(b->worker);
+	b->worker_ns += cpu_ns() - middle;
+	b->floor_ns += middle - begin;
+	b->floor_packets += n;
+	b->packets += done;
+	*at = *at + n == b->load.n ? 0 : *at + n;
+}
+
+static void measure(struct bench *b)
+{
+	const double begin = wall_ns();
+	const uint64_t begin_ticks = ticks();
+	const double seconds = b->config.bench_seconds;
+	size_t at = 0;
+
+	pin(b->config.cores.v[0]);
+	/* Warm-up: a pass over the packets, or a fifth of the time. */
+	do
+		measure_slice(b, &at);
+	while (at != 0 && wall_ns() - begin < seconds * 2e8);
+	b->worker_ns = b->floor_ns = 0;
+	b->packets = b->floor_packets = 0;
+	worker_timing_reset(b->worker);
+	do
+		measure_slice(b, &at);
+	while (wall_ns() - begin < seconds * 1e9);
+	b->ticks_per_ns = (double)(ticks() - begin_ticks) / (wall_ns() - begin);
+	worker_stop(b->worker);
+	while (worker_turn(b->worker) != RX_END)
+		;
+	pthread_join(b->drainer, NULL);
+}
+
+static double turn_quantile_us(const struct bench *b, double q)
+{
+	const struct worker_timing *t = worker_timing_get(b->worker);
+	uint64_t sum = 0, seen = 0;
+
+	for (unsigned i = 0; i < WORKER_TURN_BINS; i++)
+		sum += t->turns[i];
+	for (unsigned i = 0; i < WORKER_TURN_BINS; i++) {
+		seen += t->turns[i];
+		if ((double)seen > q * (double)sum)
+			return worker_turn_ticks(i) / b->ticks_per_ns / 1000;
+	}
+	return 0;
+}
+
+static double rounded(double x)
+{
+	return (double)(long long)(x * 100 + 0.5) / 100;
+}
+
+static json_t *result(const struct bench *b)
+{
+	const struct worker_timing *t = worker_timing_get(b->worker);
+	const struct ledger_sums *l = ledger_sums_get(drain_stat(b->drain, 0));
+	const double ns = b->worker_ns / (double)b->packets;
+	const double floor_ns = b->floor_ns / (double)b->floor_packets;
+	const double us = b->ticks_per_ns * 1000;
+	struct rusage usage;
+	json_t *stages = json_object();
+
+	(void)getrusage(RUSAGE_SELF, &usage);
+	for (unsigned i = 0; i < STAGE_CAP; i++)
+		json_object_set_new(stages, worker_stage_texts[i],
+		                    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns /
+		                                      (double)b->packets)));
+	return json_pack(
+	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:i,s:i,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:f,s:I}",
+	    "ns_per_packet", rounded(ns), "floor_ns_per_packet", rounded(floor_ns), "ratio",
+	    rounded(ns / floor_ns), "packets", (json_int_t)b->packets, "messages",
+	    (json_int_t)l->sum.c[FT_CTR_MESSAGES], "mpps", rounded(1000 / ns), "ring_full",
+	    (json_int_t)l->sum.c[FT_CTR_RING_FULL_RECORDS], "patterns", 0, "listed_names", 0,
+	    "loop_us", "p50", rounded(turn_quantile_us(b, 0.5)), "p99",
+	    rounded(turn_quantile_us(b, 0.99)), "p999", rounded(turn_quantile_us(b, 0.999)), "max",
+	    rounded((double)t->turn_max / us), "seal_us", "max", rounded((double)t->seal_max / us),
+	    "stages", stages, "control_ms_per_million_messages",
+	    rounded((double)b->control_cpu_ns / (double)(l->sum.c[FT_CTR_MESSAGES] + 1)),
+	    "rss_bytes", (json_int_t)usage.ru_maxrss * 1024);
+}
+
+static void print_text(const json_t *r)
+{
+	const json_t *loop = json_object_get(r, "loop_us");
+	const char *key;
+	json_t *value;
+#define N(object, k) json_number_value(json_object_get(object, k))
+
+	(void)printf("probe  %8.2f ns a packet, %.2f M packets/s on one core\n",
+	             N(r, "ns_per_packet"), N(r, "mpps"));
+	(void)printf("floor  %8.2f ns a packet\n", N(r, "floor_ns_per_packet"));
+	(void)printf("ratio  %8.2f x floor over %.0f packets\n", N(r, "ratio"), N(r, "packets"));
+	json_object_foreach(json_object_get(r, "stages"), key, value)
+		(void)printf("  %-8s %7.2f ns\n", key, json_number_value(value));
+	(void)printf("loop turn  p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f us; sealing at most %.1f us\n",
+	             N(loop, "p50"), N(loop, "p99"), N(loop, "p999"), N(loop, "max"),
+	             N(json_object_get(r, "seal_us"), "max"));
+	(void)printf("control    %.2f ms of CPU per million messages; ring full: %.0f records lost\n",
+	             N(r, "control_ms_per_million_messages"), N(r, "ring_full"));
+	(void)printf("memory     %.0f MiB at most, packets included\n", N(r, "rss_bytes") / 1048576);
+#undef N
+}
+
+static int print_result(const struct bench *b)
+{
+	const struct ledger_sums *l = ledger_sums_get(drain_stat(b->drain, 0));
+	json_t *r = result(b);
+
+	if (r == NULL)
+		return EXIT_FAILED;
+	if (b->config.bench_json) {
+		(void)json_dumpf(r, stdout, JSON_PRESERVE_ORDER | JSON_COMPACT | JSON_REAL_PRECISION(8));
+		(void)printf("\n");
+	} else {
+		print_text(r);
+	}
+	json_decref(r);
+	if (l->broken == 0)
+		return EXIT_DONE;
+	(void)fprintf(stderr, "fluxtap: the ledger does not close: %s\n", l->broken_text);
+	return EXIT_FAILED;
+}
+
+static void destroy_all(struct bench *b)
+{
+	drain_destroy(b->drain);
+	worker_destroy(b->worker);
+	if (b->rx != NULL)
+		b->rx->ops->destroy(b->rx);
+	segment_fini(&b->segment);
+	mem_unmap(b->table, FT_FLOOR_TABLE_BYTES);
+	mem_unmap(b->load.data, b->load.bytes);
+	free(b->load.frame);
+	config_fini(&b->config);
+}
+
+int bench_main(int argc, char **argv)
+{
+	static struct bench b;
+	char err[512] = "";
+	int code = config_parse_bench(argc, argv, &b.config, err, sizeof(err));
+
+	if (code == 1)
+		return EXIT_DONE;
+	if (code != 0) {
+		(void)fprintf(stderr, "fluxtap: %s\n", err);
+		return EXIT_USAGE;
+	}
+	b.load.bytes = (size_t)1 << 30;
+	b.load.data = mem_map(b.load.bytes);
+	const int loaded = b.load.data == NULL       ? -ENOMEM
+	                   : b.config.pcap.n != 0 ? load_pcap(&b.load, &b.config.pcap)
+	                                          : load_mix(&b.load);
+	if (loaded != 0) {
+		(void)fprintf(stderr, "fluxtap: cannot load the packets: %s\n", strerror(-loaded));
+		code = b.config.pcap.n != 0 ? EXIT_USAGE : EXIT_MACHINE;
+	} else {
+		code = create_all(&b, err, sizeof(err));
+		if (code != EXIT_DONE)
+			(void)fprintf(stderr, "fluxtap: %s\n", err);
+	}
+	if (code == EXIT_DONE) {
+		measure(&b);
+		code = print_result(&b);
+	}
+	destroy_all(&b);
+	return code;
+}

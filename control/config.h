@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What `run` and `bench` are told: command line over configuration file over
+ * defaults, all checked before anything else happens.
+ *
+ * Called once at start by the main thread. A configuration owns its lists and
+ * texts until config_fini. Prints only --help; reads only the file it is given. */
+#ifndef CONTROL_CONFIG_H
+#define CONTROL_CONFIG_H
+
+#include "values.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config {
+	char *file; /* the configuration file, or NULL */
+
+	/* Exactly one kind is given (bench: pcap or nothing). */
+	struct config_texts pcap;
+	char *xdp, *dpdk; /* or NULL */
+
+	struct config_u16s cores; /* one worker each; never empty for run */
+	struct config_u16s control_core; /* empty: not pinned */
+	bool no_huge;
+	uint32_t duration_s; /* 0: no limit */
+
+	char *out, *probe;
+	uint32_t interval_s;
+	char *http; /* "off" */
+	bool quiet;
+
+	struct config_prefixes auth, resolvers;
+	struct config_u16s ports;
+	uint32_t timeout_ms;
+	char *sample; /* "auto" or "1" */
+	uint64_t sketch_seed;
+
+	uint32_t pair_entries, frag_datagrams, tcp_connections;
+	uint32_t tcp_buffer_mb, ring_mb; /* MiB */
+
+	uint32_t bench_seconds;
+	bool bench_json;
+};
+
+/* Reads a command line into *c; `argv[0]` is "run" (or "bench"). Returns 0; 1
+ * where help was asked for and printed on standard output; -EINVAL (or another
+ * -errno) with a sentence in `err` and *c zeroed. */
+int config_parse_run(int argc, char **argv, struct config *c, char *err, size_t cap);
+int config_parse_bench(int argc, char **argv, struct config *c, char *err, size_t cap);
+
+/* Reads YAML from memory alone: no defaults, no check between settings. `name`
+ * stands in messages. For tests; results as above. */
+int config_parse_yaml(const char *name, const char *text, size_t len, struct config *c, char *err,
+		      size_t cap);
+
+/* Frees what *c owns and zeroes it. */
+void config_fini(struct config *c);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 8, drain: blocks out of the rings, merged into statistics, intervals closed.
+ *
+ * Control's thread alone. An interval closes when every worker has said that all
+ * of its records are in the ring. What arrives in a ring is checked as if it came
+ * from the wire: the segment is memory that others can reach. */
+#ifndef CONTROL_DRAIN_H
+#define CONTROL_DRAIN_H
+
+#include "segment.h"
+#include "stats/stat.h"
+
+struct drain;
+
+struct drain_opts {
+	const struct segment *segment;
+	const struct stat_run *run; /* must outlive the drain */
+	bool live; /* intervals without a packet get their ledger rows, too */
+	/* Called when all statistics have written an interval; may be NULL. */
+	void (*closed)(void *ctx, const struct stat_interval *interval);
+	void *ctx;
+};
+
+/* NULL + errno. */
+struct drain *drain_create(const struct drain_opts *o);
+void drain_destroy(struct drain *d);
+
+/* Takes what is in the rings and closes what is due. True while there is more to
+ * come; false once every worker has ended and every interval is closed. */
+bool drain_step(struct drain *d);
+/* A block that could not be read: a fault of ours. 0 in a sound run. */
+uint64_t drain_bad_blocks(const struct drain *d);
+/* The statistic `index` of stat_all. */
+const void *drain_stat(const struct drain *d, unsigned index);
+
+/* Reads one block: header and zstd frame. Calls each statistic's record. 0, or
+ * -EBADMSG for anything that is no sound block. For fuzzing, too. */
+int drain_block(struct drain *d, const uint8_t *data, size_t bytes);
+
+#endif

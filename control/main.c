@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fluxtap: one binary, a command each. The commands live in files of their name. */
+#include "bench.h"
+#include "cat.h"
+#include "exit.h"
+#include "help.h"
+#include "report.h"
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} commands[] = {
+    {"run", run_main},     {"cat", cat_main},   {"report", report_main},
+    {"bench", bench_main}, {"help", help_main},
+};
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		help_print(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		help_print(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)printf("fluxtap %s\n", FLUXTAP_VERSION);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].main(argc - 1, argv + 1);
+	return help_refuse(argv[1]);
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "run.h"
+
+#include "../dataplane/mem.h"
+#include "../dataplane/worker.h"
+#include "config.h"
+#include "drain.h"
+#include "exit.h"
+#include "export/jsonl.h"
+#include "segment.h"
+#include "source.h"
+#include "summary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+struct run {
+	struct config config;
+	struct source *source;
+	struct segment segment;
+	struct vantage_rules vantage;
+	struct worker **worker; /* [workers] */
+	unsigned workers, started;
+	struct jsonl *jsonl;
+	struct drain *drain;
+	struct stat_run stat_run;
+	uint64_t *dropped_seen; /* [workers] */
+	uint64_t records;
+	uint64_t begin_us;
+	int export_failed; /* -errno of the last commit, 0: all is written */
+	bool progress_shown;
+};
+
+/* Signals received; the handler's only word. */
+static volatile sig_atomic_t stop_signals;
+
+static void on_stop(int signo)
+{
+	(void)signo;
+	if (stop_signals++ != 0)
+		_exit(EXIT_FAILED); /* the operator means it */
+}
+
+static int complain(int code, const char *text)
+{
+	(void)fprintf(stderr, "fluxtap: %s\n", text);
+	return code;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+
+	stop_signals = 0;
+	(void)sigaction(SIGINT, &stop, NULL);
+	(void)sigaction(SIGTERM, &stop, NULL);
+	/* A closed terminal shall not end a probe; nor a broken pipe. */
+	(void)sigaction(SIGHUP, &ignore, NULL);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static uint64_t take_dropped(void *ctx, unsigned worker)
+{
+	struct run *r = ctx;
+	const uint64_t now = source_dropped(r->source, worker);
+	const uint64_t grown = now - r->dropped_seen[worker];
+
+	r->dropped_seen[worker] = now;
+	return grown;
+}
+
+static void write_record(void *ctx, const char *set, uint64_t start_s, json_t *record)
+{
+	struct run *r = ctx;
+
+	if (jsonl_write(r->jsonl, set, start_s, record) == 0)
+		r->records++;
+}
+
+static void commit(struct run *r)
+{
+	const int before = r->export_failed;
+
+	r->export_failed = jsonl_commit(r->jsonl);
+	if (r->export_failed != 0 && r->export_failed != before)
+		(void)complain(EXIT_FAILED, jsonl_error(r->jsonl));
+}
+
+static void interval_closed(void *ctx, const struct stat_interval *interval)
+{
+	(void)interval;
+	commit(ctx);
+}
+
+static int init_prefixes(struct prefix_set *set, const struct config_prefixes *p)
+{
+	struct addr *addr = calloc(p->n + 1, sizeof(*addr));
+	uint8_t *bits = calloc(p->n + 1, sizeof(*bits));
+	int r = -ENOMEM;
+
+	if (addr != NULL && bits != NULL) {
+		for (size_t i = 0; i < p->n; i++) {
+			memcpy(addr[i].b, p->v[i].addr, sizeof(addr[i].b));
+			bits[i] = p->v[i].bits;
+		}
+		r = prefix_set_init(set, addr, bits, p->n);
+	}
+	free(addr);
+	free(bits);
+	return r;
+}
+
+static int init_vantage(struct run *r)
+{
+	r->vantage.configured = r->config.auth.n + r->config.resolvers.n != 0;
+	const int result = init_prefixes(&r->vantage.auth, &r->config.auth);
+	return result != 0 ? result : init_prefixes(&r->vantage.resolvers, &r->config.resolvers);
+}
+
+static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint64_t hash_key)
+{
+	const struct config *c = &r->config;
+	struct worker_settings s = {
+	    .number = i,
+	    .rx = source_rx(r->source, i),
+	    .shm = segment_worker(&r->segment, i),
+	    .ring = segment_ring(&r->segment, i),
+	    .vantage = &r->vantage,
+	    .interval_us = c->interval_s * 1000000ull,
+	    .wait_us = c->timeout_ms * 1000ull,
+	    .hash_key = hash_key,
+	    .sketch_seed = c->sketch_seed,
+	    .pair_entries = c->pair_entries,
+	    .datagrams = c->frag_datagrams,
+	    .connections = c->tcp_connections,
+	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,
+	};
+
+	for (size_t p = 0; p < c->ports.n && p < DECODE_PORTS_CAP; p++)
+		s.ports.port[s.ports.n++] = c->ports.v[p];
+	return s;
+}
+
+static int create_workers(struct run *r, char *err, size_t cap)
+{
+	uint64_t hash_key = 0;
+
+	/* Keys differ in every run, so that nobody can choose names that collide. */
+	if (getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key)) {
+		(void)snprintf(err, cap, "no random numbers: %s", strerror(errno));
+		return EXIT_MACHINE;
+	}
+	for (unsigned i = 0; i < r->workers; i++) {
+		const struct worker_settings s = worker_settings_of(r, i, hash_key);
+		r->worker[i] = worker_create(&s);
+		if (r->worker[i] == NULL) {
+			(void)snprintf(err, cap,
+			               "not enough memory for worker %u; smaller tables need less: "
+			               "--pair-entries, --tcp-connections, --tcp-buffer-mb",
+			               i);
+			return EXIT_MACHINE;
+		}
+	}
+	return EXIT_DONE;
+}
+
+/* Everything up to the first packet, in the order in which errors are told. */
+static int open_all(struct run *r, char *err, size_t cap)
+{
+	const struct config *c = &r->config;
+	int code = EXIT_MACHINE;
+
+	r->workers = (unsigned)c->cores.n;
+	(void)snprintf(err, cap, "not enough memory");
+	r->worker = calloc(r->workers, sizeof(struct worker *));
+	r->dropped_seen = calloc(r->workers, sizeof(*r->dropped_seen));
+	if (r->worker == NULL || r->dropped_seen == NULL || init_vantage(r) != 0)
+		return code;
+	if (c->no_huge)
+		mem_forbid_huge();
+	r->jsonl = jsonl_create(c->out, c->probe, err, cap);
+	if (r->jsonl == NULL)
+		return EXIT_USAGE;
+	r->source = source_create(c, &code, err, cap);
+	if (r->source == NULL)
+		return code;
+	if (segment_init(&r->segment, c->probe, r->workers, (size_t)c->ring_mb << 20, err, cap) != 0)
+		return EXIT_MACHINE;
+	code = create_workers(r, err, cap);
+	if (code != EXIT_DONE)
+		return code;
+	r->stat_run = (struct stat_run){
+	    .probe = c->probe,
+	    .workers = r->workers,
+	    .interval_s = c->interval_s,
+	    .source_dropped = take_dropped,
+	    .write = write_record,
+	    .ctx = r,
+	};
+	const struct drain_opts drain = {
+	    .segment = &r->segment,
+	    .run = &r->stat_run,
+	    .live = source_is_live(r->source),
+	    .closed = interval_closed,
+	    .ctx = r,
+	};
+	(void)snprintf(err, cap, "not enough memory");
+	r->drain = drain_create(&drain);
+	return r->drain != NULL ? EXIT_DONE : EXIT_MACHINE;
+}
+
+/* Control keeps off the workers' CPUs where it can. */
+static void place_control(const struct config *c)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return;
+	if (c->control_core.n != 0)
+		CPU_ZERO(&set);
+	for (size_t i = 0; i < c->control_core.n; i++)
+		CPU_SET(c->control_core.v[i], &set);
+	for (size_t i = 0; c->control_core.n == 0 && i < c->cores.n; i++)
+		CPU_CLR(c->cores.v[i], &set);
+	if (CPU_COUNT(&set) != 0)
+		(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static int start_all(struct run *r, char *err, size_t cap)
+{
+	int result = 0;
+
+	for (r->started = 0; r->started < r->workers && result == 0; r->started++)
+		result = worker_start(r->worker[r->started], r->config.cores.v[r->started]);
+	if (result != 0)
+		r->started--;
+	place_control(&r->config);
+	if (result == 0)
+		result = source_start(r->source, -1);
+	if (result == 0)
+		return EXIT_DONE;
+	(void)snprintf(err, cap, "cannot start a thread: %s", strerror(-result));
+	return EXIT_MACHINE;
+}
+
+static void stop_all(struct run *r)
+{
+	source_stop(r->source);
+	for (unsigned i = 0; i < r->workers; i++)
+		worker_stop(r->worker[i]);
+}
+
+static double seconds_since(uint64_t begin_us)
+{
+	return (double)(rx_now_us() - begin_us) / 1e6;
+}
+
+static void show_progress(struct run *r)
+{
+	static double next = 1;
+	const double seconds = seconds_since(r->begin_us);
+	uint64_t done, total, messages = 0;
+
+	if (r->config.quiet || seconds < next || !isatty(STDERR_FILENO))
+		return;
+	next = seconds + 0.2;
+	source_progress(r->source, &done, &total);
+	if (total == 0)
+		return;
+	for (unsigned i = 0; i < r->workers; i++)
+		messages += atomic_load_explicit(
+		    &segment_worker(&r->segment, i)->total[FT_CTR_MESSAGES], memory_order_relaxed);
+	summary_progress(stderr, done, total, messages, seconds);
+	r->progress_shown = true;
+}
+
+static void say_start(const struct run *r)
+{
+	const struct config *c = &r->config;
+
+	if (c->quiet || !source_is_live(r->source))
+		return;
+	(void)fprintf(stderr, "fluxtap: %s; %u worker%s, interval %u s, output in %s\n",
+	              source_note(r->source), r->workers, r->workers == 1 ? "" : "s", c->interval_s,
+	              c->out);
+	if (mem_mapped(MEM_HUGE) == 0 && !c->no_huge)
+		(void)fprintf(stderr,
+		              "fluxtap: no huge pages: slower under load; for %zu MiB of them: "
+		              "sysctl -w vm.nr_hugepages=%zu\n",
+		              mem_mapped(MEM_ORDINARY) >> 20, (mem_mapped(MEM_ORDINARY) >> 21) + 1);
+}
+
+static void loop(struct run *r)
+{
+	const bool live = source_is_live(r->source);
+	const struct timespec pause = {.tv_nsec = live ? 5000000 : 1000000};
+	bool stopping = false;
+
+	while (drain_step(r->drain)) {
+		const bool over = r->config.duration_s != 0 &&
+		                  seconds_since(r->begin_us) >= r->config.duration_s;
+		if (!stopping && (stop_signals != 0 || over)) {
+			stop_all(r);
+			stopping = true;
+		}
+		if (!live)
+			show_progress(r);
+		(void)nanosleep(&pause, NULL);
+	}
+	if (r->progress_shown)
+		(void)fprintf(stderr, "\r\033[K");
+}
+
+/* What has gone wrong in the whole run, each on its line. */
+static int verdict(struct run *r)
+{
+	const struct ledger_sums *l = ledger_sums_get(drain_stat(r->drain, 0));
+	char text[512];
+	int code = EXIT_DONE;
+
+	if (source_error(r->source)[0] != 0)
+		code = complain(EXIT_FAILED, source_error(r->source));
+	if (r->export_failed != 0 || jsonl_lost_records(r->jsonl) != 0) {
+		(void)snprintf(text, sizeof(text),
+		               "%" PRIu64 " records could not be written: %s",
+		               jsonl_lost_records(r->jsonl) + jsonl_held_records(r->jsonl),
+		               jsonl_error(r->jsonl));
+		code = complain(EXIT_FAILED, text);
+	}
+	if (l->broken != 0 || drain_bad_blocks(r->drain) != 0) {
+		(void)snprintf(text, sizeof(text),
+		               "the ledger does not close (%" PRIu64 " rows, %" PRIu64
+		               " unreadable blocks), which is a fault in fluxtap: %s",
+		               l->broken, drain_bad_blocks(r->drain), l->broken_text);
+		code = complain(EXIT_FAILED, text);
+	}
+	return code;
+}
+
+static int run_to_end(struct run *r)
+{
+	char err[512];
+
+	r->begin_us = rx_now_us();
+	int code = start_all(r, err, sizeof(err));
+	if (code != EXIT_DONE) {
+		stop_all(r);
+		for (unsigned i = 0; i < r->started; i++)
+			worker_abandon(r->worker[i]);
+	} else {
+		say_start(r);
+		loop(r);
+	}
+	for (unsigned i = 0; i < r->started; i++)
+		worker_join(r->worker[i]);
+	if (code != EXIT_DONE)
+		return complain(code, err);
+	commit(r);
+	const struct summary s = {
+	    .ledger = ledger_sums_get(drain_stat(r->drain, 0)),
+	    .traffic = traffic_sums_get(drain_stat(r->drain, 1)),
+	    .seconds = seconds_since(r->begin_us),
+	    .records = r->records,
+	    .out = r->config.out,
+	};
+	if (!r->config.quiet) {
+		summary_print(stdout, &s);
+		(void)fflush(stdout);
+	}
+	return verdict(r);
+}
+
+static void close_all(struct run *r)
+{
+	drain_destroy(r->drain);
+	for (unsigned i = 0; r->worker != NULL && i < r->workers; i++)
+		worker_destroy(r->worker[i]);
+	segment_fini(&r->segment);
+	source_destroy(r->source);
+	jsonl_destroy(r->jsonl);
+	prefix_set_fini(&r->vantage.auth);
+	prefix_set_fini(&r->vantage.resolvers);
+	free(r->worker);
+	free(r->dropped_seen);
+	config_fini(&r->config);
+}
+
+int run_main(int argc, char **argv)
+{
+	struct run r = {0};
+	char err[1024] = "";
+	int code = config_parse_run(argc, argv, &r.config, err, sizeof(err));
+
+	if (code == 1)
+		return EXIT_DONE; /* help was asked for */
+	if (code != 0)
+		return complain(EXIT_USAGE, err);
+	catch_signals();
+	code = open_all(&r, err, sizeof(err));
+	code = code == EXIT_DONE ? run_to_end(&r) : complain(code, err);
+	close_all(&r);
+	return code;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "schema.h"
+
+#include "envelope.h"
+
+#include <errno.h>
+#include <fluxtap/block.h>
+#include <fluxtap/counters.h>
+#include <fluxtap/dns.h>
+#include <fluxtap/drop.h>
+#include <jansson.h>
+#include <string.h>
+
+#define NAME_OF(n) #n,
+#define TEXT_OF(n, s) s,
+#define METRIC_OF(n, m, t) #m,
+#define X(n) #n, /* the list has an X of its own, which only a macro of that name leaves alone */
+static const char *const vantages[] = {FT_VANTAGES(X) NULL};
+#undef X
+static const char *const classes[] = {FT_CLASSES(NAME_OF) NULL};
+static const char *const transports[] = {FT_TRANSPORTS(NAME_OF) NULL};
+static const char *const edns[] = {FT_EDNS(NAME_OF) NULL};
+static const char *const qgroups[] = {FT_QGROUPS(TEXT_OF) NULL};
+static const char *const pkt_drops[] = {FT_PKT_DROPS(METRIC_OF) NULL};
+static const char *const msg_drops[] = {FT_MSG_DROPS(METRIC_OF) NULL};
+
+#define MNEMONIC "^[A-Za-z][A-Za-z0-9_-]*$"
+#define BASE64_LEN(n) (((n) + 2) / 3 * 4)
+
+/* A fixed object under construction: fields, and the names that must be there. */
+struct shape {
+	json_t *fields, *required;
+};
+
+static struct shape shape_init(void)
+{
+	return (struct shape){json_object(), json_array()};
+}
+
+/* Adds a field that must be there; takes `schema` over. */
+static void shape_put(struct shape *s, const char *name, json_t *schema, const char *text)
+{
+	if (text != NULL)
+		json_object_set_new(schema, "description", json_string(text));
+	json_object_set_new(s->fields, name, schema);
+	json_array_append_new(s->required, json_string(name));
+}
+
+static json_t *shape_fini(struct shape *s)
+{
+	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", s->fields, "required",
+			 s->required, "additionalProperties", 0);
+}
+
+static json_t *integer(json_int_t least)
+{
+	return json_pack("{s:s, s:I}", "type", "integer", "minimum", least);
+}
+
+static json_t *integer_or_null(void)
+{
+	return json_pack("{s:[s, s], s:i}", "type", "integer", "null", "minimum", 0);
+}
+
+/* Names that may be there, each with a count above zero. */
+static json_t *map_of(const char *const *names)
+{
+	json_t *fields = json_object();
+
+	for (; *names != NULL; names++)
+		json_object_set_new(fields, *names, integer(1));
+	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", fields,
+			 "additionalProperties", 0);
+}
+
+static json_t *map_of_mnemonics(void)
+{
+	return json_pack("{s:s, s:{s:s}, s:o}", "type", "object", "propertyNames", "pattern", MNEMONIC,
+			 "additionalProperties", integer(1));
+}
+
+static json_t *one_of(const char *const *names)
+{
+	json_t *list = json_array();
+
+	for (; *names != NULL; names++)
+		json_array_append_new(list, json_string(*names));
+	return json_pack("{s:o}", "enum", list);
+}
+
+static void put_envelope(struct shape *s, const char *set, json_t *vantage)
+{
+	shape_put(s, "set", json_pack("{s:s}", "const", set), "kind of record");
+	shape_put(s, "v", json_pack("{s:i}", "const", ENVELOPE_VERSION), "version of the record's meaning");
+	shape_put(s, "probe", json_pack("{s:s, s:s}", "type", "string", "pattern",
+					"^[A-Za-z0-9_.-]{1,63}$"), "name of the probe");
+	shape_put(s, "vantage", vantage, "where the tap saw the traffic");
+	shape_put(s, "start", integer(0), "begin of the interval, UTC seconds since 1970");
+	shape_put(s, "end", integer(1), "end of the interval, exclusive");
+	shape_put(s, "p", json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0, "maximum", 1),
+		  "share of flows that was kept");
+	shape_put(s, "loss_ppm", json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum",
+					   1000000), "packets lost before the probe, millionths");
+}
+
+static json_t *ledger_schema(void)
+{
+	static const char *const shown[] = {
+		"rx_packets", "rx_bytes", "source_dropped", "carried", "held_packets", "messages",
+		"counted", "held", "late", "records", "merged", "blocks", "block_bytes_raw",
+		"block_bytes", "ring_full_records", "malformed", "tcp_gaps", "tcp_lost_bytes",
+		"tcp_evicted",
+	};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "ledger", json_pack("{s:s}", "const", "ALL"));
+	shape_put(&s, "worker", json_pack("{s:[{s:s, s:i}, {s:s}]}", "anyOf", "type", "integer", "minimum",
+					  0, "const", "all"), "number of the worker, or all together");
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+		const char *text = strcmp(shown[i], "merged") == 0
+					   ? "records that control merged"
+					   : "packets that the source lost before the probe";
+
+		for (size_t k = 0; k < FT_CTR_PLAIN_CAP; k++) {
+			if (strcmp(ft_counter_texts[k].name, shown[i]) == 0)
+				text = ft_counter_texts[k].help;
+		}
+		shape_put(&s, shown[i], integer(0), text);
+	}
+	shape_put(&s, "dropped", map_of(pkt_drops), "packets by the reason why they left early");
+	shape_put(&s, "msg_dropped", map_of(msg_drops), "messages by the reason why they left early");
+	return shape_fini(&s);
+}
+
+static json_t *rtt_schema(void)
+{
+	static const char *const quantiles[] = {"p50", "p90", "p99", "p999", "max"};
+	struct shape s = shape_init();
+
+	shape_put(&s, "count", integer(0), "answered queries");
+	for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++)
+		shape_put(&s, quantiles[i], integer_or_null(), "microseconds; null without answers");
+	shape_put(&s, "alpha", json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0,
+					 "exclusiveMaximum", 1), "relative error of the quantiles");
+	shape_put(&s, "bins", json_pack("{s:s, s:{s:s, s:[o, o], s:i, s:b}}", "type", "array", "items",
+					"type", "array", "prefixItems", integer(0), integer(1), "minItems",
+					2, "items", 0), "DDSketch: bin number and count");
+	return shape_fini(&s);
+}
+
+static json_t *distinct_schema(void)
+{
+	struct shape registers = shape_init(), s = shape_init();
+	const int len = BASE64_LEN((int)FT_DISTINCT_REGS);
+	json_t *regs = json_pack("{s:s, s:s, s:s, s:i, s:i}", "type", "string", "contentEncoding", "base64",
+				 "pattern", "^[A-Za-z0-9+/]*={0,2}$", "minLength", len, "maxLength", len);
+
+	shape_put(&registers, "p", json_pack("{s:i}", "const", FT_DISTINCT_P), "precision");
+	shape_put(&registers, "regs", regs, "one octet per register");
+
+	json_t *one = shape_fini(&registers);
+
+	shape_put(&s, "clients", json_deep_copy(one), NULL);
+	shape_put(&s, "names", one, NULL);
+	return shape_fini(&s);
+}
+
+static json_t *series_schema(void)
+{
+	json_t *fields = json_object();
+
+	for (const char *const *name = qgroups; *name != NULL; name++)
+		json_object_set_new(fields, *name,
+				    json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items", integer(0),
+					      "minItems", 1, "maxItems", 86400));
+	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", fields,
+			 "additionalProperties", 0);
+}
+
+static json_t *traffic_schema(void)
+{
+	static const struct {
+		const char *name, *text;
+	} counts[] = {
+		{"queries", "queries seen"},
+		{"responses", "responses seen"},
+		{"pairs", "queries whose response was seen"},
+		{"unanswered", "queries without a response in time"},
+		{"unsolicited", "responses without a query"},
+		{"malformed", "messages counted although their records are damaged"},
+	};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "traffic", one_of(vantages));
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+		shape_put(&s, counts[i].name, integer(0), counts[i].text);
+	shape_put(&s, "by_qtype", map_of_mnemonics(), "queries by type");
+	shape_put(&s, "by_rcode", map_of_mnemonics(), "responses by extended response code");
+	shape_put(&s, "by_class", map_of(classes), "transactions by how they were answered");
+	shape_put(&s, "by_opcode", map_of_mnemonics(), "queries by opcode");
+	shape_put(&s, "by_transport", map_of(transports), "queries by transport");
+	shape_put(&s, "edns", map_of(edns), "queries with EDNS, by what it says");
+	shape_put(&s, "query_bytes", integer(0), "DNS octets in queries");
+	shape_put(&s, "response_bytes", integer(0), "DNS octets in responses");
+	shape_put(&s, "clients", integer(0), "distinct client addresses");
+	shape_put(&s, "names", integer(0), "distinct names asked for");
+	shape_put(&s, "rtt_us", rtt_schema(), "from query to response, microseconds");
+	shape_put(&s, "series", series_schema(), "queries in each second, by group of types");
+	shape_put(&s, "hll", distinct_schema(), "HyperLogLog registers, which merge over probes by maximum");
+	return shape_fini(&s);
+}
+
+static const struct {
+	const char *name;
+	json_t *(*make)(void);
+} sets[] = {{"ledger", ledger_schema}, {"traffic", traffic_schema}};
+#define SETS_LEN (sizeof sets / sizeof *sets)
+
+bool schema_has_set(const char *name)
+{
+	for (size_t i = 0; i < SETS_LEN; i++) {
+		if (strcmp(sets[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *schema_sets(void)
+{
+	return "ledger traffic";
+}
+
+int schema_print(FILE *out)
+{
+	json_t *defs = json_object(), *names = json_array(), *rules = json_array();
+	json_t *schema;
+	char ref[64];
+	int rc = 0;
+
+	for (size_t i = 0; i < SETS_LEN; i++) {
+		snprintf(ref, sizeof ref, "#/$defs/%s", sets[i].name);
+		json_object_set_new(defs, sets[i].name, sets[i].make());
+		json_array_append_new(names, json_string(sets[i].name));
+		json_array_append_new(rules, json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:{s:s}}", "if", "properties",
+						       "set", "const", sets[i].name, "required", "set",
+						       "then", "$ref", ref));
+	}
+	schema = json_pack("{s:s, s:s, s:s, s:[s], s:{s:{s:o}}, s:o, s:o}", "$schema",
+			   "https://json-schema.org/draft/2020-12/schema", "title",
+			   "A record exported by fluxtap", "type", "object", "required", "set", "properties",
+			   "set", "enum", names, "allOf", rules, "$defs", defs);
+	if (schema == NULL)
+		return -ENOMEM;
+	if (json_dumpf(schema, out, JSON_INDENT(2)) != 0 || fputc('\n', out) == EOF || fflush(out) != 0)
+		rc = errno ? -errno : -EIO;
+	json_decref(schema);
+	return rc;
+}

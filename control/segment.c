@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "segment.h"
+
+#include "../dataplane/ring.h"
+#include "../dataplane/rx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Opens and locks a segment; the lock says that its probe lives. */
+static int open_locked(const char *name)
+{
+	const int fd = shm_open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		const int why = errno;
+		close(fd);
+		return -why;
+	}
+	return fd;
+}
+
+static int open_any(struct segment *s, const char *probe)
+{
+	(void)snprintf(s->name, sizeof(s->name), "/fluxtap.%s", probe);
+	int fd = open_locked(s->name);
+	if (fd == -EWOULDBLOCK || fd == -EACCES) {
+		(void)snprintf(s->name, sizeof(s->name), "/fluxtap.%s.%ld", probe, (long)getpid());
+		fd = open_locked(s->name);
+	}
+	return fd;
+}
+
+static size_t pages(size_t n)
+{
+	return (n + 4095) & ~(size_t)4095;
+}
+
+static void lay_out(struct segment *s, const char *probe, unsigned workers, size_t ring_bytes)
+{
+	struct ft_shm *h = s->shm;
+
+	h->version = FT_SHM_VERSION;
+	h->workers = workers;
+	h->bytes = s->bytes;
+	h->pid = (uint64_t)getpid();
+	h->started_us = rx_now_us();
+	h->worker_off = pages(sizeof(*h));
+	h->worker_stride = pages(sizeof(struct ft_shm_worker));
+	h->ring_off = h->worker_off + workers * h->worker_stride;
+	h->ring_stride = pages(sizeof(struct ft_ring) + ring_bytes);
+	(void)snprintf(h->probe, sizeof(h->probe), "%s", probe);
+	for (unsigned i = 0; i < workers; i++)
+		ring_init(segment_ring(s, i), ring_bytes);
+	h->magic = FT_SHM_MAGIC; /* last: a viewer that sees it may read the rest */
+}
+
+int segment_init(struct segment *s, const char *probe, unsigned workers, size_t ring_bytes,
+		 char *err, size_t cap)
+{
+	int r;
+
+	memset(s, 0, sizeof(*s));
+	s->bytes = pages(sizeof(struct ft_shm)) + workers * (pages(sizeof(struct ft_shm_worker)) +
+							     pages(sizeof(struct ft_ring) + ring_bytes));
+	s->fd = open_any(s, probe);
+	if (s->fd < 0) {
+		(void)snprintf(err, cap, "/dev/shm%s: %s", s->name, strerror(-s->fd));
+		return s->fd;
+	}
+	if (ftruncate(s->fd, 0) != 0 || ftruncate(s->fd, (off_t)s->bytes) != 0)
+		goto undo_open;
+	/* Take the pages now: a full /dev/shm shall be an error and not a SIGBUS. */
+	r = posix_fallocate(s->fd, 0, (off_t)s->bytes);
+	if (r != 0) {
+		errno = r;
+		goto undo_open;
+	}
+	s->shm = mmap(NULL, s->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+	if (s->shm == MAP_FAILED)
+		goto undo_open;
+	lay_out(s, probe, workers, ring_bytes);
+	return 0;
+undo_open:
+	r = errno;
+	(void)snprintf(err, cap, "/dev/shm%s: cannot take %zu MiB of shared memory: %s", s->name,
+		       s->bytes >> 20, strerror(r));
+	shm_unlink(s->name);
+	close(s->fd);
+	s->shm = NULL;
+	return -r;
+}
+
+void segment_fini(struct segment *s)
+{
+	if (s->shm == NULL)
+		return;
+	munmap(s->shm, s->bytes);
+	shm_unlink(s->name);
+	close(s->fd);
+	s->shm = NULL;
+}
+
+struct ft_shm_worker *segment_worker(const struct segment *s, unsigned i)
+{
+	return (struct ft_shm_worker *)((char *)s->shm + s->shm->worker_off +
+					i * s->shm->worker_stride);
+}
+
+struct ft_ring *segment_ring(const struct segment *s, unsigned i)
+{
+	return (struct ft_ring *)((char *)s->shm + s->shm->ring_off + i * s->shm->ring_stride);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The packet sources that a configuration asks for, one for each worker: capture
+ * files, XDP or a DPDK port, with a fan-out where the source is only one.
+ * Control's main thread. */
+#ifndef CONTROL_SOURCE_H
+#define CONTROL_SOURCE_H
+
+#include "../dataplane/rx.h"
+#include "config.h"
+
+#include <stdint.h>
+
+struct source;
+
+/* Opens the source for c->cores.n workers. On failure NULL; *code is the exit
+ * code and err a sentence. */
+struct source *source_create(const struct config *c, int *code, char *err, size_t cap);
+/* After the workers have ended. Accepts NULL. */
+void source_destroy(struct source *s);
+/* Starts the fan-out's reader, where there is one. 0 or -errno. */
+int source_start(struct source *s, int cpu);
+/* Asks the reader to end. */
+void source_stop(struct source *s);
+/* What worker i receives from; owned by the source. */
+struct rx *source_rx(const struct source *s, unsigned i);
+/* Packets lost so far by the source that feeds worker i: a source that feeds all
+ * of them is accounted to worker 0. */
+uint64_t source_dropped(const struct source *s, unsigned i);
+/* A line for the operator; "" for files. */
+const char *source_note(const struct source *s);
+/* What went wrong midway, once the workers have ended; "" if nothing did. */
+const char *source_error(const struct source *s);
+/* Octets of capture files read and in all; zeros for other sources. */
+void source_progress(const struct source *s, uint64_t *done, uint64_t *total);
+bool source_is_live(const struct source *s);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A statistic: one file here, which subscribes to block records and emits a set.
+ *
+ * Control's thread alone. A statistic sees every record of every worker, in any
+ * order, keeps what it needs by interval ("row"), and writes its records when the
+ * interval closes. The list of statistics stands in stats.c. */
+#ifndef CONTROL_STATS_STAT_H
+#define CONTROL_STATS_STAT_H
+
+#include <fluxtap/block.h>
+#include <fluxtap/counters.h>
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct stat_record {
+	const struct ft_block_hdr *block;
+	const struct ft_rec_hdr *hdr;
+	const void *body; /* aligned to 8 */
+	size_t bytes; /* of the body */
+};
+
+/* What a statistic may know of the run. */
+struct stat_run {
+	const char *probe;
+	unsigned workers;
+	uint32_t interval_s;
+	/* Packets that worker i's source has lost since it was asked last. */
+	uint64_t (*source_dropped)(void *ctx, unsigned worker);
+	/* Takes over the record. */
+	void (*write)(void *ctx, const char *set, uint64_t start_s, json_t *record);
+	void *ctx;
+};
+
+/* An interval that closes. */
+struct stat_interval {
+	uint64_t row, start_s, end_s;
+	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
+};
+
+struct stat_ops {
+	const char *set;
+	void *(*create)(const struct stat_run *run); /* NULL + errno */
+	/* -ENOMEM, or -EBADMSG for a body that cannot be. */
+	int (*record)(void *stat, const struct stat_record *rec);
+	/* The smallest row it holds something for; UINT64_MAX: none. */
+	uint64_t (*first_row)(const void *stat);
+	void (*close)(void *stat, struct stat_interval *interval);
+	void (*destroy)(void *stat);
+};
+
+extern const struct stat_ops stat_ledger, stat_traffic;
+
+/* All of them, ledger first, ended by NULL. */
+extern const struct stat_ops *const stat_all[];
+
+/* Sums since the start, for the summary. */
+struct ledger_sums {
+	struct ft_ledger sum; /* levels: of the end */
+	uint64_t source_dropped, merged;
+	uint64_t intervals, first_s, end_s;
+	uint64_t broken; /* interval rows whose equations do not hold */
+	char broken_text[256]; /* of the first one */
+};
+const struct ledger_sums *ledger_sums_get(const void *stat);
+struct traffic_sums {
+	uint64_t dense[FT_TRAFFIC_DENSE_CAP]; /* all vantages; FT_TRAFFIC_RTT_MAX by maximum */
+	uint64_t *rtt; /* [DD_BINS] */
+};
+const struct traffic_sums *traffic_sums_get(const void *stat);
+
+#endif

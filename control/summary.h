@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a run says at its end, on one screen, and while it reads a file.
+ * Control's main thread. */
+#ifndef CONTROL_SUMMARY_H
+#define CONTROL_SUMMARY_H
+
+#include "stats/stat.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct summary {
+	const struct ledger_sums *ledger;
+	const struct traffic_sums *traffic;
+	double seconds; /* the run took, by the host's clock */
+	uint64_t records; /* exported */
+	const char *out; /* directory */
+};
+
+void summary_print(FILE *f, const struct summary *s);
+/* One line that overwrites itself; done of total octets in so many seconds. */
+void summary_progress(FILE *f, uint64_t done, uint64_t total, uint64_t messages, double seconds);
+
+#endif

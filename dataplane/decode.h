@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 2, decode: link layer, tunnels, IP, UDP and TCP headers, down to DNS.
+ *
+ * A pure walk over one frame: no state, no memory, any thread. Fragments and TCP
+ * segments are only described here; the worker hands them to defrag and stream. */
+#ifndef DATAPLANE_DECODE_H
+#define DATAPLANE_DECODE_H
+
+#include "batch.h"
+#include "flow.h"
+
+#include <fluxtap/drop.h>
+
+#include <stdbool.h>
+
+#define DECODE_PORTS_CAP 16u
+#define DECODE_DEPTH_CAP 4u /* tunnels inside one another */
+
+/* UDP and TCP ports that carry DNS. */
+struct decode_ports {
+	uint16_t port[DECODE_PORTS_CAP];
+	uint32_t n;
+};
+
+enum decode_kind {
+	DECODE_DROP, /* drop says why */
+	DECODE_UDP, /* off, len: one DNS message */
+	DECODE_TCP, /* off, len: TCP payload (may be empty), tcp_* */
+	DECODE_FRAGMENT /* off, len: IP payload of a fragment, frag_* */
+};
+
+struct decoded {
+	enum decode_kind kind;
+	enum ft_pkt_drop drop;
+	struct flow flow; /* innermost addresses; ports where there are any */
+	const uint8_t *data; /* payload */
+	uint32_t len;
+	uint32_t tcp_seq;
+	uint8_t tcp_flags;
+	uint8_t proto; /* of the innermost IP packet or fragment */
+	bool frag_more;
+	uint32_t frag_id, frag_off;
+};
+
+/* Walks the frame p down to its UDP, TCP or fragment payload. */
+void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out);
+/* Goes on behind a reassembled IP payload; out->flow's addresses must be set. */
+void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
+                     const struct decode_ports *ports, struct decoded *out);
+/* Finds the innermost pair of addresses; false where there is no IP header. */
+bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
+                  struct addr *dst);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A DNS message on its way through a worker: what decode found and parse adds.
+ *
+ * Two cache lines a message; the folded name lies apart, in the batch's name
+ * arena, so that the messages of a batch and their names stay in the L1 cache. */
+#ifndef DATAPLANE_MSG_H
+#define DATAPLANE_MSG_H
+
+#include "batch.h"
+#include "flow.h"
+
+#include <fluxtap/dns.h>
+#include <fluxtap/drop.h>
+
+#include <assert.h>
+#include <stdbool.h>
+
+#define MSG_CAP 64u /* messages of one step: a batch of packets, or a burst out of TCP */
+#define MSG_NAMES_BYTES (MSG_CAP * 256u)
+#define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
+
+/* Bits of dns_flags as on the wire (RFC 1035 4.1.1, RFC 4035). */
+enum {
+	DNS_QR = 0x8000,
+	DNS_AA = 0x0400,
+	DNS_TC = 0x0200,
+	DNS_RD = 0x0100,
+	DNS_RA = 0x0080
+};
+
+struct msg {
+	/* found by decode */
+	_Alignas(CACHE_LINE) const uint8_t *data;
+	uint64_t ts_us; /* packet time */
+	uint64_t t_us; /* event time: ts_us, or the clock's if late */
+	uint64_t now_us; /* the event clock at this packet */
+	uint32_t len;
+	uint16_t sport, dport;
+	struct addr src, dst;
+	/* added by parse; valid where drop is FT_MSG_KEPT */
+	uint8_t v6, tcp;
+	uint8_t drop; /* enum ft_msg_drop */
+	uint8_t class; /* enum ft_class of a response */
+	uint16_t id, dns_flags;
+	uint16_t qtype, qclass;
+	uint16_t rcode; /* extended, RFC 6891 6.1.3 */
+	uint16_t ancount;
+	uint64_t name_key; /* keyed hash of the folded name */
+	uint32_t edns; /* 1 << enum ft_edns */
+	uint16_t name_off; /* into the batch's name arena */
+	uint8_t name_len; /* octets of the folded name, 0: no question */
+	uint8_t malformed; /* the sections behind the question are damaged */
+	/* added by match */
+	uint64_t name_sketch; /* hash of the folded name with the sketches' seed */
+	uint64_t client_sketch; /* hash of the client's address, likewise */
+	uint8_t vantage; /* enum ft_vantage by address; FT_VANTAGE_CAP: flags decide */
+};
+static_assert(sizeof(struct msg) == 2 * CACHE_LINE, "two lines a message");
+
+struct msgs {
+	uint32_t n;
+	uint32_t names_used, copy_used;
+	struct msg m[MSG_CAP];
+	uint8_t names[MSG_NAMES_BYTES];
+	uint8_t copy[MSG_COPY_BYTES];
+};
+
+static inline bool msg_is_response(const struct msg *m)
+{
+	return (m->dns_flags & DNS_QR) != 0;
+}
+
+static inline uint8_t msg_opcode(const struct msg *m)
+{
+	return (uint8_t)(m->dns_flags >> 11 & 15);
+}
+
+static inline enum ft_transport msg_transport(const struct msg *m)
+{
+	return (enum ft_transport)(m->tcp * 2 + m->v6);
+}
+
+#endif

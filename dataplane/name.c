@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "name.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static inline uint8_t fold(uint8_t c)
+{
+	return (uint8_t)(c + ((uint8_t)(c - 'A') < 26 ? 32 : 0));
+}
+
+/* Where a pointer may lead: behind the header, and before the run of labels
+ * that it stands in. Every jump so lowers the limit, and the walk must end. */
+static uint32_t follow(const struct cursor *c, uint32_t limit)
+{
+	const uint32_t target = load_u16_be(c->base + c->off) & 0x3fffu;
+
+	return target >= 12 && target < limit ? target : 0;
+}
+
+enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
+{
+	struct cursor at = *c;
+	uint32_t n = 0, limit = c->off;
+	bool jumped = false;
+
+	for (;;) {
+		if (!cursor_has(&at, 1))
+			return FT_MSG_QUESTION_CUT;
+		const uint32_t label = at.base[at.off];
+		if (label >= 0xc0) {
+			if (!cursor_has(&at, 2))
+				return FT_MSG_QUESTION_CUT;
+			if (!jumped)
+				c->off = at.off + 2;
+			jumped = true;
+			limit = follow(&at, limit);
+			if (limit == 0)
+				return FT_MSG_NAME_LOOP;
+			at.off = limit;
+			continue;
+		}
+		if (label > FT_LABEL_CAP)
+			return FT_MSG_BAD_LABEL;
+		if (!cursor_has(&at, label + 1))
+			return FT_MSG_QUESTION_CUT;
+		if (n + label + 1 + (label != 0) > FT_NAME_CAP)
+			return FT_MSG_NAME_LONG;
+		for (uint32_t i = 0; i <= label; i++)
+			out[n + i] = fold(at.base[at.off + i]);
+		n += label + 1;
+		at.off += label + 1;
+		if (label == 0)
+			break;
+	}
+	if (!jumped)
+		c->off = at.off;
+	*out_len = n;
+	return FT_MSG_KEPT;
+}
+
+bool name_skip(struct cursor *c)
+{
+	for (;;) {
+		const uint8_t label = cursor_u8(c);
+		if (c->bad)
+			return false;
+		if (label == 0)
+			return true;
+		if (label >= 0xc0) {
+			cursor_skip(c, 1);
+			return !c->bad;
+		}
+		if (label > FT_LABEL_CAP) {
+			c->bad = true;
+			return false;
+		}
+		cursor_skip(c, label);
+	}
+}
+
+/* Follows pointers at *off to a label; false where the name is damaged.
+ * *limit falls with each jump, as in name_read. */
+static bool settle(const uint8_t *msg, uint32_t len, uint32_t *off, uint32_t *limit)
+{
+	while (*off < len && msg[*off] >= 0xc0) {
+		const struct cursor c = cursor_init(msg, *off, len);
+		if (!cursor_has(&c, 2))
+			return false;
+		*limit = follow(&c, *limit);
+		if (*limit == 0)
+			return false;
+		*off = *limit;
+	}
+	return *off < len && msg[*off] <= FT_LABEL_CAP && *off + msg[*off] < len;
+}
+
+bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off)
+{
+	uint32_t a_limit = a_off, b_limit = b_off;
+
+	/* 128 labels are the most that 255 octets can hold. */
+	for (unsigned labels = 0; labels < 128; labels++) {
+		if (!settle(msg, len, &a_off, &a_limit) || !settle(msg, len, &b_off, &b_limit))
+			return false;
+		if (a_off == b_off)
+			return true;
+		const uint32_t label = msg[a_off];
+		if (label != msg[b_off])
+			return false;
+		if (label == 0)
+			return true;
+		for (uint32_t i = 1; i <= label; i++)
+			if (fold(msg[a_off + i]) != fold(msg[b_off + i]))
+				return false;
+		a_off += label + 1;
+		b_off += label + 1;
+	}
+	return false;
+}
+
+uint64_t name_hash(const uint8_t *folded, uint32_t len, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(folded, len, seed);
+}

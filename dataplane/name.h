@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Domain names on the wire: walk, follow pointers, fold case, hash.
+ *
+ * A folded name is the uncompressed wire form (RFC 1035 3.1) with A-Z in lower
+ * case, the root's zero octet included. Length octets are below 64 and so never
+ * look like letters: a whole name folds octet by octet. No state, any thread. */
+#ifndef DATAPLANE_NAME_H
+#define DATAPLANE_NAME_H
+
+#include "cursor.h"
+
+#include <fluxtap/dns.h>
+#include <fluxtap/drop.h>
+
+/* Room that name_read may write: a name, and what a wide store may add. */
+#define NAME_BUF_BYTES 256u
+
+/* Reads the name at c and moves c behind it. Writes the folded name into out
+ * (NAME_BUF_BYTES) and its length (1..255) into *out_len. Pointers must lead
+ * backwards, each further than the last one (RFC 1035 4.1.4). */
+enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len);
+
+/* Moves c behind the name at c without following pointers. False if damaged. */
+bool name_skip(struct cursor *c);
+
+/* Compares two names of one message, pointers followed, case ignored. */
+bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off);
+
+/* XXH3 of a folded name with a seed. */
+uint64_t name_hash(const uint8_t *folded, uint32_t len, uint64_t seed);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pair.h"
+
+#include "mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NONE UINT32_MAX
+/* A wheel of 64 buckets of 131 ms: 8.4 s, more than the longest wait and the
+ * batch that may stand between. */
+#define WHEEL_SHIFT 17
+#define WHEEL_CAP 64u
+
+/* Where a slot stands beside the wheel: before its group, behind another of its
+ * group, or nowhere any more because its time is up. */
+enum place { PLACE_HEAD, PLACE_BEHIND, PLACE_STALE };
+
+/* A waiting query. Slots with one key and one name form a group: its oldest
+ * stands in the bucket's chain, the others hang behind it. */
+struct slot {
+	/* line 1: to find it */
+	_Alignas(CACHE_LINE) uint64_t key;
+	uint64_t name_key;
+	uint64_t deadline_us;
+	uint32_t chain_next, chain_prev; /* groups of a bucket; of group heads only */
+	uint32_t dup_next, dup_prev; /* within the group, oldest first */
+	uint32_t dup_last; /* of the group; kept in its head */
+	uint32_t wheel_next, wheel_prev;
+	uint32_t bucket;
+	uint32_t wheel_bucket;
+	uint32_t place; /* enum place */
+	/* line 2: to count it */
+	struct query q;
+};
+static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "two lines a waiting query");
+
+struct pair {
+	uint64_t hash_key, wait_us;
+	uint32_t entries, buckets; /* buckets: power of two */
+	uint32_t free_first; /* stack through dup_next: the slot used last is used next */
+	uint32_t used; /* slots ever taken from the untouched end */
+	size_t held;
+	uint64_t wheel_now; /* first wheel turn not yet settled */
+	uint32_t wheel[WHEEL_CAP]; /* first slot of each bucket */
+	uint32_t *heads; /* first group of each bucket, NONE; 0 means empty: see head_get */
+	struct slot *slots;
+};
+
+/* Heads hold slot number + 1, so that fresh zeroed memory is an empty table. */
+static uint32_t head_get(const struct pair *p, uint32_t bucket)
+{
+	return p->heads[bucket] - 1;
+}
+
+static void head_put(struct pair *p, uint32_t bucket, uint32_t slot)
+{
+	p->heads[bucket] = slot + 1;
+}
+
+struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key)
+{
+	struct pair *p;
+	uint32_t buckets = 1024;
+
+	if (entries == 0 || entries >= NONE / 2 || wait_us > 5000000) {
+		errno = EINVAL;
+		return NULL;
+	}
+	while (buckets < entries)
+		buckets *= 2;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return NULL;
+	p->hash_key = hash_key;
+	p->wait_us = wait_us;
+	p->entries = (uint32_t)entries;
+	p->buckets = buckets;
+	p->free_first = NONE;
+	memset(p->wheel, 0xff, sizeof(p->wheel));
+	p->heads = mem_map(buckets * sizeof(*p->heads));
+	p->slots = mem_map(entries * sizeof(*p->slots));
+	if (p->heads == NULL || p->slots == NULL) {
+		pair_destroy(p);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return p;
+}
+
+void pair_destroy(struct pair *p)
+{
+	if (p == NULL)
+		return;
+	mem_unmap(p->slots, p->entries * sizeof(*p->slots));
+	mem_unmap(p->heads, p->buckets * sizeof(*p->heads));
+	free(p);
+}
+
+size_t pair_held(const struct pair *p)
+{
+	return p->held;
+}
+
+static uint32_t slot_take(struct pair *p)
+{
+	const uint32_t s = p->free_first;
+
+	if (s != NONE) {
+		p->free_first = p->slots[s].dup_next;
+		return s;
+	}
+	return p->used < p->entries ? p->used++ : NONE;
+}
+
+static void wheel_add(struct pair *p, uint32_t s)
+{
+	struct slot *e = &p->slots[s];
+	uint64_t turn = e->deadline_us >> WHEEL_SHIFT;
+
+	if (turn < p->wheel_now)
+		turn = p->wheel_now; /* the bucket that is looked at next */
+	e->wheel_bucket = (uint32_t)(turn % WHEEL_CAP);
+	e->wheel_prev = NONE;
+	e->wheel_next = p->wheel[e->wheel_bucket];
+	if (e->wheel_next != NONE)
+		p->slots[e->wheel_next].wheel_prev = s;
+	p->wheel[e->wheel_bucket] = s;
+}
+
+static void wheel_del(struct pair *p, uint32_t s)
+{
+	const struct slot *e = &p->slots[s];
+
+	if (e->wheel_prev != NONE)
+		p->slots[e->wheel_prev].wheel_next = e->wheel_next;
+	else
+		p->wheel[e->wheel_bucket] = e->wheel_next;
+	if (e->wheel_next != NONE)
+		p->slots[e->wheel_next].wheel_prev = e->wheel_prev;
+}
+
+/* Puts slot `s` into the place that `old` has in its bucket's chain. */
+static void chain_replace(struct pair *p, uint32_t old, uint32_t s)
+{
+	const struct slot *o = &p->slots[old];
+	struct slot *e = &p->slots[s];
+
+	e->place = PLACE_HEAD;
+	e->chain_next = o->chain_next;
+	e->chain_prev = o->chain_prev;
+	e->dup_prev = NONE;
+	e->dup_last = o->dup_last;
+	if (e->chain_prev != NONE)
+		p->slots[e->chain_prev].chain_next = s;
+	else
+		head_put(p, e->bucket, s);
+	if (e->chain_next != NONE)
+		p->slots[e->chain_next].chain_prev = s;
+}
+
+static void chain_del(struct pair *p, uint32_t s)
+{
+	const struct slot *e = &p->slots[s];
+
+	if (e->chain_prev != NONE)
+		p->slots[e->chain_prev].chain_next = e->chain_next;
+	else
+		head_put(p, e->bucket, e->chain_next);
+	if (e->chain_next != NONE)
+		p->slots[e->chain_next].chain_prev = e->chain_prev;
+}
+
+/* The head of the group that a slot belongs to: only for one that is not its
+ * head itself, and only when the group's last leaves; never the common way. */
+static uint32_t group_head(const struct pair *p, const struct slot *e)
+{
+	uint32_t s = head_get(p, e->bucket);
+
+	while (s != NONE && (p->slots[s].key != e->key || p->slots[s].name_key != e->name_key ||
+	                     p->slots[s].q.qtype != e->q.qtype))
+		s = p->slots[s].chain_next;
+	return s;
+}
+
+/* Takes a slot out of its group, so that no response finds it any more. */
+static void group_del(struct pair *p, uint32_t s)
+{
+	struct slot *e = &p->slots[s];
+
+	if (e->place == PLACE_HEAD && e->dup_next != NONE) {
+		chain_replace(p, s, e->dup_next);
+	} else if (e->place == PLACE_HEAD) {
+		chain_del(p, s);
+	} else if (e->place == PLACE_BEHIND) {
+		p->slots[e->dup_prev].dup_next = e->dup_next;
+		if (e->dup_next != NONE)
+			p->slots[e->dup_next].dup_prev = e->dup_prev;
+		else
+			p->slots[group_head(p, e)].dup_last = e->dup_prev;
+	}
+	e->place = PLACE_STALE;
+}
+
+static void slot_remove(struct pair *p, uint32_t s)
+{
+	group_del(p, s);
+	wheel_del(p, s);
+	p->slots[s].dup_next = p->free_first;
+	p->free_first = s;
+	p->held--;
+}
+
+/* The same for a query and its response: client first, server second. */
+static uint64_t key_of(const struct pair *p, const struct msg *m)
+{
+	const bool response = msg_is_response(m);
+	const struct addr *client = response ? &m->dst : &m->src;
+	const struct addr *server = response ? &m->src : &m->dst;
+	const uint64_t ports = response ? (uint64_t)m->dport << 16 | m->sport
+	                                : (uint64_t)m->sport << 16 | m->dport;
+
+	const uint64_t x = addr_hash(client, p->hash_key) + (ports << 32 | (uint64_t)m->id << 1 | m->tcp);
+	return hash_mix(x * 0x9e3779b97f4a7c15ull ^ addr_hash(server, ~p->hash_key));
+}
+
+/* A response without a question answers any query of its key (RFC 7873 5.2.2
+ * and servers that refuse before they parse). */
+static bool is_answer(const struct slot *e, uint64_t key, const struct msg *m)
+{
+	return e->key == key && (m->name_len == 0 || (e->name_key == m->name_key &&
+	                                              e->q.qtype == m->qtype));
+}
+
+/* The oldest query that waits for this response. Whether a query's time is up is
+ * decided by the event clock at the response's packet and not by how far the
+ * wheel has turned, so that the split into batches and workers never shows. Stale
+ * ones leave their group here, each once, and settle with the wheel. */
+static uint32_t find(struct pair *p, uint64_t key, const struct msg *m)
+{
+	uint32_t s = head_get(p, (uint32_t)(key & (p->buckets - 1)));
+
+	while (s != NONE) {
+		const struct slot *e = &p->slots[s];
+		if (!is_answer(e, key, m)) {
+			s = e->chain_next;
+		} else if (e->deadline_us < m->now_us) {
+			const uint32_t next = e->dup_next != NONE ? e->dup_next : e->chain_next;
+			group_del(p, s);
+			s = next;
+		} else {
+			return s;
+		}
+	}
+	return NONE;
+}
+
+static void fill_query(struct slot *e, const struct msg *m)
+{
+	e->q = (struct query){
+	    .t_us = m->t_us,
+	    .ts_us = m->ts_us,
+	    .client_sketch = m->client_sketch,
+	    .name_sketch = m->name_sketch,
+	    .edns = m->edns,
+	    .bytes = (uint16_t)m->len,
+	    .qtype = m->qtype,
+	    .qclass = m->qclass,
+	    .opcode = msg_opcode(m),
+	    .transport = (uint8_t)msg_transport(m),
+	    .vantage = m->vantage,
+	    .rd = (m->dns_flags & DNS_RD) != 0,
+	    .has_name = m->name_len != 0,
+	    .malformed = m->malformed,
+	};
+}
+
+static void put_query(struct pair *p, struct msg *m, uint64_t key)
+{
+	const uint32_t s = slot_take(p);
+
+	if (s == NONE) {
+		m->drop = FT_MSG_PAIR_FULL;
+		return;
+	}
+	struct slot *e = &p->slots[s];
+	e->key = key;
+	e->name_key = m->name_key;
+	e->deadline_us = m->t_us + p->wait_us;
+	e->bucket = (uint32_t)(key & (p->buckets - 1));
+	e->dup_next = NONE;
+	fill_query(e, m);
+	wheel_add(p, s);
+	p->held++;
+	uint32_t first = head_get(p, e->bucket);
+	const uint32_t group = first == NONE ? NONE : group_head(p, e);
+	if (group != NONE) {
+		const uint32_t last = p->slots[group].dup_last;
+		e->place = PLACE_BEHIND;
+		e->dup_prev = last;
+		p->slots[last].dup_next = s;
+		p->slots[group].dup_last = s;
+		return;
+	}
+	e->place = PLACE_HEAD;
+	e->dup_prev = NONE;
+	e->dup_last = s;
+	e->chain_prev = NONE;
+	e->chain_next = first;
+	if (first != NONE)
+		p->slots[first].chain_prev = s;
+	head_put(p, e->bucket, s);
+}
+
+static void fill_response(struct txn *t, const struct msg *m)
+{
+	t->has_response = true;
+	t->settled_us = t->response_us = m->t_us;
+	t->aa = (m->dns_flags & DNS_AA) != 0;
+	t->ra = (m->dns_flags & DNS_RA) != 0;
+	t->rd = (m->dns_flags & DNS_RD) != 0;
+	t->malformed = m->malformed != 0;
+	t->class = m->class;
+	t->rcode = m->rcode;
+	t->bytes = (uint16_t)m->len;
+	t->vantage = m->vantage;
+}
+
+static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, struct txn *t)
+{
+	t->q = p->slots[s].q;
+	t->has_query = true;
+	t->has_response = false;
+	t->settled_us = settled_us;
+	slot_remove(p, s);
+}
+
+static void take_response(struct pair *p, const struct msg *m, uint64_t key,
+                          struct txn *t)
+{
+	const uint32_t s = find(p, key, m);
+
+	t->has_query = s != NONE;
+	fill_response(t, m);
+	if (s == NONE)
+		return;
+	t->q = p->slots[s].q;
+	if (t->q.t_us > t->settled_us) /* captured out of order */
+		t->settled_us = t->q.t_us;
+	t->rtt_us = m->ts_us > t->q.ts_us ? m->ts_us - t->q.ts_us : 0;
+	slot_remove(p, s);
+}
+
+uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
+{
+	uint64_t key[MSG_CAP];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < batch->n; i++) {
+		key[i] = key_of(p, &batch->m[i]);
+		__builtin_prefetch(&p->heads[key[i] & (p->buckets - 1)]);
+	}
+	for (uint32_t i = 0; i < batch->n; i++) {
+		const uint32_t s = head_get(p, (uint32_t)(key[i] & (p->buckets - 1)));
+		if (s != NONE) {
+			__builtin_prefetch(&p->slots[s]);
+			__builtin_prefetch(&p->slots[s].q);
+		}
+	}
+	for (uint32_t i = 0; i < batch->n; i++) {
+		struct msg *m = &batch->m[i];
+		if (m->drop != FT_MSG_KEPT)
+			continue;
+		if (msg_is_response(m))
+			take_response(p, m, key[i], &out[n++]);
+		else
+			put_query(p, m, key[i]);
+	}
+	return n;
+}
+
+uint32_t pair_expire(struct pair *p, uint64_t now_us, struct txn *out, uint32_t cap)
+{
+	const uint64_t turn = now_us >> WHEEL_SHIFT;
+	uint32_t n = 0;
+
+	if (turn > p->wheel_now + WHEEL_CAP)
+		p->wheel_now = turn - WHEEL_CAP; /* a jump: every bucket once is enough */
+	while (p->wheel_now < turn) {
+		uint32_t s = p->wheel[p->wheel_now % WHEEL_CAP];
+		while (s != NONE) {
+			const uint32_t next = p->slots[s].wheel_next;
+			if (n == cap)
+				return n;
+			if (p->slots[s].deadline_us < now_us)
+				settle_timeout(p, s, p->slots[s].deadline_us, &out[n++]);
+			s = next;
+		}
+		p->wheel_now++;
+	}
+	return n;
+}
+
+uint32_t pair_flush(struct pair *p, uint64_t end_us, struct txn *out, uint32_t cap)
+{
+	uint32_t n = 0;
+
+	for (uint32_t b = 0; b < WHEEL_CAP; b++) {
+		while (p->wheel[b] != NONE) {
+			const uint32_t s = p->wheel[b];
+			const uint64_t deadline = p->slots[s].deadline_us;
+			if (n == cap)
+				return n;
+			settle_timeout(p, s, deadline < end_us ? deadline : end_us, &out[n++]);
+		}
+	}
+	return n;
+}

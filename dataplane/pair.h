@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 4, pair: a query and its response become one transaction.
+ *
+ * Waiting queries stand in a keyed hash table of slots (two cache lines each)
+ * that takes all its memory at creation. Queries that are alike in everything
+ * (a retransmission) queue up behind one another: the oldest is answered first.
+ * A timing wheel settles those whose time is up. Called by one worker. */
+#ifndef DATAPLANE_PAIR_H
+#define DATAPLANE_PAIR_H
+
+#include "msg.h"
+
+#include <stddef.h>
+
+/* What the statistics need to know of a query once it has settled: one line. */
+struct query {
+	uint64_t t_us; /* event time: decides interval and second */
+	uint64_t ts_us; /* packet time: begins the response time */
+	uint64_t client_sketch; /* hash of the client's address, sketches' seed */
+	uint64_t name_sketch;
+	uint32_t edns;
+	uint16_t bytes; /* of the DNS message */
+	uint16_t qtype;
+	uint16_t qclass;
+	uint8_t opcode;
+	uint8_t transport; /* enum ft_transport */
+	uint8_t vantage; /* enum ft_vantage by address; FT_VANTAGE_CAP: by flags */
+	uint8_t rd, has_name, malformed;
+};
+
+struct txn {
+	struct query q; /* valid where has_query */
+	uint64_t settled_us; /* event time at which it settled */
+	uint64_t response_us; /* event time of the response, <= settled_us */
+	uint64_t rtt_us; /* where both are there */
+	bool has_query, has_response;
+	/* of the response, where has_response */
+	bool aa, ra, rd, malformed;
+	uint8_t class, vantage; /* vantage: by address, of the response's own ends */
+	uint16_t rcode, bytes;
+};
+
+struct pair;
+
+/* entries: queries that may wait at once. wait_us: longest response time.
+ * NULL + errno. */
+struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key);
+void pair_destroy(struct pair *p);
+
+/* Pairs the messages of a batch that are still kept, in order. Writes what
+ * settled into out (MSG_CAP) and returns how many; a query for which there is no
+ * room gets drop FT_MSG_PAIR_FULL. Needs what match_step fills in. */
+uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out);
+
+/* Settles queries whose time is up at now_us: at most cap, returns how many;
+ * call again while it returns cap. */
+uint32_t pair_expire(struct pair *p, uint64_t now_us, struct txn *out, uint32_t cap);
+/* Likewise for all that wait, at the end of the input (event clock end_us). */
+uint32_t pair_flush(struct pair *p, uint64_t end_us, struct txn *out, uint32_t cap);
+/* Queries waiting now. */
+size_t pair_held(const struct pair *p);
+
+#endif

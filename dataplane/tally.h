@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stage 6, tally: transactions into the counters of their interval, and the
+ * counters into records.
+ *
+ * Owned by one worker. Every table here is a cache whose eviction emits: rows
+ * (one for each open interval), seconds of the series, rare codes. Memory is
+ * fixed at creation. emit.c turns rows into records; tally.c counts. */
+#ifndef DATAPLANE_TALLY_H
+#define DATAPLANE_TALLY_H
+
+#include "clock.h"
+#include "pair.h"
+#include "seal.h"
+#include "sketch.h"
+
+#include <fluxtap/block.h>
+#include <fluxtap/counters.h>
+
+#define TALLY_ROWS 16u /* open intervals: 8 at an interval of one second, and some that close */
+#define TALLY_SECONDS 16u /* per vantage: seconds between clock - LAG_US and clock */
+#define TALLY_RARES 256u
+
+/* One vantage point in one interval. */
+struct tally_view {
+	uint64_t dense[FT_TRAFFIC_DENSE_CAP];
+	uint32_t rtt[DD_BINS];
+	struct distinct distinct[FT_DISTINCT_CAP];
+	bool used;
+};
+
+enum row_state { ROW_FREE, ROW_OPEN, ROW_CLOSING };
+
+struct tally_row {
+	uint64_t number; /* interval since 1970 */
+	enum row_state state;
+	uint32_t part; /* next part to emit while closing */
+	struct ft_ledger ledger;
+	struct tally_view view[FT_VANTAGE_CAP];
+};
+
+/* One second of one vantage: one cache line. */
+struct tally_second {
+	uint64_t tag; /* second since 1970, plus 1; 0: free */
+	uint32_t count[FT_QGROUP_CAP];
+	uint32_t pad;
+};
+static_assert(sizeof(struct tally_second) == 64, "one line a second");
+
+/* A counter too rare for the dense part: unknown types and codes. */
+struct tally_rare {
+	uint64_t row, count; /* count 0: free */
+	uint32_t id;
+	uint32_t vantage;
+};
+
+struct tally {
+	struct evclock *clock;
+	struct seal *seal;
+	uint64_t seal_row; /* accounts for the records of the open block */
+	struct ft_ledger done; /* sum of the rows emitted so far */
+	struct tally_row *row; /* [TALLY_ROWS] */
+	struct tally_second second[FT_VANTAGE_CAP][TALLY_SECONDS];
+	struct tally_rare rare[TALLY_RARES];
+};
+
+/* NULL + errno. Does not own clock and seal. */
+struct tally *tally_create(struct evclock *clock, struct seal *seal);
+void tally_destroy(struct tally *t);
+
+/* The ledger of the interval at event time t_us; valid until the next call. */
+struct ft_ledger *tally_ledger(struct tally *t, uint64_t t_us);
+/* Adds 1 to `level` in every interval from that of from_us up to, and without,
+ * that of to_us: something was held over these intervals' ends. */
+void tally_held(struct tally *t, enum ft_counter level, uint64_t from_us, uint64_t to_us);
+/* Counts settled transactions. */
+void tally_step(struct tally *t, const struct txn *txn, uint32_t n);
+
+/* emit.c */
+enum close_result {
+	CLOSE_DONE, /* nothing is left to emit */
+	CLOSE_MORE, /* call again */
+	CLOSE_STUCK /* the ring has no room for a row's ledger: call again later */
+};
+/* Emits rows that have closed: at most one part, and so about one block, a call.
+ * all: the input has ended and every row closes. */
+enum close_result tally_close(struct tally *t, bool all);
+/* Emits all of one row at once, because its slot is needed. */
+void tally_close_row(struct tally *t, struct tally_row *row);
+/* Appends one record, pushing the block first where it has no room. */
+void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned vantage,
+                unsigned which, const void *body, size_t body_bytes);
+void tally_emit_second(struct tally *t, unsigned vantage, struct tally_second *s);
+void tally_emit_rare(struct tally *t, struct tally_rare *r);
+
+#endif

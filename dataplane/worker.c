@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The way of a packet. Read process_batch() first: receive, decode, and, for
+ * every batch of messages, step_messages(): parse, match, pair, tally. */
+#include "worker.h"
+
+#include "clock.h"
+#include "defrag.h"
+#include "mem.h"
+#include "pair.h"
+#include "parse.h"
+#include "seal.h"
+#include "stream.h"
+#include "tally.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#define ticks_now() __rdtsc()
+#else
+static inline uint64_t ticks_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+#endif
+
+#define HOUSEKEEP_US 250000u /* of event time between two looks at what has expired */
+#define PUBLISH_US 100000u
+#define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
+
+const char *const worker_stage_texts[STAGE_CAP] = {
+    "receive", "decode", "parse", "match", "pair", "tally", "seal",
+};
+
+struct worker {
+	/* Settings: written by control before start, then only read. */
+	struct worker_settings set;
+	struct match match;
+	worker_tap_fn tap;
+	void *tap_ctx;
+
+	/* Own: the worker thread alone. */
+	_Alignas(CACHE_LINE) struct evclock clock;
+	struct batch batch;
+	struct msgs *msgs;
+	struct txn txn[MSG_CAP];
+	struct defrag *defrag;
+	struct stream *stream;
+	struct pair *pair;
+	struct tally *tally;
+	struct seal *seal;
+	struct stream_stats stream_seen; /* what the ledger knows already */
+	uint64_t housekeep_us; /* event time of the next look */
+	uint64_t publish_us;
+	uint32_t idle;
+	bool input_ended;
+	uint64_t lap; /* timing: ticks at the end of the last stage */
+	struct worker_timing timing;
+
+	/* Shared: stop and abandon are control's to set, cpu_ns is the worker's at
+	 * its end; all relaxed, joining the thread orders them. */
+	_Alignas(CACHE_LINE) _Atomic int stop;
+	_Atomic int abandon;
+	_Atomic uint64_t cpu_ns;
+	pthread_t thread;
+	bool started;
+};
+
+static void lap(struct worker *w, enum worker_stage stage)
+{
+	if (!w->set.timing)
+		return;
+	const uint64_t now = ticks_now();
+	w->timing.ticks[stage] += now - w->lap;
+	w->lap = now;
+}
+
+/* Stages 3 to 6 over the messages gathered so far. */
+static void step_messages(struct worker *w)
+{
+	struct msgs *b = w->msgs;
+
+	if (b->n == 0)
+		return;
+	lap(w, STAGE_DECODE);
+	parse_step(b, w->set.hash_key);
+	lap(w, STAGE_PARSE);
+	if (w->tap != NULL)
+		w->tap(w->tap_ctx, b);
+	match_step(&w->match, b);
+	lap(w, STAGE_MATCH);
+	const uint32_t settled = pair_step(w->pair, b, w->txn);
+	lap(w, STAGE_PAIR);
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct msg *m = &b->m[i];
+		struct ft_ledger *l = tally_ledger(w->tally, m->t_us);
+		l->c[FT_CTR_MESSAGES]++;
+		if (m->drop != FT_MSG_KEPT)
+			l->c[FT_CTR_MSG_DROP + m->drop]++;
+	}
+	tally_step(w->tally, w->txn, settled);
+	lap(w, STAGE_TALLY);
+	b->n = 0;
+	b->copy_used = 0;
+}
+
+/* Adds a message; bytes that do not stay are copied. */
+static void add_message(struct worker *w, const struct flow *flow, uint64_t ts_us, uint64_t t_us,
+                        const uint8_t *data, uint32_t len, bool stays)
+{
+	struct msgs *b = w->msgs;
+
+	if (b->n == MSG_CAP || (!stays && b->copy_used + len > MSG_COPY_BYTES))
+		step_messages(w);
+	if (!stays) {
+		memcpy(b->copy + b->copy_used, data, len);
+		data = b->copy + b->copy_used;
+		b->copy_used += len;
+	}
+	struct msg *m = &b->m[b->n++];
+	m->data = data;
+	m->len = len;
+	m->ts_us = ts_us;
+	m->t_us = t_us;
+	m->now_us = w->clock.now_us;
+	m->src = flow->src;
+	m->dst = flow->dst;
+	m->sport = flow->sport;
+	m->dport = flow->dport;
+	m->v6 = flow->v6;
+	m->tcp = flow->tcp;
+}
+
+struct segment_ctx {
+	struct segment seg; /* first: the callback gets its address */
+	uint64_t ts_us, t_us;
+	bool in_frame; /* the segment's octets stay until the batch is released */
+};
+
+static void stream_message(void *ctx, const struct segment *seg, const uint8_t *data, uint32_t len,
+                           bool in_frame)
+{
+	const struct segment_ctx *s = (const struct segment_ctx *)seg;
+
+	add_message(ctx, seg->flow, s->ts_us, s->t_us, data, len, in_frame && s->in_frame);
+}
+
+static void defrag_settle(void *ctx, uint64_t held_us, uint64_t settled_us, enum ft_pkt_drop why)
+{
+	struct worker *w = ctx;
+
+	tally_ledger(w->tally, settled_us)
+	    ->c[why == FT_PKT_CARRIED ? (unsigned)FT_CTR_CARRIED : FT_CTR_PKT_DROP + why]++;
+	tally_held(w->tally, FT_CTR_HELD_PACKETS, held_us, settled_us);
+}
+
+/* What decode found, up to the next thing that takes it. Returns what became of
+ * the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
+static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t t_us,
+                                 const struct decoded *d, bool in_frame)
+{
+	switch (d->kind) {
+	case DECODE_UDP:
+		add_message(w, &d->flow, p->ts_us, t_us, d->data, d->len, in_frame);
+		return FT_PKT_CARRIED;
+	case DECODE_TCP: {
+		const struct segment_ctx s = {
+		    .seg = {.flow = &d->flow,
+		            .seq = d->tcp_seq,
+		            .flags = d->tcp_flags,
+		            .data = d->data,
+		            .len = d->len,
+		            .now_us = w->clock.now_us},
+		    .ts_us = p->ts_us,
+		    .t_us = t_us,
+		    .in_frame = in_frame,
+		};
+		return stream_put(w->stream, &s.seg);
+	}
+	case DECODE_FRAGMENT:
+	case DECODE_DROP:
+		break;
+	}
+	return d->drop;
+}
+
+/* A fragment; where it makes its datagram whole, that goes on at once. */
+static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uint64_t t_us,
+                                      struct decoded *d)
+{
+	struct datagram whole;
+	const struct fragment f = {
+	    .src = &d->flow.src,
+	    .dst = &d->flow.dst,
+	    .id = d->frag_id,
+	    .v6 = d->flow.v6,
+	    .proto = d->proto,
+	    .more = d->frag_more,
+	    .off = d->frag_off,
+	    .data = d->data,
+	    .len = d->len,
+	    .t_us = t_us,
+	    .now_us = w->clock.now_us,
+	};
+	const enum ft_pkt_drop drop = defrag_put(w->defrag, &f, &whole);
+
+	if (drop != FT_PKT_CARRIED)
+		return drop;
+	decode_datagram(whole.data, whole.len, whole.proto, &w->set.ports, d);
+	/* Fragments inside a reassembled tunnel would need the buffer twice. */
+	return d->kind == DECODE_FRAGMENT ? FT_PKT_TUNNEL_DEPTH : dispatch(w, p, t_us, d, false);
+}
+
+/* Stage 2 for one packet; the ledger says where it went. */
+static void take_packet(struct worker *w, const struct pkt *p)
+{
+	struct decoded d;
+	const uint64_t t_us = clock_effective(&w->clock, p->ts_us);
+	struct ft_ledger *l = tally_ledger(w->tally, t_us);
+
+	l->c[FT_CTR_RX_PACKETS]++;
+	l->c[FT_CTR_RX_BYTES] += p->wire_len;
+	l->c[FT_CTR_LATE] += t_us != p->ts_us;
+	decode_frame(p, &w->set.ports, &d);
+	if (d.kind == DECODE_UDP) { /* the common way, without another look-up */
+		l->c[FT_CTR_CARRIED]++;
+		add_message(w, &d.flow, p->ts_us, t_us, d.data, d.len, true);
+		return;
+	}
+	const enum ft_pkt_drop drop = d.kind == DECODE_FRAGMENT ? take_fragment(w, p, t_us, &d)
+	                                                        : dispatch(w, p, t_us, &d, true);
+	if (drop == FT_PKT_HELD)
+		return;
+	tally_ledger(w->tally, t_us)
+	    ->c[drop == FT_PKT_CARRIED ? (unsigned)FT_CTR_CARRIED : FT_CTR_PKT_DROP + drop]++;
+}
+
+static void count_stream(struct worker *w)
+{
+	const struct stream_stats *now = stream_stats_get(w->stream);
+
+	if (now->gaps == w->stream_seen.gaps && now->lost_bytes == w->stream_seen.lost_bytes &&
+	    now->evicted == w->stream_seen.evicted)
+		return;
+	struct ft_ledger *l = tally_ledger(w->tally, w->clock.now_us);
+	l->c[FT_CTR_TCP_GAPS] += now->gaps - w->stream_seen.gaps;
+	l->c[FT_CTR_TCP_LOST_BYTES] += now->lost_bytes - w->stream_seen.lost_bytes;
+	l->c[FT_CTR_TCP_EVICTED] += now->evicted - w->stream_seen.evicted;
+	w->stream_seen = *now;
+}
+
+/* Settles what has waited too long, then emits what has closed. In steps, one for
+ * each turn, unless `whole`: the clock is about to move on by a lot. */
+static void housekeep(struct worker *w, bool whole)
+{
+	uint32_t n;
+
+	if (w->clock.now_us >= w->housekeep_us) {
+		w->housekeep_us = w->clock.now_us + HOUSEKEEP_US;
+		defrag_expire(w->defrag, w->clock.now_us);
+		do {
+			n = pair_expire(w->pair, w->clock.now_us, w->txn, MSG_CAP);
+			tally_step(w->tally, w->txn, n);
+		} while (n == MSG_CAP);
+	}
+	enum close_result r;
+	do
+		r = tally_close(w->tally, false);
+	while (whole && r == CLOSE_MORE);
+	if (r == CLOSE_DONE && w->clock.now_us > LAG_US)
+		atomic_store_explicit(&w->set.shm->closed_us, w->clock.now_us - LAG_US,
+		                      memory_order_release);
+}
+
+/* Moves the event clock. A step that could close a row, or make the waiting rows
+ * too many, first settles everything that stands before it. */
+static void advance(struct worker *w, uint64_t now_us)
+{
+	if (now_us <= w->clock.now_us)
+		return;
+	if (now_us < w->housekeep_us) {
+		w->clock.now_us = now_us;
+		return;
+	}
+	step_messages(w);
+	w->clock.now_us = now_us;
+	housekeep(w, now_us - w->housekeep_us > HOUSEKEEP_US * 4 || w->set.interval_us < 4 * LAG_US);
+}
+
+static void publish(struct worker *w)
+{
+	struct ft_shm_worker *s = w->set.shm;
+
+	atomic_store_explicit(&s->clock_us, w->clock.now_us, memory_order_relaxed);
+	for (unsigned i = 0; i < FT_CTR_CAP; i++) {
+		uint64_t sum = w->tally->done.c[i];
+		for (unsigned r = 0; r < TALLY_ROWS; r++)
+			sum += w->tally->row[r].ledger.c[i];
+		atomic_store_explicit(&s->total[i], sum, memory_order_relaxed);
+	}
+}
+
+static void process_batch(struct worker *w)
+{
+	struct batch *b = &w->batch;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		/* Two lines hold most DNS packets; four packets ahead hide the memory. */
+		if (i + 4 < b->n) {
+			__builtin_prefetch(b->pkt[i + 4].data);
+			__builtin_prefetch(b->pkt[i + 4].data + CACHE_LINE);
+		}
+		advance(w, b->pkt[i].clock_us);
+		take_packet(w, &b->pkt[i]);
+	}
+	step_messages(w);
+	count_stream(w);
+}
+
+/* The input has ended: everything that waits settles, every row closes. */
+static int flush(struct worker *w)
+{
+	const struct timespec pause = {.tv_nsec = 200000};
+	uint32_t n;
+
+	step_messages(w);
+	defrag_flush(w->defrag, w->clock.now_us);
+	do {
+		n = pair_flush(w->pair, w->clock.now_us, w->txn, MSG_CAP);
+		tally_step(w->tally, w->txn, n);
+	} while (n == MSG_CAP);
+	count_stream(w);
+	enum close_result r;
+	while ((r = tally_close(w->tally, true)) != CLOSE_DONE) {
+		if (r == CLOSE_STUCK) {
+			if (atomic_load_explicit(&w->abandon, memory_order_relaxed))
+				break;
+			nanosleep(&pause, NULL);
+		}
+	}
+	publish(w);
+	struct timespec cpu;
+	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
+		atomic_store_explicit(&w->cpu_ns,
+		                      (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
+		                      memory_order_relaxed);
+	/* Pairs with control's acquire load: all blocks are in the ring. */
+	atomic_store_explicit(&w->set.shm->closed_us, UINT64_MAX, memory_order_release);
+	atomic_store_explicit(&w->set.shm->ended, 1, memory_order_release);
+	return RX_END;
+}
+
+static void rest(struct worker *w)
+{
+	const struct timespec pause = {.tv_nsec = 50000};
+
+	if (++w->idle < IDLE_SPINS)
+#if defined(__x86_64__)
+		_mm_pause();
+#else
+		sched_yield();
+#endif
+	else
+		nanosleep(&pause, NULL); /* nothing to lose: the source's queues are empty */
+}
+
+/* Bins of loop turns: 8 to an octave. */
+static unsigned turn_bin(uint64_t ticks)
+{
+	const unsigned top = ticks < 8 ? 3 : 63u - (unsigned)__builtin_clzll(ticks);
+	const unsigned bin = (top - 3) * 8 + (unsigned)(ticks >> (top - 3) & 7);
+
+	return bin < WORKER_TURN_BINS ? bin : WORKER_TURN_BINS - 1;
+}
+
+double worker_turn_ticks(unsigned bin)
+{
+	return (double)((8ull + bin % 8 + 1) << bin / 8);
+}
+
+static void count_turn(struct worker *w, uint64_t ticks)
+{
+	w->timing.turns[turn_bin(ticks)]++;
+	if (ticks > w->timing.turn_max)
+		w->timing.turn_max = ticks;
+}
+
+int worker_turn(struct worker *w)
+{
+	struct rx *rx = w->set.rx;
+	uint64_t begin = 0;
+
+	if (w->input_ended)
+		return RX_END;
+	if (w->set.timing)
+		begin = w->lap = ticks_now();
+	const int n = atomic_load_explicit(&w->stop, memory_order_relaxed)
+	                  ? RX_END
+	                  : rx->ops->recv(rx, &w->batch);
+	lap(w, STAGE_RECEIVE);
+	if (n == RX_END) {
+		w->input_ended = true;
+		return flush(w);
+	}
+	if (n > 0) {
+		process_batch(w);
+		lap(w, STAGE_TALLY);
+		rx->ops->release(rx, &w->batch);
+		lap(w, STAGE_RECEIVE);
+		w->idle = 0;
+		atomic_store_explicit(
+		    &w->set.shm->turns,
+		    atomic_load_explicit(&w->set.shm->turns, memory_order_relaxed) + 1,
+		    memory_order_relaxed);
+	} else {
+		advance(w, rx->ops->clock(rx));
+		rest(w);
+	}
+	housekeep(w, false);
+	if (w->clock.now_us >= w->publish_us) {
+		w->publish_us = w->clock.now_us + PUBLISH_US;
+		publish(w);
+	}
+	if (w->set.timing && n > 0) {
+		const uint64_t seal = w->lap;
+		lap(w, STAGE_SEAL);
+		if (w->lap - seal > w->timing.seal_max)
+			w->timing.seal_max = w->lap - seal;
+		count_turn(w, w->lap - begin);
+	}
+	return n;
+}
+
+static void *run(void *arg)
+{
+	while (worker_turn(arg) != RX_END)
+		;
+	return NULL;
+}
+
+static int create_rooms(struct worker *w)
+{
+	const struct worker_settings *s = &w->set;
+	const struct stream_limits limits = {
+	    .connections = s->connections,
+	    .buffer_bytes = s->stream_bytes,
+	    .idle_us = 60000000,
+	};
+
+	w->msgs = mem_map(sizeof(*w->msgs));
+	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, defrag_settle, w);
+	w->stream = stream_create(&limits, s->hash_key ^ 2, stream_message, w);
+	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
+	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
+	if (w->msgs == NULL || w->defrag == NULL || w->stream == NULL || w->pair == NULL ||
+	    w->seal == NULL)
+		return -ENOMEM;
+	w->tally = tally_create(&w->clock, w->seal);
+	return w->tally != NULL ? 0 : -ENOMEM;
+}
+
+struct worker *worker_create(const struct worker_settings *settings)
+{
+	struct worker *w = mem_map(sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	dd_init();
+	w->set = *settings;
+	w->clock.interval_us = settings->interval_us;
+	w->match = (struct match){.sketch_seed = settings->sketch_seed, .vantage = settings->vantage};
+	if (create_rooms(w) != 0) {
+		worker_destroy(w);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	tally_destroy(w->tally);
+	seal_destroy(w->seal);
+	pair_destroy(w->pair);
+	stream_destroy(w->stream);
+	defrag_destroy(w->defrag);
+	mem_unmap(w->msgs, sizeof(*w->msgs));
+	mem_unmap(w, sizeof(*w));
+}
+
+int worker_start(struct worker *w, int cpu)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int r = pthread_attr_init(&attr);
+
+	if (r != 0)
+		return -r;
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((unsigned)cpu, &set);
+		r = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
+	if (r == 0)
+		r = pthread_create(&w->thread, &attr, run, w);
+	pthread_attr_destroy(&attr);
+	w->started = r == 0;
+	return -r;
+}
+
+void worker_stop(struct worker *w)
+{
+	atomic_store_explicit(&w->stop, 1, memory_order_relaxed);
+}
+
+void worker_abandon(struct worker *w)
+{
+	atomic_store_explicit(&w->abandon, 1, memory_order_relaxed);
+	worker_stop(w);
+}
+
+void worker_join(struct worker *w)
+{
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+uint64_t worker_cpu_ns(const struct worker *w)
+{
+	return atomic_load_explicit(&w->cpu_ns, memory_order_relaxed);
+}
+
+const struct worker_timing *worker_timing_get(const struct worker *w)
+{
+	return &w->timing;
+}
+
+void worker_timing_reset(struct worker *w)
+{
+	memset(&w->timing, 0, sizeof(w->timing));
+}
+
+void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx)
+{
+	w->tap = tap;
+	w->tap_ctx = ctx;
+}

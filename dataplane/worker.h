@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The loop of one worker core: stages 1 to 7, a batch at a time, to completion.
+ *
+ * A worker shares nothing with other workers. Control creates it, starts its
+ * thread and waits for its end; in between the two meet only in the shared
+ * segment (published counters, ring) and in `stop`. After start the worker never
+ * allocates, logs, locks or makes a system call beside its source's own. */
+#ifndef DATAPLANE_WORKER_H
+#define DATAPLANE_WORKER_H
+
+#include "decode.h"
+#include "match.h"
+#include "rx.h"
+
+#include <fluxtap/shm.h>
+
+#include <stdatomic.h>
+
+struct worker_settings {
+	unsigned number;
+	struct rx *rx; /* not owned */
+	struct ft_shm_worker *shm; /* published part; not owned */
+	struct ft_ring *ring; /* not owned */
+	struct decode_ports ports;
+	struct vantage_rules *vantage; /* not owned */
+	uint64_t interval_us, wait_us; /* interval; longest response time */
+	uint64_t hash_key; /* secret of this run */
+	uint64_t sketch_seed;
+	size_t pair_entries, datagrams, connections, stream_bytes;
+	bool timing; /* measure stages (bench) */
+};
+
+enum worker_stage {
+	STAGE_RECEIVE,
+	STAGE_DECODE,
+	STAGE_PARSE,
+	STAGE_MATCH,
+	STAGE_PAIR,
+	STAGE_TALLY,
+	STAGE_SEAL,
+	STAGE_CAP
+};
+extern const char *const worker_stage_texts[STAGE_CAP];
+
+
+#define WORKER_TURN_BINS 256u
+
+struct worker_timing {
+	uint64_t ticks[STAGE_CAP];
+	uint64_t turns[WORKER_TURN_BINS]; /* loop turns, 8 bins to an octave of TSC ticks */
+	uint64_t turn_max, seal_max;
+};
+/* Upper bound in TSC ticks of a bin of `turns`. */
+double worker_turn_ticks(unsigned bin);
+
+struct worker;
+
+/* Takes all memory. NULL + errno. */
+struct worker *worker_create(const struct worker_settings *settings);
+/* After the thread has been joined. Accepts NULL. */
+void worker_destroy(struct worker *w);
+
+/* Starts the thread on a CPU (-1: anywhere); returns 0 or -errno. */
+int worker_start(struct worker *w, int cpu);
+/* Asks it to take no more from its source, flush and end. Any thread. */
+void worker_stop(struct worker *w);
+/* As worker_stop, and gives up waiting for room in the ring: what is left in
+ * the worker counts as lost. */
+void worker_abandon(struct worker *w);
+void worker_join(struct worker *w);
+
+/* The same without a thread, for bench and tests: one turn of the loop. Returns
+ * packets received, 0 when idle, RX_END when the worker has flushed and ended. */
+int worker_turn(struct worker *w);
+/* CPU time of the thread in ns (after worker_join: its total). */
+uint64_t worker_cpu_ns(const struct worker *w);
+const struct worker_timing *worker_timing_get(const struct worker *w);
+void worker_timing_reset(struct worker *w);
+
+/* Tests: called with each batch of messages after parse. */
+typedef void (*worker_tap_fn)(void *ctx, const struct msgs *batch);
+void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx);
+
+#endif

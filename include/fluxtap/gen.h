@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Traffic generator: makes DNS frames in memory, the same ones for the same options on every machine, and
+ * keeps the books of what it made (the truth), so that a test can compare a probe's figures with them.
+ * Called by one thread at a time per generator; it owns all its memory, allocates while it runs, never
+ * blocks, logs or parses its own frames.
+ */
+#ifndef FLUXTAP_GEN_H
+#define FLUXTAP_GEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ft_gen_scenario {
+	FT_GEN_MIX,   /* the standard mix: answered UDP transactions, Zipf names and clients */
+	FT_GEN_FLOOD, /* no qname twice: random labels under a few victim zones, NXDOMAIN */
+	FT_GEN_ZOO,   /* everything the contract knows, in small numbers */
+	FT_GEN_SCENARIOS
+};
+
+/* A field of 0 stands for the scenario's default (but for `seed` and `truth`); see ft_gen_opts_fill. */
+struct ft_gen_opts {
+	uint64_t seed;
+	uint64_t pairs; /* transactions; in the zoo the number of scenes, each of which may hold several */
+	enum ft_gen_scenario scenario;
+	double duration_s;   /* event time from first to last query */
+	uint64_t start_us;   /* event time of the first query, since 1970 */
+	uint32_t interval_s; /* truth: length of an interval, divides 86400 */
+	uint32_t names;      /* distinct qnames to draw from */
+	uint32_t clients;
+	uint32_t servers;
+	bool truth; /* keep the books (costs time and memory) */
+};
+
+struct ft_gen_frame {
+	const uint8_t *data; /* an Ethernet frame without FCS */
+	uint32_t len;
+	uint64_t ts_us; /* since 1970 */
+};
+
+enum ft_gen_vantage { FT_GEN_S2R, FT_GEN_R2A, FT_GEN_X, FT_GEN_VANTAGES };
+
+enum ft_gen_class {
+	FT_GEN_DATA,
+	FT_GEN_CNAME_ONLY,
+	FT_GEN_NODATA,
+	FT_GEN_REFERRAL,
+	FT_GEN_NXDOMAIN,
+	FT_GEN_SERVFAIL,
+	FT_GEN_REFUSED,
+	FT_GEN_FORMERR,
+	FT_GEN_NOTIMP,
+	FT_GEN_BADVERS,
+	FT_GEN_BADCOOKIE,
+	FT_GEN_OTHER,
+	FT_GEN_TC,
+	FT_GEN_TIMEOUT,
+	FT_GEN_CLASSES
+};
+
+enum ft_gen_transport { FT_GEN_UDP4, FT_GEN_UDP6, FT_GEN_TCP4, FT_GEN_TCP6, FT_GEN_TRANSPORTS };
+
+enum ft_gen_edns {
+	FT_GEN_EDNS_QUERIES,
+	FT_GEN_EDNS_DO,
+	FT_GEN_EDNS_ECS,
+	FT_GEN_EDNS_COOKIE,
+	FT_GEN_EDNS_NSID,
+	FT_GEN_EDNS_PADDING,
+	FT_GEN_EDNS_BADVERSION,
+	FT_GEN_EDNS_FIELDS
+};
+
+enum ft_gen_group {
+	FT_GEN_GROUP_A,
+	FT_GEN_GROUP_AAAA,
+	FT_GEN_GROUP_PTR,
+	FT_GEN_GROUP_MX,
+	FT_GEN_GROUP_TXT,
+	FT_GEN_GROUP_NS,
+	FT_GEN_GROUP_SOA,
+	FT_GEN_GROUP_SRV,
+	FT_GEN_GROUP_HTTPS,
+	FT_GEN_GROUP_DS,
+	FT_GEN_GROUP_DNSKEY,
+	FT_GEN_GROUP_ANY,
+	FT_GEN_GROUP_OTHER,
+	FT_GEN_GROUPS
+};
+
+enum ft_gen_malformed {
+	FT_GEN_SHORT,
+	FT_GEN_BAD_LABEL,
+	FT_GEN_NAME_LOOP,
+	FT_GEN_NAME_LONG,
+	FT_GEN_QUESTION_CUT,
+	FT_GEN_MALFORMED
+};
+
+/* A sparse counter: `row[0..len)` with distinct keys, ascending once the run has ended. */
+struct ft_gen_count {
+	uint32_t key;
+	uint64_t n;
+};
+
+struct ft_gen_counts {
+	struct ft_gen_count *row;
+	size_t len, cap;
+};
+
+/*
+ * One interval and vantage. A transaction stands where its query's last octet came, an unsolicited response
+ * where its own did. A query without a question (DSO) is in neither by_qtype nor names nor series. Quantiles
+ * are the value at index floor(q * (count - 1)) of the sorted delays, from query whole to response whole.
+ */
+struct ft_gen_row {
+	uint64_t start_s;
+	enum ft_gen_vantage vantage;
+	uint64_t queries, responses, pairs, unanswered, unsolicited;
+	struct ft_gen_counts by_qtype, by_rcode, by_opcode;
+	uint64_t by_class[FT_GEN_CLASSES];
+	uint64_t by_transport[FT_GEN_TRANSPORTS];
+	uint64_t edns[FT_GEN_EDNS_FIELDS];
+	uint64_t query_bytes, response_bytes; /* DNS messages without the length prefix of TCP */
+	uint64_t clients, names;              /* exact distinct counts over the queries */
+	uint32_t *rtt_us;                     /* ascending once the run has ended */
+	size_t rtt_count;
+	uint32_t rtt_p50_us, rtt_p90_us, rtt_p99_us, rtt_p999_us, rtt_max_us;
+	uint32_t *series[FT_GEN_GROUPS]; /* queries per second, interval_s of them; NULL where there were none */
+};
+
+struct ft_gen_totals {
+	uint64_t packets, bytes;
+	uint64_t dns_messages; /* malformed ones are in it */
+	uint64_t malformed[FT_GEN_MALFORMED];
+	uint64_t non_dns; /* packets that belong to no DNS flow */
+	uint64_t non_ip;  /* those of them that are neither IPv4 nor IPv6 */
+	uint64_t fragments;
+	uint64_t tcp_packets; /* of DNS connections */
+};
+
+struct ft_gen_truth {
+	uint32_t interval_s;
+	const struct ft_gen_row *rows; /* by start, then vantage; only those where something happened */
+	size_t row_count;
+	struct ft_gen_totals totals;
+};
+
+struct ft_gen;
+
+/* Puts the scenario's defaults where `o` has 0. */
+void ft_gen_opts_fill(struct ft_gen_opts *o);
+
+/* Says which field of the filled `o` is out of range and what would be right; NULL where all is well. */
+const char *ft_gen_opts_check(const struct ft_gen_opts *o);
+
+/* Makes a generator; `o` is copied. Returns NULL with errno (EINVAL, ENOMEM). */
+struct ft_gen *ft_gen_create(const struct ft_gen_opts *o);
+
+/*
+ * Gives the next frame, in non-decreasing time order; `f->data` is valid until the next call.
+ * Returns 1, 0 at the end, or -ENOMEM (and goes on returning it).
+ */
+int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f);
+
+/*
+ * The books, owned by the generator; NULL before ft_gen_next has returned 0, for they are written when a frame is
+ * composed and not when it is given out, and NULL where the options did not ask for truth.
+ */
+const struct ft_gen_truth *ft_gen_truth_get(struct ft_gen *g);
+
+/* Accepts NULL. */
+void ft_gen_destroy(struct ft_gen *g);
+
+/* The terms of the exported records; constant strings. */
+const char *ft_gen_scenario_name(enum ft_gen_scenario s);
+const char *ft_gen_vantage_name(enum ft_gen_vantage v);
+const char *ft_gen_class_name(enum ft_gen_class c);
+const char *ft_gen_transport_name(enum ft_gen_transport t);
+const char *ft_gen_edns_name(enum ft_gen_edns e);
+const char *ft_gen_group_name(enum ft_gen_group k);
+const char *ft_gen_malformed_name(enum ft_gen_malformed m);
+
+/* A mnemonic (IANA's), or TYPEn, RCODEn, OPCODEn written into `buf`; returns one or the other. */
+enum { FT_GEN_NAME_BUF = 16 };
+const char *ft_gen_qtype_name(uint16_t qtype, char buf[FT_GEN_NAME_BUF]);
+const char *ft_gen_rcode_name(uint16_t rcode, char buf[FT_GEN_NAME_BUF]);
+const char *ft_gen_opcode_name(uint8_t opcode, char buf[FT_GEN_NAME_BUF]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

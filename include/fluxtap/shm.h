@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The shared-memory segment of a probe: what workers publish, and their rings.
+ *
+ * One header, then one struct ft_shm_worker for each worker, then one ring for
+ * each. A viewer maps it read-only. Workers store relaxed, except where a
+ * comment names the pairing. The segment is fixed at start. */
+#ifndef FLUXTAP_SHM_H
+#define FLUXTAP_SHM_H
+
+#include <fluxtap/counters.h>
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define FT_SHM_MAGIC 0x50415458554c46ull /* "FLUXTAP" */
+#define FT_SHM_VERSION 1
+#define FT_WORKER_CAP 64u
+
+/* A byte ring with one producer and one consumer. Both positions only grow; the
+ * octet of position p stands at p & (bytes - 1). Messages are aligned to 8 and
+ * lie in one piece; see dataplane/ring.h for the protocol. */
+struct ft_ring {
+	_Alignas(64) _Atomic uint64_t head; /* producer stores (release), consumer loads (acquire) */
+	_Alignas(64) _Atomic uint64_t tail; /* consumer stores (release), producer loads (acquire) */
+	_Alignas(64) uint64_t bytes; /* power of two; constant */
+	uint64_t data_off; /* octets from this struct to the data; constant */
+};
+static_assert(sizeof(struct ft_ring) == 192, "ring header");
+
+struct ft_shm_worker {
+	/* All rows that end at or before this time have been emitted, and their
+	 * blocks are in the ring: stored (release) by the worker after it has pushed
+	 * them, loaded (acquire) by control before it drains. */
+	_Alignas(64) _Atomic uint64_t closed_us;
+	_Atomic uint64_t ended; /* 1: nothing more will come (release, as above) */
+	_Atomic uint64_t clock_us; /* the worker's event clock */
+	_Atomic uint64_t generation; /* rules in use (adopted at loop top) */
+	_Atomic uint64_t turns; /* loop turns with packets */
+	_Alignas(64) _Atomic uint64_t total[FT_CTR_CAP]; /* running totals, enum ft_counter */
+};
+
+struct ft_shm {
+	uint64_t magic;
+	uint32_t version, workers;
+	uint64_t bytes; /* of the whole segment */
+	uint64_t pid, started_us;
+	uint64_t worker_off; /* octets from the segment's start to worker 0 */
+	uint64_t worker_stride;
+	uint64_t ring_off, ring_stride; /* likewise for the rings */
+	char probe[64];
+};
+
+#endif

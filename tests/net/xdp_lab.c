@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The lab's probe: opens --xdp like fluxtap, writes what it gets, counts it.
+ *
+ * xdp_lab SPEC WORKERS SECONDS [PCAP|-] [NAP_US] : every source is polled in turn by this
+ * one thread; prints READY when attached, then one JSON object at the end (or at
+ * SIGTERM). NAP_US slows the reader, so that rings run full.
+ * xdp_lab bench SPEC : ns per run of the XDP program, by BPF_PROG_TEST_RUN. */
+#include "steer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const uint16_t ports[] = {53};
+static volatile sig_atomic_t stop;
+
+struct tally {
+	uint64_t got, bytes, batches, same_ts, backwards, early, cut, big, largest;
+	uint64_t tick_us, last_ts_us;
+};
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static void pcap_u32(FILE *f, uint64_t v)
+{
+	const uint32_t x = (uint32_t)v;
+
+	(void)fwrite(&x, sizeof(x), 1, f);
+}
+
+static void pcap_begin(FILE *f)
+{
+	pcap_u32(f, 0xa1b2c3d4u);
+	pcap_u32(f, 2u | 4u << 16);
+	pcap_u32(f, 0);
+	pcap_u32(f, 0);
+	pcap_u32(f, 262144);
+	pcap_u32(f, 1);
+}
+
+static void take(struct tally *t, const struct batch *b, FILE *f)
+{
+	const uint64_t now = now_us();
+
+	t->batches++;
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct pkt *p = &b->pkt[i];
+
+		t->got++;
+		t->bytes += p->wire_len;
+		t->same_ts += i > 0 && p->ts_us == b->pkt[i - 1].ts_us;
+		t->backwards += p->ts_us < t->last_ts_us;
+		t->early += p->ts_us < t->tick_us || p->ts_us > now + 1000 || p->ts_us + 5000000 < now;
+		t->cut += p->cap_len != p->wire_len;
+		t->big += p->cap_len > 1800;
+		if (p->wire_len > t->largest)
+			t->largest = p->wire_len;
+		t->last_ts_us = p->ts_us;
+		if (f == NULL)
+			continue;
+		pcap_u32(f, p->ts_us / 1000000);
+		pcap_u32(f, p->ts_us % 1000000);
+		pcap_u32(f, p->cap_len);
+		pcap_u32(f, p->wire_len);
+		(void)fwrite(p->data, 1, p->cap_len, f);
+	}
+}
+
+static void report(struct steer *s, struct rx **rx, const struct tally *t, size_t n)
+{
+	struct steer_counters c;
+	uint64_t got = 0, dropped = 0;
+
+	steer_counters_get(s, &c);
+	printf("{\"sources\":[");
+	for (size_t i = 0; i < n; i++) {
+		const uint64_t lost = rx[i]->ops->dropped(rx[i]);
+
+		got += t[i].got;
+		dropped += lost;
+		printf("%s{\"got\":%lu,\"bytes\":%lu,\"batches\":%lu,\"same_ts\":%lu,\"backwards\":%lu,"
+		       "\"bad_ts\":%lu,\"cut\":%lu,\"big\":%lu,\"largest\":%lu,\"dropped\":%lu}",
+		       i > 0 ? "," : "", t[i].got, t[i].bytes, t[i].batches, t[i].same_ts, t[i].backwards,
+		       t[i].early, t[i].cut, t[i].big, t[i].largest, lost);
+	}
+	printf("],\"got\":%lu,\"dropped\":%lu,\"seen\":%lu,\"taken\":%lu,\"passed\":%lu,"
+	       "\"filtered\":%lu,\"unclaimed\":%lu,\"lost\":%lu}\n",
+	       got, dropped, c.seen, c.taken, c.passed, c.filtered, c.unclaimed, c.lost);
+}
+
+static int watch(struct steer *s, unsigned seconds, FILE *f, unsigned nap_us)
+{
+	const size_t n = steer_source_count(s);
+	struct rx *rx[FT_XDP_RING_CAP];
+	struct tally *t = calloc(n, sizeof(*t));
+	struct batch b;
+	const uint64_t end_us = now_us() + seconds * 1000000ull;
+
+	for (size_t i = 0; i < n; i++)
+		rx[i] = steer_source(s, i);
+	printf("READY %s\n", steer_note(s));
+	(void)fflush(stdout);
+	while (!stop && now_us() < end_us) {
+		bool idle = true;
+
+		for (size_t i = 0; i < n; i++) {
+			if (rx[i]->ops->recv(rx[i], &b) > 0) {
+				idle = false;
+				take(&t[i], &b, f);
+				rx[i]->ops->release(rx[i], &b);
+			} else {
+				t[i].tick_us = rx[i]->ops->clock(rx[i]);
+			}
+		}
+		if (idle || nap_us != 0)
+			(void)usleep(nap_us != 0 ? nap_us : 50);
+	}
+	report(s, rx, t, n);
+	for (size_t i = 0; i < n; i++)
+		rx[i]->ops->destroy(rx[i]);
+	free(t);
+	return 0;
+}
+
+/* Ethernet, IPv4, UDP to `port`: as short as it gets. */
+static int bench_one(int fd, uint16_t port)
+{
+	uint8_t frame[80] = {[12] = 8, [14] = 0x45, [16] = 0, [17] = 66, [23] = 17, [26] = 10, [30] = 11};
+	uint8_t out[512];
+	struct bpf_test_run_opts o = {
+		.sz = sizeof(o),
+		.data_in = frame,
+		.data_size_in = sizeof(frame),
+		.data_out = out,
+		.data_size_out = sizeof(out),
+		.repeat = 2000000,
+	};
+
+	frame[36] = (uint8_t)(port >> 8);
+	frame[37] = (uint8_t)port;
+	const int rc = bpf_prog_test_run_opts(fd, &o);
+	printf("port %u: rc %d, verdict %u, %u ns\n", port, rc, o.retval, o.duration);
+	return rc;
+}
+
+static int bench(const char *spec)
+{
+	const struct steer_opts o = {.spec = spec, .workers = 1, .ports = ports, .n_ports = 1};
+	struct bpf_xdp_query_opts q = {.sz = sizeof(q)};
+	char err[512] = "", name[IFNAMSIZ] = "";
+	struct steer *s = steer_create(&o, err, sizeof(err));
+
+	if (s == NULL) {
+		printf("FAILED %d %s\n", errno, err);
+		return 1;
+	}
+	memcpy(name, spec, strcspn(spec, ","));
+	if (bpf_xdp_query((int)if_nametoindex(name), 0, &q) == 0) {
+		const int fd = bpf_prog_get_fd_by_id(q.prog_id);
+
+		(void)bench_one(fd, 53);
+		(void)bench_one(fd, 1234);
+		(void)close(fd);
+	}
+	steer_destroy(s);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	char err[512] = "";
+
+	if (argc == 3 && strcmp(argv[1], "bench") == 0)
+		return bench(argv[2]);
+	if (argc < 4)
+		return 2;
+	(void)signal(SIGTERM, on_signal);
+	const struct steer_opts o = {
+		.spec = argv[1],
+		.workers = (unsigned)atoi(argv[2]),
+		.ports = ports,
+		.n_ports = 1,
+	};
+	struct steer *s = steer_create(&o, err, sizeof(err));
+	if (s == NULL) {
+		printf("FAILED %s: %s\n", strerrorname_np(errno), err);
+		return errno == EINVAL ? 2 : 3;
+	}
+	FILE *f = argc > 4 && strcmp(argv[4], "-") != 0 ? fopen(argv[4], "wb") : NULL;
+	if (f != NULL)
+		pcap_begin(f);
+	const int rc = watch(s, (unsigned)atoi(argv[3]), f, argc > 5 ? (unsigned)atoi(argv[5]) : 0);
+	if (f != NULL)
+		(void)fclose(f);
+	steer_destroy(s);
+	return rc;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The generator's inside: its state, its queue of frames by time, its books.
+ * Called from the generator's thread; the rooms of this folder share it, nobody else does.
+ */
+#ifndef FLUXTAP_GEN_STATE_H
+#define FLUXTAP_GEN_STATE_H
+
+#include "fluxtap/gen.h"
+#include "gen_frame.h"
+#include "gen_msg.h"
+#include "gen_rand.h"
+
+/* --- frames that wait for their time --- */
+
+enum { GEN_SLOT_SIZES = 3 };
+
+struct gen_slot {
+	struct gen_slot *next; /* in a free list */
+	uint32_t len;
+	uint8_t size; /* which free list */
+	uint8_t data[];
+};
+
+struct gen_wait {
+	uint64_t ts_us;
+	uint64_t serial; /* frames of one time leave in the order in which they came */
+	struct gen_slot *slot;
+};
+
+struct gen_chunk {
+	struct gen_chunk *next;
+	uint64_t align;
+	uint8_t data[];
+};
+
+struct gen_queue {
+	struct gen_wait *heap;
+	size_t len, cap;
+	uint64_t serial;
+	struct gen_slot *spare[GEN_SLOT_SIZES];
+	struct gen_chunk *chunks;
+};
+
+void gen_queue_init(struct gen_queue *q);
+void gen_queue_fini(struct gen_queue *q);
+
+/* Gives a slot with room for `len` octets (at most 1,600), len set; NULL where memory lacks. */
+struct gen_slot *gen_queue_get(struct gen_queue *q, uint32_t len);
+void gen_queue_put(struct gen_queue *q, struct gen_slot *slot);
+
+/* Returns 0 or -ENOMEM; the queue owns the slot either way. */
+int gen_queue_push(struct gen_queue *q, uint64_t ts_us, struct gen_slot *slot);
+
+/* Takes out the earliest; the queue is not empty; the caller puts the slot back. */
+struct gen_slot *gen_queue_pop(struct gen_queue *q, uint64_t *ts_us);
+
+/* --- books --- */
+
+/* A set of non-zero 64-bit hashes, open addressing. */
+struct gen_set {
+	uint64_t *cell;
+	size_t len, cap;
+};
+
+struct gen_sheet {
+	struct ft_gen_row row;
+	struct gen_set clients, names;
+	size_t rtt_cap;
+};
+
+struct gen_books {
+	bool is_kept;
+	bool is_short_of_memory;
+	uint32_t interval_s;
+	uint64_t first; /* interval number of sheet 0 */
+	struct gen_sheet **sheets; /* [interval - first][vantage] */
+	size_t intervals;
+	struct ft_gen_row *rows; /* after closing */
+	struct ft_gen_truth truth;
+	bool is_closed;
+};
+
+void gen_truth_init(struct gen_books *b, bool is_kept, uint32_t interval_s, uint64_t start_us);
+void gen_truth_fini(struct gen_books *b);
+
+/* One line of the books for each query: answered or not; and for each response that belongs to none. */
+void gen_truth_pair(struct gen_books *b, const struct gen_ask *ask, const struct gen_reply *reply);
+void gen_truth_timeout(struct gen_books *b, const struct gen_ask *ask);
+void gen_truth_unsolicited(struct gen_books *b, const struct gen_ask *ask, const struct gen_reply *reply);
+
+/* Sorts and counts out; returns 0 or -ENOMEM. */
+int gen_truth_close(struct gen_books *b);
+
+/* --- the generator --- */
+
+struct ft_gen {
+	struct ft_gen_opts opts;
+	struct gen_rng rng;
+	struct gen_queue queue;
+	struct gen_books books;
+	bool is_short_of_memory;
+	uint64_t step_us, step_rest; /* duration = pairs * step + rest */
+	uint64_t at;                 /* transactions (zoo: scenes) begun */
+	uint64_t next_us;            /* when the next of them begins */
+	uint32_t flows;              /* ids and ports given out */
+	uint32_t connections;
+	uint32_t id_salt;
+	uint64_t turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
+	struct gen_slot *lent; /* the frame the caller looks at */
+	struct ft_gen_totals *totals; /* in the books' truth */
+	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
+};
+
+enum { GEN_L4_CAP = GEN_L4_ROOM + GEN_MSG_CAP };
+
+/* Begins what begins at `ts_us`; frames go to the queue. */
+void gen_mix_step(struct ft_gen *g, uint64_t ts_us);
+void gen_zoo_step(struct ft_gen *g, uint64_t ts_us);
+
+/* Draws client, server, id and port, RD=1, IN, no EDNS, no question yet. */
+void gen_ask_init(struct ft_gen *g, struct gen_ask *ask, uint64_t ts_us);
+
+/* An id and port that no other transaction of the run has. */
+void gen_ask_renew(struct ft_gen *g, struct gen_ask *ask);
+
+/* Draws a name by Zipf and a qtype that suits it; returns the rank. */
+uint32_t gen_ask_draw_name(struct ft_gen *g, struct gen_ask *ask);
+void gen_ask_draw_edns(struct ft_gen *g, struct gen_ask *ask);
+
+/* Compose, frame and queue over UDP; ts_us becomes the time at which the message is whole. */
+void gen_send_query(struct ft_gen *g, struct gen_ask *ask);
+void gen_send_reply(struct ft_gen *g, const struct gen_ask *ask, struct gen_reply *reply);
+
+/* --- the zoo's rooms --- */
+
+/* A scene composes, queues and books one small happening; `turn` counts the scene's own, from 0. */
+typedef void gen_scene_fn(struct ft_gen *g, uint64_t ts_us, uint64_t turn);
+
+gen_scene_fn gen_zoo_types, gen_zoo_opcodes, gen_zoo_rcodes, gen_zoo_edns, gen_zoo_names, gen_zoo_chaos;
+gen_scene_fn gen_zoo_fragments, gen_zoo_small_fragments, gen_zoo_tags, gen_zoo_options, gen_zoo_checksums;
+gen_scene_fn gen_zoo_tcp, gen_zoo_malformed, gen_zoo_non_dns;
+
+/* Asks the same over TCP, as a client does after TC=1. */
+void gen_zoo_tcp_retry(struct ft_gen *g, const struct gen_ask *ask, uint64_t ts_us);
+
+/* Draws a question and its EDNS, and RD, RA, AA so that the three vantages come in the zoo's shares. */
+void gen_zoo_begin(struct ft_gen *g, struct gen_ask *ask, struct gen_reply *reply, uint64_t ts_us);
+
+/* Sends query and reply and books them as a pair. */
+void gen_zoo_finish(struct ft_gen *g, struct gen_ask *ask, struct gen_reply *reply);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "out.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static void set_count(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static json_t *classes_json(const struct ft_gen_row *row)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < FT_GEN_CLASSES; i++)
+		if (row->by_class[i] > 0)
+			set_count(o, ft_gen_class_name((enum ft_gen_class)i), row->by_class[i]);
+	return o;
+}
+
+static json_t *transports_json(const struct ft_gen_row *row)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < FT_GEN_TRANSPORTS; i++)
+		set_count(o, ft_gen_transport_name((enum ft_gen_transport)i), row->by_transport[i]);
+	return o;
+}
+
+static json_t *edns_json(const struct ft_gen_row *row)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < FT_GEN_EDNS_FIELDS; i++)
+		set_count(o, ft_gen_edns_name((enum ft_gen_edns)i), row->edns[i]);
+	return o;
+}
+
+static json_t *rtt_json(const struct ft_gen_row *row)
+{
+	json_t *o = json_object();
+
+	set_count(o, "count", row->rtt_count);
+	set_count(o, "p50", row->rtt_p50_us);
+	set_count(o, "p90", row->rtt_p90_us);
+	set_count(o, "p99", row->rtt_p99_us);
+	set_count(o, "p999", row->rtt_p999_us);
+	set_count(o, "max", row->rtt_max_us);
+	return o;
+}
+
+static json_t *series_json(const struct ft_gen_row *row, uint32_t interval_s)
+{
+	json_t *o = json_object();
+
+	for (unsigned k = 0; k < FT_GEN_GROUPS; k++) {
+		json_t *counts;
+
+		if (!row->series[k])
+			continue;
+		counts = json_array();
+		for (uint32_t i = 0; i < interval_s; i++)
+			json_array_append_new(counts, json_integer(row->series[k][i]));
+		json_object_set_new(o, ft_gen_group_name((enum ft_gen_group)k), counts);
+	}
+	return o;
+}
+
+static void add_counters(json_t *o, const struct ft_gen_row *row)
+{
+	json_t *qtypes = json_object(), *rcodes = json_object(), *opcodes = json_object();
+	char buf[FT_GEN_NAME_BUF];
+
+	for (size_t i = 0; i < row->by_qtype.len; i++)
+		set_count(qtypes, ft_gen_qtype_name((uint16_t)row->by_qtype.row[i].key, buf), row->by_qtype.row[i].n);
+	for (size_t i = 0; i < row->by_rcode.len; i++)
+		set_count(rcodes, ft_gen_rcode_name((uint16_t)row->by_rcode.row[i].key, buf), row->by_rcode.row[i].n);
+	for (size_t i = 0; i < row->by_opcode.len; i++)
+		set_count(opcodes, ft_gen_opcode_name((uint8_t)row->by_opcode.row[i].key, buf), row->by_opcode.row[i].n);
+	json_object_set_new(o, "by_qtype", qtypes);
+	json_object_set_new(o, "by_rcode", rcodes);
+	json_object_set_new(o, "by_class", classes_json(row));
+	json_object_set_new(o, "by_opcode", opcodes);
+	json_object_set_new(o, "by_transport", transports_json(row));
+	json_object_set_new(o, "edns", edns_json(row));
+}
+
+static json_t *row_json(const struct ft_gen_row *row, uint32_t interval_s)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "set", json_string("traffic"));
+	json_object_set_new(o, "vantage", json_string(ft_gen_vantage_name(row->vantage)));
+	set_count(o, "start", row->start_s);
+	set_count(o, "end", row->start_s + interval_s);
+	set_count(o, "queries", row->queries);
+	set_count(o, "responses", row->responses);
+	set_count(o, "pairs", row->pairs);
+	set_count(o, "unanswered", row->unanswered);
+	set_count(o, "unsolicited", row->unsolicited);
+	add_counters(o, row);
+	set_count(o, "query_bytes", row->query_bytes);
+	set_count(o, "response_bytes", row->response_bytes);
+	set_count(o, "clients", row->clients);
+	set_count(o, "names", row->names);
+	json_object_set_new(o, "rtt_us", rtt_json(row));
+	json_object_set_new(o, "series", series_json(row, interval_s));
+	return o;
+}
+
+static json_t *totals_json(const struct ft_gen_totals *t)
+{
+	json_t *o = json_object(), *malformed = json_object();
+
+	set_count(o, "packets", t->packets);
+	set_count(o, "bytes", t->bytes);
+	set_count(o, "dns_messages", t->dns_messages);
+	for (unsigned i = 0; i < FT_GEN_MALFORMED; i++)
+		set_count(malformed, ft_gen_malformed_name((enum ft_gen_malformed)i), t->malformed[i]);
+	json_object_set_new(o, "malformed", malformed);
+	set_count(o, "non_dns", t->non_dns);
+	set_count(o, "non_ip", t->non_ip);
+	set_count(o, "fragments", t->fragments);
+	set_count(o, "tcp_packets", t->tcp_packets);
+	return o;
+}
+
+int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
+{
+	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
+	json_t *o, *rows;
+	int r = 0;
+
+	if (!truth)
+		return -EINVAL;
+	o = json_object();
+	rows = json_array();
+	json_object_set_new(o, "scenario", json_string(ft_gen_scenario_name(opts->scenario)));
+	set_count(o, "seed", opts->seed);
+	set_count(o, "interval", truth->interval_s);
+	json_object_set_new(o, "totals", totals_json(&truth->totals));
+	for (size_t i = 0; i < truth->row_count; i++)
+		json_array_append_new(rows, row_json(&truth->rows[i], truth->interval_s));
+	json_object_set_new(o, "traffic", rows);
+	errno = 0;
+	if (json_dump_file(o, file, JSON_INDENT(1) | JSON_COMPACT) != 0) {
+		r = -(errno ? errno : EIO);
+		fprintf(stderr, OUT_PROGRAM ": --truth %s: %s\n", file, strerror(-r));
+	}
+	json_decref(o);
+	return r;
+}
