@@ -52,7 +52,8 @@ static int print_records(const struct cat_options *o, const struct config_texts 
 	} else if (fflush(stdout) != 0 || ferror(stdout)) {
 		code = errno != EPIPE;
 		if (code)
-			fprintf(stderr, "fluxtap cat: cannot write to standard output: %s\n", strerror(errno));
+			fprintf(stderr, "fluxtap cat: cannot write to standard output: %s\n",
+				strerror(errno));
 	}
 	code = walk_damaged(w) > 0 ? 1 : code;
 	walk_destroy(w);
@@ -78,7 +79,8 @@ static int cat_run(const struct cat_options *o, const struct config_texts *paths
 	if (o->schema)
 		return print_schema();
 	if (paths->n == 0)
-		return refuse("no directory; give the one that --out named, such as \"fluxtap cat fluxtap-out\"");
+		return refuse("no directory; give the one that --out named, such as \"fluxtap cat "
+			      "fluxtap-out\"");
 	for (size_t i = 0; i < o->set.n; i++) {
 		if (!set_exists(o->set.v[i], paths)) {
 			snprintf(why, sizeof why, "--set: %s is no set; there are: %s",
@@ -100,7 +102,8 @@ int cat_main(int argc, char **argv)
 	int step, code = 0;
 
 	signal(SIGPIPE, SIG_IGN);
-	while (code == 0 && (step = settings_args_next(&a, &s, &value, err, sizeof err)) != ARGS_END) {
+	while (code == 0 &&
+	       (step = settings_args_next(&a, &s, &value, err, sizeof err)) != ARGS_END) {
 		if (step < 0) {
 			code = refuse(err);
 		} else if (step == ARGS_HELP) {

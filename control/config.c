@@ -97,8 +97,8 @@ static int put_scalar(struct reading *r, const struct document *d, const struct 
 	int rc;
 
 	if (node->type != YAML_SCALAR_NODE)
-		return refuse(r, "%s:%lu: %s: %s where one value is wanted; write \"%s: %s\"", d->name,
-			      line_of(node), s->key, kind_of(node), s->key, example(s));
+		return refuse(r, "%s:%lu: %s: %s where one value is wanted; write \"%s: %s\"",
+			      d->name, line_of(node), s->key, kind_of(node), s->key, example(s));
 	if (is_null(node))
 		return refuse(r, "%s:%lu: %s: no value; write \"%s: %s\" or remove the line", d->name,
 			      line_of(node), s->key, s->key, example(s));
@@ -117,8 +117,9 @@ static int put_node(struct reading *r, struct document *d, const struct setting 
 	if (node->type != YAML_SEQUENCE_NODE || !value_is_list(s->type))
 		return put_scalar(r, d, s, node);
 	if (node->data.sequence.items.start == node->data.sequence.items.top)
-		return refuse(r, "%s:%lu: %s: the list is empty; give at least one item or remove the line",
-			      d->name, line_of(node), s->key);
+		return refuse(
+		    r, "%s:%lu: %s: the list is empty; give at least one item or remove the line",
+		    d->name, line_of(node), s->key);
 	for (yaml_node_item_t *item = node->data.sequence.items.start;
 	     item < node->data.sequence.items.top; item++) {
 		const int rc = put_scalar(r, d, s, yaml_document_get_node(&d->yaml, *item));
@@ -137,10 +138,11 @@ static int refuse_key(struct reading *r, const struct document *d, const yaml_no
 	value_quote(q, scalar(key));
 	q[strlen(q) - 1] = '\0'; /* the key without quotes, as in all other messages */
 	if (nearest != NULL)
-		return refuse(r, "%s:%lu: %s: unknown key; did you mean \"%s\"?", d->name, line_of(key), q + 1,
-			      nearest);
+		return refuse(r, "%s:%lu: %s: unknown key; did you mean \"%s\"?", d->name,
+			      line_of(key), q + 1, nearest);
 	settings_keys(r->command, "", true, keys, sizeof keys);
-	return refuse(r, "%s:%lu: %s: unknown key; there are: %s", d->name, line_of(key), q + 1, keys);
+	return refuse(r, "%s:%lu: %s: unknown key; there are: %s", d->name, line_of(key), q + 1,
+		      keys);
 }
 
 static int put_pair(struct reading *r, struct document *d, const yaml_node_pair_t *pair,
@@ -157,8 +159,11 @@ static int put_pair(struct reading *r, struct document *d, const yaml_node_pair_
 	if (s == NULL)
 		return refuse_key(r, d, key);
 	if (s->command_line_only)
-		return refuse(r, "%s:%lu: %s: not possible inside a configuration file; give --%s on the "
-			      "command line", d->name, line_of(key), s->key, s->key);
+		return refuse(
+		    r,
+		    "%s:%lu: %s: not possible inside a configuration file; give --%s on the "
+		    "command line",
+		    d->name, line_of(key), s->key, s->key);
 	if (first_line[index_of(s)] != 0)
 		return refuse(r, "%s:%lu: %s: given twice; it stands in line %lu already", d->name,
 			      line_of(key), s->key, first_line[index_of(s)]);
@@ -174,9 +179,11 @@ static int read_document(struct reading *r, struct document *d)
 	if (root == NULL || (root->type == YAML_SCALAR_NODE && is_null(root)))
 		return 0; /* nothing but comments */
 	if (root->type != YAML_MAPPING_NODE)
-		return refuse(r, "%s:%lu: this is no list of settings; write one \"key: value\" a line",
-			      d->name, line_of(root));
-	for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top; p++) {
+		return refuse(
+		    r, "%s:%lu: this is no list of settings; write one \"key: value\" a line",
+		    d->name, line_of(root));
+	for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
+	     p++) {
 		const int rc = put_pair(r, d, p, first_line);
 
 		if (rc != 0)
@@ -185,7 +192,8 @@ static int read_document(struct reading *r, struct document *d)
 	return 0;
 }
 
-static int refuse_syntax(struct reading *r, const char *name, const yaml_parser_t *p, const char *text)
+static int refuse_syntax(struct reading *r, const char *name, const yaml_parser_t *p,
+			 const char *text)
 {
 	unsigned long line = (unsigned long)p->problem_mark.line + 1;
 
@@ -220,12 +228,14 @@ static int check_depth(struct reading *r, const char *name, const char *text, si
 			rc = refuse_syntax(r, name, &parser, text);
 			break;
 		}
-		depth += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
-		depth -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+		depth += event.type == YAML_SEQUENCE_START_EVENT ||
+			 event.type == YAML_MAPPING_START_EVENT;
+		depth -=
+		    event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
 		end = event.type == YAML_STREAM_END_EVENT;
 		if (depth > DEPTH_CAP)
-			rc = refuse(r, "%s:%lu: nested too deep; write one \"key: value\" a line", name,
-				    (unsigned long)event.start_mark.line + 1);
+			rc = refuse(r, "%s:%lu: nested too deep; write one \"key: value\" a line",
+				    name, (unsigned long)event.start_mark.line + 1);
 		yaml_event_delete(&event);
 	}
 	yaml_parser_delete(&parser);
@@ -255,8 +265,9 @@ static int read_yaml(struct reading *r, const char *name, const char *text, size
 		const bool end = root == NULL;
 
 		if (!end && documents > 0)
-			rc = refuse(r, "%s:%lu: a second document begins; put all settings into one", name,
-				    line_of(root));
+			rc =
+			    refuse(r, "%s:%lu: a second document begins; put all settings into one",
+				   name, line_of(root));
 		else if (!end)
 			rc = read_document(r, &d);
 		yaml_document_delete(&d.yaml);
@@ -281,7 +292,8 @@ static int read_file(struct reading *r, const char *path)
 	}
 	len = fread(text, 1, FILE_CAP + 1, f);
 	if (ferror(f))
-		rc = refuse(r, "%s: %s; give a file that can be read with --config", path, strerror(errno));
+		rc = refuse(r, "%s: %s; give a file that can be read with --config", path,
+			    strerror(errno));
 	else if (len > FILE_CAP)
 		rc = refuse(r, "%s: larger than %zu KiB; this is no configuration file", path,
 			    FILE_CAP / 1024);
@@ -314,8 +326,11 @@ static int read_args(struct reading *r, int argc, char **argv, bool store, const
 			return 1;
 		}
 		if (step == ARGS_OPERAND)
-			return refuse(r, "%s does not belong to an option; capture files are given with "
-				      "--pcap FILE", value_quote(q, value));
+			return refuse(
+			    r,
+			    "%s does not belong to an option; capture files are given with "
+			    "--pcap FILE",
+			    value_quote(q, value));
 		if (!store) {
 			r->given[index_of(s)] = true;
 			if (s->off == offsetof(struct config, file))
@@ -392,7 +407,7 @@ static int put_defaults(struct reading *r)
 				refuse(r, "--%s: %s", s->key, why);
 		}
 	}
-	if (rc == 0 && r->command == COMMAND_RUN && r->c.cores.n == 0)
+	if (rc == 0 && (r->command & (COMMAND_RUN | COMMAND_BENCH)) && r->c.cores.n == 0)
 		rc = put_default_cores(r);
 	if (rc == 0 && r->command == COMMAND_RUN && r->c.probe == NULL)
 		rc = put_default_probe(r);
@@ -406,7 +421,8 @@ static int check_sources(struct reading *r)
 	size_t stdins = 0;
 
 	if (kinds == 0 && r->command == COMMAND_RUN)
-		return refuse(r, "no source of packets; give --pcap FILE, --xdp SPEC or --dpdk DEVARGS");
+		return refuse(
+		    r, "no source of packets; give --pcap FILE, --xdp SPEC or --dpdk DEVARGS");
 	if (kinds > 1)
 		return refuse(r, "%s cannot be used together; give one kind of source",
 			      c->pcap.n == 0 ? "--xdp and --dpdk"

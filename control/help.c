@@ -16,21 +16,22 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{COMMAND_RUN, "run", "SOURCE [OPTION...]", "watch DNS traffic and export statistics",
-	 "Reads packets from one source (--pcap, --xdp or --dpdk), understands the DNS messages in "
-	 "them and writes statistics for each interval to files below --out. A file run ends with "
-	 "its input; a live run ends after --duration or with Ctrl-C, which writes what is open."},
-	{COMMAND_CAT, "cat", "[--set NAME,...] DIR|FILE...", "print exported records as JSON lines",
-	 "Prints the records of exported files, or of all exported files in a directory, as JSON "
-	 "lines on standard output, in time order."},
-	{COMMAND_REPORT, "report", "traffic|ledger DIR", "show a table for people",
-	 "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
-	 "classes and response times of each interval and vantage. \"ledger\" is where every packet "
-	 "and message went, and whether the books close."},
-	{COMMAND_BENCH, "bench", "[--pcap FILE] [--seconds N] [--json]", "measure the speed of this machine",
-	 "Runs the production loop over packets in memory and prints nanoseconds per packet, stage "
-	 "by stage. Needs no network interface and no privileges."},
-	{0, "help", "[COMMAND]", "explain a command and its options", ""},
+    {COMMAND_RUN, "run", "SOURCE [OPTION...]", "watch DNS traffic and export statistics",
+     "Reads packets from one source (--pcap, --xdp or --dpdk), understands the DNS messages in "
+     "them and writes statistics for each interval to files below --out. A file run ends with "
+     "its input; a live run ends after --duration or with Ctrl-C, which writes what is open."},
+    {COMMAND_CAT, "cat", "[--set NAME,...] DIR|FILE...", "print exported records as JSON lines",
+     "Prints the records of exported files, or of all exported files in a directory, as JSON "
+     "lines on standard output, in time order."},
+    {COMMAND_REPORT, "report", "traffic|ledger DIR", "show a table for people",
+     "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
+     "classes and response times of each interval and vantage. \"ledger\" is where every packet "
+     "and message went, and whether the books close."},
+    {COMMAND_BENCH, "bench", "[--pcap FILE] [--seconds N] [--json]",
+     "measure the speed of this machine",
+     "Runs the production loop over packets in memory and prints nanoseconds per packet, stage "
+     "by stage. Needs no network interface and no privileges."},
+    {0, "help", "[COMMAND]", "explain a command and its options", ""},
 };
 #define COMMANDS_LEN (sizeof commands / sizeof *commands)
 
@@ -104,7 +105,8 @@ void help_print(FILE *out)
 static void text_of(const struct setting *s, char *out, size_t cap)
 {
 	size_t len = (size_t)snprintf(out, cap, "%s", s->help);
-	const bool number = s->type == VALUE_U32 || (s->type == VALUE_U64 && s->range.max != UINT64_MAX);
+	const bool number =
+	    s->type == VALUE_U32 || (s->type == VALUE_U64 && s->range.max != UINT64_MAX);
 	const char *def = s->def_text ? s->def_text : s->def;
 
 	if (number && len < cap)
@@ -161,7 +163,8 @@ void help_command(FILE *out, unsigned command)
 		}
 	}
 	if (command == COMMAND_RUN)
-		fputs("\nOptions can be written as --key value or --key=value. Every key but \"config\" can\n"
+		fputs("\nOptions can be written as --key value or --key=value. Every key but "
+		      "\"config\" can\n"
 		      "stand in the configuration file too, lists as YAML lists or with commas.\n",
 		      out);
 }
@@ -248,7 +251,8 @@ int help_main(int argc, char **argv)
 	const char *what = argc > 1 ? argv[1] : NULL;
 
 	if (argc > 2) {
-		fputs("fluxtap help: more than one argument; give one command, such as \"fluxtap help run\"\n",
+		fputs("fluxtap help: more than one argument; give one command, such as \"fluxtap "
+		      "help run\"\n",
 		      stderr);
 		return 2;
 	}

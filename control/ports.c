@@ -123,7 +123,7 @@ static int plan_capture(struct plan *plan, const char *path, char *err, size_t e
 	bool packed;
 
 	if (c == NULL)
-		return -errno;
+		return -EINVAL; /* whatever is wrong with it: the devargs name a wrong file */
 	link = capfile_link(c);
 	packed = capfile_packed(c);
 	capfile_close(c);
@@ -389,31 +389,51 @@ static int port_configure(struct ports *p, const struct plan *plan,
 	return rc < 0 ? rc : queues;
 }
 
-static struct rte_mempool *pool_create(const struct ports *p, unsigned queues, size_t i)
+/* As rte_pktmbuf_pool_create, but for virtual devices the buffers lie without gaps
+ * at page borders: net_af_xdp takes the pool for one piece of memory and loses the
+ * buffers behind (pool size x buffer size), which are nearly half on 4 KiB pages. */
+static struct rte_mempool *pool_create(const struct plan *plan, unsigned mbufs, int socket)
 {
 	static unsigned serial;
-	char name[RTE_MEMZONE_NAMESIZE];
+	const unsigned elt = (unsigned)sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE;
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *mp;
 
-	(void)snprintf(name, sizeof(name), "ft%u_%zu", serial++, i);
-	/* No cache by lcore: a pool has one user, who is no lcore. Last in, first out
-	 * instead, so that the buffers in use stay in the CPU's caches. */
-	return rte_pktmbuf_pool_create_by_ops(name, (POOL_MBUFS + 1) * queues - 1, 0, 0,
-	                                      RTE_MBUF_DEFAULT_BUF_SIZE,
-	                                      rte_eth_dev_socket_id(p->port), "stack");
+	(void)snprintf(name, sizeof(name), "fluxtap_%u", serial++);
+	/* No cache by lcore: a pool has one user, who is no lcore. */
+	if (plan->pci)
+		return rte_pktmbuf_pool_create(name, mbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+	mp = rte_mempool_create_empty(name, mbufs, elt, 0, sizeof(struct rte_pktmbuf_pool_private),
+	                              socket, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (mp == NULL)
+		return NULL;
+	/* Last in, first out: the buffers in use stay in the CPU's caches. */
+	if (rte_mempool_set_ops_byname(mp, "stack", NULL) != 0)
+		goto undo;
+	rte_pktmbuf_pool_init(mp, NULL);
+	if (rte_mempool_populate_default(mp) < 0)
+		goto undo;
+	(void)rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+undo:
+	rte_mempool_free(mp);
+	return NULL;
 }
 
-static int port_queues(struct ports *p, const struct rte_eth_dev_info *info, uint16_t rx, uint16_t tx)
+static int port_queues(struct ports *p, const struct plan *plan, const struct rte_eth_dev_info *info,
+                       uint16_t rx, uint16_t tx)
 {
 	/* One that lives in the kernel takes thousands of buffers for each of its queues. */
 	const bool fills = strcmp(info->driver_name, "net_af_xdp") == 0;
 	const uint16_t per_source = p->spread ? 1 : rx;
+	const unsigned mbufs = (POOL_MBUFS + 1) * (fills ? per_source : 1) - 1;
 	uint16_t rx_descs = RX_DESCS, tx_descs = TX_DESCS;
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->port, &rx_descs, &tx_descs);
 	const int socket = rte_eth_dev_socket_id(p->port);
 
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		if (p->pools[i] == NULL) /* else it is left from the try before */
-			p->pools[i] = pool_create(p, fills ? per_source : 1, i);
+			p->pools[i] = pool_create(plan, mbufs, socket);
 		if (p->pools[i] == NULL)
 			rc = -ENOMEM;
 	}
@@ -434,7 +454,7 @@ static int port_start(struct ports *p, const struct plan *plan, const struct rte
 	p->n = p->spread ? workers : 1;
 	rc = port_configure(p, plan, info, *queues);
 	if (rc >= 0)
-		rc = port_queues(p, info, *queues, (uint16_t)rc);
+		rc = port_queues(p, plan, info, *queues, (uint16_t)rc);
 	if (rc == 0)
 		rc = rte_eth_dev_start(p->port);
 	return rc;

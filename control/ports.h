@@ -19,9 +19,9 @@ struct ports_opts {
 };
 
 /* Starts the port. On failure returns NULL, writes a sentence into err and sets
- * errno: EINVAL (bad devargs), what a capture of net_pcap refuses (ENOENT, ...),
- * ENODEV (no such device, or its driver refuses), ENOMEM (no huge pages; the
- * sentence ends with the command that gives some), or what DPDK said. */
+ * errno: EINVAL (bad devargs, also a capture that net_pcap cannot read), ENODEV (no
+ * such device, or its driver refuses), ENOMEM (no huge pages; the sentence ends
+ * with the command that gives some), or what DPDK said. */
 struct ports *ports_create(const struct ports_opts *o, char *err, size_t err_cap);
 /* 1, or o->workers where the device itself spreads flows by a symmetric hash of
  * the two addresses. With 1 and more workers the caller wraps it in rx_fan. */

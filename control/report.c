@@ -97,7 +97,8 @@ static int print(size_t report, const struct config_texts *paths)
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		if (errno == EPIPE)
 			return code;
-		fprintf(stderr, "fluxtap report: cannot write to standard output: %s\n", strerror(errno));
+		fprintf(stderr, "fluxtap report: cannot write to standard output: %s\n",
+			strerror(errno));
 		return 1;
 	}
 	return code;
@@ -117,8 +118,10 @@ static int report_run(struct config_texts *operands)
 		if (strcmp(reports[i].name, operands->v[0]) != 0)
 			continue;
 		if (paths.n == 0) {
-			snprintf(why, sizeof why, "no directory; give the one that --out named, such as "
-				 "\"fluxtap report %s fluxtap-out\"", reports[i].name);
+			snprintf(why, sizeof why,
+				 "no directory; give the one that --out named, such as "
+				 "\"fluxtap report %s fluxtap-out\"",
+				 reports[i].name);
 			return refuse(why);
 		}
 		return print(i, &paths);
@@ -138,7 +141,8 @@ int report_main(int argc, char **argv)
 	int step, code = 0;
 
 	signal(SIGPIPE, SIG_IGN);
-	while (code == 0 && (step = settings_args_next(&a, &s, &value, err, sizeof err)) != ARGS_END) {
+	while (code == 0 &&
+	       (step = settings_args_next(&a, &s, &value, err, sizeof err)) != ARGS_END) {
 		if (step == ARGS_HELP) {
 			help_command(stdout, COMMAND_REPORT);
 			goto done;

@@ -77,7 +77,8 @@ static struct chain *chain_get(struct books *b, const json_t *record)
 	char key[128];
 
 	if (json_is_string(worker))
-		snprintf(key, sizeof key, "%s %s", report_text(record, "probe"), json_string_value(worker));
+		snprintf(key, sizeof key, "%s %s", report_text(record, "probe"),
+			 json_string_value(worker));
 	else
 		snprintf(key, sizeof key, "%s %" PRIu64, report_text(record, "probe"),
 			 report_count(record, "worker"));
@@ -185,7 +186,8 @@ static void print_map(const char *heading, const json_t *map)
 
 static void print_reasons(const json_t *dropped, const json_t *msg_dropped, const json_t *counts)
 {
-	static const char *const also[] = {"late", "malformed", "tcp_gaps", "tcp_lost_bytes", "tcp_evicted"};
+	static const char *const also[] = {"late", "malformed", "tcp_gaps", "tcp_lost_bytes",
+					   "tcp_evicted"};
 	uint64_t any = 0;
 
 	if (report_count(counts, "source_dropped") > 0) {
@@ -212,18 +214,21 @@ static void print_record(const json_t *record, const struct equation e[3])
 	report_heading(record);
 	if (!json_is_string(worker))
 		printf("worker %" PRIu64 " alone:\n", report_count(record, "worker"));
-	printf("  %8s%15s%10s%13s%15s%9s\n", "", "received", "+ before", "= dropped", "+ passed on", "+ held");
+	printf("  %8s%15s%10s%13s%15s%9s\n", "", "received", "+ before", "= dropped", "+ passed on",
+	       "+ held");
 	print_equation(&e[0]);
 	print_equation(&e[1]);
 	print_equation(&e[2]);
-	print_reasons(json_object_get(record, "dropped"), json_object_get(record, "msg_dropped"), record);
+	print_reasons(json_object_get(record, "dropped"), json_object_get(record, "msg_dropped"),
+		      record);
 	putchar('\n');
 }
 
 static void add_record(struct books *b, const json_t *record, const struct equation e[3])
 {
-	static const char *const summed[] = {"rx_packets", "messages", "source_dropped", "late", "malformed",
-					     "tcp_gaps", "tcp_lost_bytes", "tcp_evicted"};
+	static const char *const summed[] = {"rx_packets",     "messages",   "source_dropped",
+					     "late",	       "malformed",  "tcp_gaps",
+					     "tcp_lost_bytes", "tcp_evicted"};
 
 	b->intervals++;
 	for (size_t i = 0; i < 3; i++) {
@@ -239,13 +244,14 @@ static void add_record(struct books *b, const json_t *record, const struct equat
 static int take_record(struct books *b, const json_t *record)
 {
 	struct equation e[3] = {
-		{"packets", report_count(record, "rx_packets"), 0, sum_of(json_object_get(record, "dropped")),
-		 report_count(record, "carried"), report_count(record, "held_packets"), true},
-		{"messages", report_count(record, "messages"), 0,
-		 sum_of(json_object_get(record, "msg_dropped")), report_count(record, "counted"),
-		 report_count(record, "held"), true},
-		{"records", report_count(record, "records"), 0, report_count(record, "ring_full_records"),
-		 report_count(record, "merged"), 0, false},
+	    {"packets", report_count(record, "rx_packets"), 0,
+	     sum_of(json_object_get(record, "dropped")), report_count(record, "carried"),
+	     report_count(record, "held_packets"), true},
+	    {"messages", report_count(record, "messages"), 0,
+	     sum_of(json_object_get(record, "msg_dropped")), report_count(record, "counted"),
+	     report_count(record, "held"), true},
+	    {"records", report_count(record, "records"), 0,
+	     report_count(record, "ring_full_records"), report_count(record, "merged"), 0, false},
 	};
 	struct chain *c = chain_get(b, record);
 
@@ -273,8 +279,9 @@ static void print_total(const struct books *b)
 		puts("There are no ledger records here.");
 		return;
 	}
-	printf("Total of %s interval%s: %s packets, %s messages\n", report_number(intervals, b->intervals),
-	       b->intervals == 1 ? "" : "s", report_number(packets, report_count(b->sum, "rx_packets")),
+	printf("Total of %s interval%s: %s packets, %s messages\n",
+	       report_number(intervals, b->intervals), b->intervals == 1 ? "" : "s",
+	       report_number(packets, report_count(b->sum, "rx_packets")),
 	       report_number(messages, report_count(b->sum, "messages")));
 	print_reasons(b->dropped, b->msg_dropped, b->sum);
 	if (b->wrong == 0)
@@ -283,13 +290,15 @@ static void print_total(const struct books *b)
 		printf("%s of %s equations DO NOT CLOSE.\n", report_number(wrong, b->wrong),
 		       report_number(equations, b->equations));
 	if (b->overlap)
-		puts("Several runs were exported here for the same time; each was matched with the level\n"
+		puts("Several runs were exported here for the same time; each was matched with the "
+		     "level\n"
 		     "before it that fits.");
 }
 
 int report_ledger(struct walk *w, size_t width)
 {
-	struct books b = {.dropped = json_object(), .msg_dropped = json_object(), .sum = json_object()};
+	struct books b = {
+	    .dropped = json_object(), .msg_dropped = json_object(), .sum = json_object()};
 	const char *line;
 	size_t len;
 	int rc;

@@ -65,7 +65,8 @@ static void add_map(json_t *sums, const json_t *map)
 
 static int base64_value(char c)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c != '\0' ? strchr(digits, c) : NULL;
 
 	return at ? (int)(at - digits) : -1;
@@ -98,7 +99,8 @@ static void add_regs(struct row *r, const json_t *record)
 	for (size_t i = 0; i < FT_DISTINCT_CAP; i++) {
 		const json_t *one = json_object_get(hll, keys[i]);
 
-		if (report_count(one, "p") == FT_DISTINCT_P && read_regs(report_text(one, "regs"), regs))
+		if (report_count(one, "p") == FT_DISTINCT_P &&
+		    read_regs(report_text(one, "regs"), regs))
 			distinct_merge_regs(&r->distinct[i], regs);
 		else
 			r->mergeable = false;
@@ -219,15 +221,16 @@ static void print_rtt(const struct row *r)
 		const double q = r->records == 1 ? (double)r->quantile[i]
 						 : dd_quantile(r->bins, r->rtt_count, quantiles[i]);
 
-		duration_text(text[i], (uint64_t)(q + 0.5));
+		/* A bin's value may lie above the largest that is in it. */
+		duration_text(text[i], q < (double)r->rtt_max ? (uint64_t)(q + 0.5) : r->rtt_max);
 	}
 	printf("    %-8s  p50 %s  p90 %s  p99 %s  max %s\n", "rtt", text[0], text[1], text[2],
 	       duration_text(text[3], r->rtt_max));
 }
 
 /* The count of the only record; over several, what their registers say together. */
-static const char *distinct_text(char out[REPORT_NUMBER_CAP], const struct row *r, enum ft_distinct which,
-				 uint64_t only)
+static const char *distinct_text(char out[REPORT_NUMBER_CAP], const struct row *r,
+				 enum ft_distinct which, uint64_t only)
 {
 	if (r->records == 1)
 		return report_number(out, only);
@@ -236,8 +239,8 @@ static const char *distinct_text(char out[REPORT_NUMBER_CAP], const struct row *
 
 static void print_columns(void)
 {
-	printf("  %-6s%15s%11s%15s%10s%10s%11s\n", "", "queries", "queries/s", "responses", "no answer",
-	       "clients", "names");
+	printf("  %-6s%15s%11s%15s%10s%10s%11s\n", "", "queries", "queries/s", "responses",
+	       "no answer", "clients", "names");
 }
 
 static void print_row(const struct row *r, size_t width)
@@ -250,21 +253,24 @@ static void print_row(const struct row *r, size_t width)
 	if (r->seconds > 0 && r->queries < 10 * r->seconds)
 		snprintf(rate, sizeof rate, "%.2f", (double)r->queries / (double)r->seconds);
 	if (r->queries > 0)
-		snprintf(none, sizeof none, "%.2f %%", 100.0 * (double)r->unanswered / (double)r->queries);
-	printf("  %-6s%15s%11s%15s%10s%10s%11s\n", r->vantage, report_number(queries, r->queries), rate,
-	       report_number(responses, r->responses), none,
+		snprintf(none, sizeof none, "%.2f %%",
+			 100.0 * (double)r->unanswered / (double)r->queries);
+	printf("  %-6s%15s%11s%15s%10s%10s%11s\n", r->vantage, report_number(queries, r->queries),
+	       rate, report_number(responses, r->responses), none,
 	       distinct_text(clients, r, FT_DISTINCT_CLIENTS, r->clients),
 	       distinct_text(names, r, FT_DISTINCT_NAMES, r->names));
 	print_shares("types", r->by_qtype, width, false);
 	print_shares("classes", r->by_class, width, true);
 	print_rtt(r);
 	if (r->unsolicited > 0)
-		printf("    %-8s  %s responses without a query\n", "note", report_number(number, r->unsolicited));
+		printf("    %-8s  %s responses without a query\n", "note",
+		       report_number(number, r->unsolicited));
 	if (r->malformed > 0)
-		printf("    %-8s  %s messages with damaged records\n", "note", report_number(number, r->malformed));
+		printf("    %-8s  %s messages with damaged records\n", "note",
+		       report_number(number, r->malformed));
 	if (r->lost_ppm > 0)
-		printf("    %-8s  up to %.4f %% of packets were lost before fluxtap saw them\n", "note",
-		       (double)r->lost_ppm / 1e4);
+		printf("    %-8s  up to %.4f %% of packets were lost before fluxtap saw them\n",
+		       "note", (double)r->lost_ppm / 1e4);
 }
 
 /* All rows so far. */
@@ -301,7 +307,8 @@ static int take_record(struct table *t, const json_t *record, size_t width)
 
 	if (r == NULL)
 		return -ENOMEM;
-	if (t->totals_len == 0 || t->start != start || strcmp(t->probe, report_text(record, "probe")) != 0) {
+	if (t->totals_len == 0 || t->start != start ||
+	    strcmp(t->probe, report_text(record, "probe")) != 0) {
 		if (t->totals_len > 0)
 			putchar('\n');
 		report_heading(record);

@@ -48,8 +48,8 @@ static void shape_put(struct shape *s, const char *name, json_t *schema, const c
 
 static json_t *shape_fini(struct shape *s)
 {
-	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", s->fields, "required",
-			 s->required, "additionalProperties", 0);
+	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", s->fields,
+			 "required", s->required, "additionalProperties", 0);
 }
 
 static json_t *integer(json_int_t least)
@@ -75,8 +75,8 @@ static json_t *map_of(const char *const *names)
 
 static json_t *map_of_mnemonics(void)
 {
-	return json_pack("{s:s, s:{s:s}, s:o}", "type", "object", "propertyNames", "pattern", MNEMONIC,
-			 "additionalProperties", integer(1));
+	return json_pack("{s:s, s:{s:s}, s:o}", "type", "object", "propertyNames", "pattern",
+			 MNEMONIC, "additionalProperties", integer(1));
 }
 
 static json_t *one_of(const char *const *names)
@@ -91,16 +91,20 @@ static json_t *one_of(const char *const *names)
 static void put_envelope(struct shape *s, const char *set, json_t *vantage)
 {
 	shape_put(s, "set", json_pack("{s:s}", "const", set), "kind of record");
-	shape_put(s, "v", json_pack("{s:i}", "const", ENVELOPE_VERSION), "version of the record's meaning");
+	shape_put(s, "v", json_pack("{s:i}", "const", ENVELOPE_VERSION),
+		  "version of the record's meaning");
 	shape_put(s, "probe", json_pack("{s:s, s:s}", "type", "string", "pattern",
 					"^[A-Za-z0-9_.-]{1,63}$"), "name of the probe");
 	shape_put(s, "vantage", vantage, "where the tap saw the traffic");
 	shape_put(s, "start", integer(0), "begin of the interval, UTC seconds since 1970");
 	shape_put(s, "end", integer(1), "end of the interval, exclusive");
-	shape_put(s, "p", json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0, "maximum", 1),
-		  "share of flows that was kept");
-	shape_put(s, "loss_ppm", json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum",
-					   1000000), "packets lost before the probe, millionths");
+	shape_put(
+	    s, "p",
+	    json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0, "maximum", 1),
+	    "share of flows that was kept");
+	shape_put(s, "loss_ppm",
+		  json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 1000000),
+		  "packets lost before the probe, millionths");
 }
 
 static json_t *ledger_schema(void)
@@ -114,8 +118,10 @@ static json_t *ledger_schema(void)
 	struct shape s = shape_init();
 
 	put_envelope(&s, "ledger", json_pack("{s:s}", "const", "ALL"));
-	shape_put(&s, "worker", json_pack("{s:[{s:s, s:i}, {s:s}]}", "anyOf", "type", "integer", "minimum",
-					  0, "const", "all"), "number of the worker, or all together");
+	shape_put(&s, "worker",
+		  json_pack("{s:[{s:s, s:i}, {s:s}]}", "anyOf", "type", "integer", "minimum", 0,
+			    "const", "all"),
+		  "number of the worker, or all together");
 	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
 		const char *text = strcmp(shown[i], "merged") == 0
 					   ? "records that control merged"
@@ -142,9 +148,11 @@ static json_t *rtt_schema(void)
 		shape_put(&s, quantiles[i], integer_or_null(), "microseconds; null without answers");
 	shape_put(&s, "alpha", json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0,
 					 "exclusiveMaximum", 1), "relative error of the quantiles");
-	shape_put(&s, "bins", json_pack("{s:s, s:{s:s, s:[o, o], s:i, s:b}}", "type", "array", "items",
-					"type", "array", "prefixItems", integer(0), integer(1), "minItems",
-					2, "items", 0), "DDSketch: bin number and count");
+	shape_put(&s, "bins",
+		  json_pack("{s:s, s:{s:s, s:[o, o], s:i, s:b}}", "type", "array", "items", "type",
+			    "array", "prefixItems", integer(0), integer(1), "minItems", 2, "items",
+			    0),
+		  "DDSketch: bin number and count");
 	return shape_fini(&s);
 }
 
@@ -152,8 +160,9 @@ static json_t *distinct_schema(void)
 {
 	struct shape registers = shape_init(), s = shape_init();
 	const int len = BASE64_LEN((int)FT_DISTINCT_REGS);
-	json_t *regs = json_pack("{s:s, s:s, s:s, s:i, s:i}", "type", "string", "contentEncoding", "base64",
-				 "pattern", "^[A-Za-z0-9+/]*={0,2}$", "minLength", len, "maxLength", len);
+	json_t *regs =
+	    json_pack("{s:s, s:s, s:s, s:i, s:i}", "type", "string", "contentEncoding", "base64",
+		      "pattern", "^[A-Za-z0-9+/]*={0,2}$", "minLength", len, "maxLength", len);
 
 	shape_put(&registers, "p", json_pack("{s:i}", "const", FT_DISTINCT_P), "precision");
 	shape_put(&registers, "regs", regs, "one octet per register");
@@ -171,8 +180,8 @@ static json_t *series_schema(void)
 
 	for (const char *const *name = qgroups; *name != NULL; name++)
 		json_object_set_new(fields, *name,
-				    json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items", integer(0),
-					      "minItems", 1, "maxItems", 86400));
+				    json_pack("{s:s, s:o, s:i, s:i}", "type", "array", "items",
+					      integer(0), "minItems", 1, "maxItems", 86400));
 	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", fields,
 			 "additionalProperties", 0);
 }
@@ -206,7 +215,8 @@ static json_t *traffic_schema(void)
 	shape_put(&s, "names", integer(0), "distinct names asked for");
 	shape_put(&s, "rtt_us", rtt_schema(), "from query to response, microseconds");
 	shape_put(&s, "series", series_schema(), "queries in each second, by group of types");
-	shape_put(&s, "hll", distinct_schema(), "HyperLogLog registers, which merge over probes by maximum");
+	shape_put(&s, "hll", distinct_schema(),
+		  "HyperLogLog registers, which merge over probes by maximum");
 	return shape_fini(&s);
 }
 
@@ -241,17 +251,18 @@ int schema_print(FILE *out)
 		snprintf(ref, sizeof ref, "#/$defs/%s", sets[i].name);
 		json_object_set_new(defs, sets[i].name, sets[i].make());
 		json_array_append_new(names, json_string(sets[i].name));
-		json_array_append_new(rules, json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:{s:s}}", "if", "properties",
-						       "set", "const", sets[i].name, "required", "set",
-						       "then", "$ref", ref));
+		json_array_append_new(rules, json_pack("{s:{s:{s:{s:s}}, s:[s]}, s:{s:s}}", "if",
+						       "properties", "set", "const", sets[i].name,
+						       "required", "set", "then", "$ref", ref));
 	}
 	schema = json_pack("{s:s, s:s, s:s, s:[s], s:{s:{s:o}}, s:o, s:o}", "$schema",
 			   "https://json-schema.org/draft/2020-12/schema", "title",
-			   "A record exported by fluxtap", "type", "object", "required", "set", "properties",
-			   "set", "enum", names, "allOf", rules, "$defs", defs);
+			   "A record exported by fluxtap", "type", "object", "required", "set",
+			   "properties", "set", "enum", names, "allOf", rules, "$defs", defs);
 	if (schema == NULL)
 		return -ENOMEM;
-	if (json_dumpf(schema, out, JSON_INDENT(2)) != 0 || fputc('\n', out) == EOF || fflush(out) != 0)
+	if (json_dumpf(schema, out, JSON_INDENT(2)) != 0 || fputc('\n', out) == EOF ||
+	    fflush(out) != 0)
 		rc = errno ? -errno : -EIO;
 	json_decref(schema);
 	return rc;

@@ -21,91 +21,91 @@ const char *const setting_group_texts[GROUP_CAP] = {
 
 #define ALL_SOURCES .sources = SOURCE_ALL
 #define RUN .commands = COMMAND_RUN
+#define RUN_BENCH .commands = COMMAND_RUN | COMMAND_BENCH
 #define FIELD(f) .off = offsetof(struct config, f)
 #define NUMBER(lo, hi, u) .range = {lo, hi, u}
 
 const struct setting settings_table[] = {
-	{"pcap", "FILE", VALUE_TEXTS, .group = GROUP_SOURCE, .commands = COMMAND_RUN | COMMAND_BENCH,
-	 .sources = SOURCE_PCAP, FIELD(pcap),
-	 .help = "Read a capture file: pcap or pcapng, also in gzip or zstd; \"-\" is standard "
-		 "input. Give it again for more files; they are merged by time."},
-	{"xdp", "SPEC", VALUE_TEXT, .group = GROUP_SOURCE, RUN, .sources = SOURCE_XDP, FIELD(xdp),
-	 .help = "Watch a network interface through AF_XDP: "
-		 "IFACE[,mode=tap|host][,queues=LIST][,copy|zerocopy]."},
-	{"dpdk", "DEVARGS", VALUE_TEXT, .group = GROUP_SOURCE, RUN, .sources = SOURCE_DPDK,
-	 FIELD(dpdk),
-	 .help = "Watch a DPDK port: a PCI address, or a virtual device such as net_af_xdp or "
-		 "net_pcap with its arguments."},
-	{"cores", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN, ALL_SOURCES, FIELD(cores),
-	 .def_text = "the last CPU that fluxtap may use",
-	 .help = "The CPUs for workers, one worker on each, such as 2-5,8."},
-	{"control-core", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN, ALL_SOURCES,
-	 FIELD(control_core), .def_text = "left to the kernel",
-	 .help = "The CPUs for the control thread, which merges and exports."},
-	{"no-huge", NULL, VALUE_FLAG, .group = GROUP_PLACE, RUN, ALL_SOURCES, FIELD(no_huge),
-	 .help = "Use ordinary memory pages only; enough for tests and small set-ups."},
-	{"duration", "S", VALUE_U32, NUMBER(1, 31536000, "seconds"), .group = GROUP_PLACE, RUN,
-	 ALL_SOURCES, FIELD(duration_s), .def_text = "until the input ends or a signal comes",
-	 .help = "Stop after so many seconds."},
-	{"out", "DIR", VALUE_TEXT, .def = "fluxtap-out", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
-	 FIELD(out), .help = "Write records below this directory; it is made if need be."},
-	{"interval", "S", VALUE_U32, NUMBER(1, 86400, "seconds"), .def = "60", .group = GROUP_OUTPUT,
-	 RUN, ALL_SOURCES, FIELD(interval_s), .check = value_check_interval,
-	 .help = "Length of an interval, aligned to UTC; must divide a day."},
-	{"probe", "NAME", VALUE_TEXT, .def_text = "the host's name", .group = GROUP_OUTPUT, RUN,
-	 ALL_SOURCES, FIELD(probe), .check = value_check_probe,
-	 .help = "The probe's name in records and file names: letters, digits, \"-\", \"_\", \".\"."},
-	{"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
-	 FIELD(http), .check = value_check_http,
-	 .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
-	{"quiet", NULL, VALUE_FLAG, .group = GROUP_OUTPUT, RUN, ALL_SOURCES, FIELD(quiet),
-	 .help = "Neither show progress nor print a summary."},
-	{"auth", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(auth),
-	 .help = "Addresses of authoritative servers watched here. Once --auth or --resolvers is "
-		 "given, addresses alone decide the vantage of a message."},
-	{"resolvers", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES,
-	 FIELD(resolvers), .help = "Addresses of resolvers watched here."},
-	{"ports", "LIST", VALUE_PORTS, .def = "53", .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(ports),
-	 .help = "The UDP and TCP ports that carry DNS."},
-	{"timeout-ms", "MS", VALUE_U32, NUMBER(100, 5000, "milliseconds"), .def = "5000",
-	 .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(timeout_ms),
-	 .help = "How long a query waits for its response before it counts as unanswered."},
-	{"sample", "auto|1|1/2^s", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN, ALL_SOURCES,
-	 FIELD(sample), .check = value_check_sample,
-	 .help = "Share of flows kept in keyed tables. This version keeps all: only \"auto\" and "
-		 "\"1\" are accepted."},
-	{"sketch-seed", "N", VALUE_U64, NUMBER(0, UINT64_MAX, NULL), .def = "0", .group = GROUP_DNS,
-	 RUN, ALL_SOURCES, FIELD(sketch_seed),
-	 .help = "Seed of the distinct counts; the same on all probes whose counts are to be merged."},
-	{"pair-entries", "N", VALUE_U32, NUMBER(1024, 16777216, "entries"), .def = "524288",
-	 .group = GROUP_LIMIT, RUN, ALL_SOURCES, FIELD(pair_entries),
-	 .help = "Queries that may wait for their response, in each worker."},
-	{"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
-	 .group = GROUP_LIMIT, RUN, ALL_SOURCES, FIELD(frag_datagrams),
-	 .help = "Fragmented IP datagrams in reassembly, in each worker."},
-	{"tcp-connections", "N", VALUE_U32, NUMBER(16, 4194304, "connections"), .def = "32768",
-	 .group = GROUP_LIMIT, RUN, ALL_SOURCES, FIELD(tcp_connections),
-	 .help = "TCP connections followed at a time, in each worker."},
-	{"tcp-buffer-mb", "MB", VALUE_U32, NUMBER(1, 4096, "MiB"), .def = "32", .group = GROUP_LIMIT,
-	 RUN, ALL_SOURCES, FIELD(tcp_buffer_mb),
-	 .help = "MiB for TCP bytes that do not make a message yet, in each worker."},
-	{"ring-mb", "MB", VALUE_U32, NUMBER(1, 256, "MiB"), .def = "4", .group = GROUP_LIMIT, RUN,
-	 ALL_SOURCES, FIELD(ring_mb), .check = value_check_power_of_two,
-	 .help = "MiB of the ring from each worker to control; a power of two."},
-	{"config", "FILE", VALUE_TEXT, .group = GROUP_OTHER, RUN, ALL_SOURCES, FIELD(file),
-	 .command_line_only = true,
-	 .help = "Read settings from a YAML file: the same keys as here, one \"key: value\" a line. "
-		 "What stands on the command line wins."},
-	{"seconds", "N", VALUE_U32, NUMBER(1, 3600, "seconds"), .def = "10", .group = GROUP_OTHER,
-	 .commands = COMMAND_BENCH, FIELD(bench_seconds), .help = "Measure for so long."},
-	{"json", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_BENCH, FIELD(bench_json),
-	 .help = "Print one JSON object instead of a table."},
-	{"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
-	 .off = offsetof(struct cat_options, set), .def_text = "all",
-	 .help = "Print the records of these sets only."},
-	{"schema", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_CAT,
-	 .off = offsetof(struct cat_options, schema),
-	 .help = "Print the JSON Schema of all records, and nothing else."},
+    {"pcap", "FILE", VALUE_TEXTS, .group = GROUP_SOURCE, .commands = COMMAND_RUN | COMMAND_BENCH,
+     .sources = SOURCE_PCAP, FIELD(pcap),
+     .help = "Read a capture file: pcap or pcapng, also in gzip or zstd; \"-\" is standard "
+	     "input. Give it again for more files; they are merged by time."},
+    {"xdp", "SPEC", VALUE_TEXT, .group = GROUP_SOURCE, RUN, .sources = SOURCE_XDP, FIELD(xdp),
+     .help = "Watch a network interface through AF_XDP: "
+	     "IFACE[,mode=tap|host][,queues=LIST][,copy|zerocopy]."},
+    {"dpdk", "DEVARGS", VALUE_TEXT, .group = GROUP_SOURCE, RUN, .sources = SOURCE_DPDK, FIELD(dpdk),
+     .help = "Watch a DPDK port: a PCI address, or a virtual device such as net_af_xdp or "
+	     "net_pcap with its arguments."},
+    {"cores", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN_BENCH, ALL_SOURCES, FIELD(cores),
+     .def_text = "the last CPU that fluxtap may use",
+     .help = "The CPUs for workers, one worker on each, such as 2-5,8."},
+    {"control-core", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN, ALL_SOURCES,
+     FIELD(control_core), .def_text = "left to the kernel",
+     .help = "The CPUs for the control thread, which merges and exports."},
+    {"no-huge", NULL, VALUE_FLAG, .group = GROUP_PLACE, RUN_BENCH, ALL_SOURCES, FIELD(no_huge),
+     .help = "Use ordinary memory pages only; enough for tests and small set-ups."},
+    {"duration", "S", VALUE_U32, NUMBER(1, 31536000, "seconds"), .group = GROUP_PLACE, RUN,
+     ALL_SOURCES, FIELD(duration_s), .def_text = "until the input ends or a signal comes",
+     .help = "Stop after so many seconds."},
+    {"out", "DIR", VALUE_TEXT, .def = "fluxtap-out", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
+     FIELD(out), .help = "Write records below this directory; it is made if need be."},
+    {"interval", "S", VALUE_U32, NUMBER(1, 86400, "seconds"), .def = "60", .group = GROUP_OUTPUT,
+     RUN_BENCH, ALL_SOURCES, FIELD(interval_s), .check = value_check_interval,
+     .help = "Length of an interval, aligned to UTC; must divide a day."},
+    {"probe", "NAME", VALUE_TEXT, .def_text = "the host's name", .group = GROUP_OUTPUT, RUN,
+     ALL_SOURCES, FIELD(probe), .check = value_check_probe,
+     .help = "The probe's name in records and file names: letters, digits, \"-\", \"_\", \".\"."},
+    {"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
+     FIELD(http), .check = value_check_http,
+     .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
+    {"quiet", NULL, VALUE_FLAG, .group = GROUP_OUTPUT, RUN, ALL_SOURCES, FIELD(quiet),
+     .help = "Neither show progress nor print a summary."},
+    {"auth", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(auth),
+     .help = "Addresses of authoritative servers watched here. Once --auth or --resolvers is "
+	     "given, addresses alone decide the vantage of a message."},
+    {"resolvers", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES,
+     FIELD(resolvers), .help = "Addresses of resolvers watched here."},
+    {"ports", "LIST", VALUE_PORTS, .def = "53", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(ports),
+     .help = "The UDP and TCP ports that carry DNS."},
+    {"timeout-ms", "MS", VALUE_U32, NUMBER(100, 5000, "milliseconds"), .def = "5000",
+     .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(timeout_ms),
+     .help = "How long a query waits for its response before it counts as unanswered."},
+    {"sample", "auto|1|1/2^s", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN, ALL_SOURCES,
+     FIELD(sample), .check = value_check_sample,
+     .help = "Share of flows kept in keyed tables. This version keeps all: only \"auto\" and "
+	     "\"1\" are accepted."},
+    {"sketch-seed", "N", VALUE_U64, NUMBER(0, UINT64_MAX, NULL), .def = "0", .group = GROUP_DNS,
+     RUN, ALL_SOURCES, FIELD(sketch_seed),
+     .help = "Seed of the distinct counts; the same on all probes whose counts are to be merged."},
+    {"pair-entries", "N", VALUE_U32, NUMBER(1024, 16777216, "entries"), .def = "524288",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(pair_entries),
+     .help = "Queries that may wait for their response, in each worker."},
+    {"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(frag_datagrams),
+     .help = "Fragmented IP datagrams in reassembly, in each worker."},
+    {"tcp-connections", "N", VALUE_U32, NUMBER(16, 4194304, "connections"), .def = "32768",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(tcp_connections),
+     .help = "TCP connections followed at a time, in each worker."},
+    {"tcp-buffer-mb", "MB", VALUE_U32, NUMBER(1, 4096, "MiB"), .def = "32", .group = GROUP_LIMIT,
+     RUN_BENCH, ALL_SOURCES, FIELD(tcp_buffer_mb),
+     .help = "MiB for TCP bytes that do not make a message yet, in each worker."},
+    {"ring-mb", "MB", VALUE_U32, NUMBER(1, 256, "MiB"), .def = "4", .group = GROUP_LIMIT, RUN_BENCH,
+     ALL_SOURCES, FIELD(ring_mb), .check = value_check_power_of_two,
+     .help = "MiB of the ring from each worker to control; a power of two."},
+    {"config", "FILE", VALUE_TEXT, .group = GROUP_OTHER, RUN, ALL_SOURCES, FIELD(file),
+     .command_line_only = true,
+     .help = "Read settings from a YAML file: the same keys as here, one \"key: value\" a line. "
+	     "What stands on the command line wins."},
+    {"seconds", "N", VALUE_U32, NUMBER(1, 3600, "seconds"), .def = "10", .group = GROUP_OTHER,
+     .commands = COMMAND_BENCH, FIELD(bench_seconds), .help = "Measure for so long."},
+    {"json", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_BENCH, FIELD(bench_json),
+     .help = "Print one JSON object instead of a table."},
+    {"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
+     .off = offsetof(struct cat_options, set), .def_text = "all",
+     .help = "Print the records of these sets only."},
+    {"schema", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_CAT,
+     .off = offsetof(struct cat_options, schema),
+     .help = "Print the JSON Schema of all records, and nothing else."},
 };
 const size_t settings_len = sizeof settings_table / sizeof *settings_table;
 static_assert(sizeof settings_table / sizeof *settings_table <= SETTINGS_CAP, "settings cap");
@@ -183,7 +183,8 @@ void settings_keys(unsigned command, const char *prefix, bool file_only, char *o
 
 		if (!(s->commands & command) || (file_only && s->command_line_only))
 			continue;
-		len += (size_t)snprintf(out + len, cap - len, "%s%s%s", len ? " " : "", prefix, s->key);
+		len += (size_t)snprintf(out + len, cap - len, "%s%s%s", len ? " " : "", prefix,
+					s->key);
 	}
 }
 
@@ -214,10 +215,12 @@ static int refuse_option(const struct settings_args *a, const char *name, char *
 	if (keys[0] == '\0')
 		snprintf(err, cap, "%s: \"fluxtap %s\" has no options but --help", q, command);
 	else if (nearest != NULL)
-		snprintf(err, cap, "%s is no option of \"fluxtap %s\"; did you mean --%s? There are: %s",
-			 q, command, nearest, keys);
+		snprintf(err, cap,
+			 "%s is no option of \"fluxtap %s\"; did you mean --%s? There are: %s", q,
+			 command, nearest, keys);
 	else
-		snprintf(err, cap, "%s is no option of \"fluxtap %s\"; there are: %s", q, command, keys);
+		snprintf(err, cap, "%s is no option of \"fluxtap %s\"; there are: %s", q, command,
+			 keys);
 	return -EINVAL;
 }
 
@@ -245,7 +248,8 @@ int settings_args_next(struct settings_args *a, const struct setting **s, const 
 	if (*s == NULL) {
 		char bare[48];
 
-		snprintf(bare, sizeof bare, "%.*s", len < sizeof bare ? (int)len : (int)sizeof bare, name);
+		snprintf(bare, sizeof bare, "%.*s", len < sizeof bare ? (int)len : (int)sizeof bare,
+			 name);
 		return refuse_option(a, bare, err, cap);
 	}
 	if (equals != NULL) {

@@ -26,7 +26,15 @@ enum setting_source { /* bits: the sources for which a setting means something *
 	SOURCE_ALL = 7,
 };
 
-enum setting_group { GROUP_SOURCE, GROUP_PLACE, GROUP_OUTPUT, GROUP_DNS, GROUP_LIMIT, GROUP_OTHER, GROUP_CAP };
+enum setting_group {
+	GROUP_SOURCE,
+	GROUP_PLACE,
+	GROUP_OUTPUT,
+	GROUP_DNS,
+	GROUP_LIMIT,
+	GROUP_OTHER,
+	GROUP_CAP
+};
 extern const char *const setting_group_texts[GROUP_CAP];
 
 struct setting {

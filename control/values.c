@@ -291,7 +291,8 @@ static int read_prefix(char *item, struct config_prefix *p, char *why, size_t ca
 	if (slash != NULL) {
 		*slash++ = '\0';
 		if (strchr(slash, '-') != NULL || !read_span(slash, width, &len, &same)) {
-			snprintf(why, cap, "%s has no usable length; give one from /0 to /%u", q, width);
+			snprintf(why, cap, "%s has no usable length; give one from /0 to /%u", q,
+				 width);
 			return -EINVAL;
 		}
 	}
@@ -304,8 +305,8 @@ static int read_prefix(char *item, struct config_prefix *p, char *why, size_t ca
 	p->bits = (uint8_t)(len + 128 - width);
 	if (mask_addr(p->addr, p->bits)) {
 		inet_ntop(v6 ? AF_INET6 : AF_INET, v6 ? p->addr : p->addr + 12, right, sizeof right);
-		snprintf(why, cap, "%s has bits set beyond its length; %s/%lu would be right", q, right,
-			 len);
+		snprintf(why, cap, "%s has bits set beyond its length; %s/%lu would be right", q,
+			 right, len);
 		return -EINVAL;
 	}
 	return 0;
@@ -426,7 +427,8 @@ int value_check_interval(const void *field, char *why, size_t cap)
 		below--;
 	while (DAY_S % above != 0)
 		above++;
-	snprintf(why, cap, "%u seconds do not divide a day; %u or %u would be right", s, below, above);
+	snprintf(why, cap, "%u seconds do not divide a day; %u or %u would be right", s, below,
+		 above);
 	return -EINVAL;
 }
 
@@ -445,13 +447,15 @@ int value_check_power_of_two(const void *field, char *why, size_t cap)
 
 int value_check_probe(const void *field, char *why, size_t cap)
 {
-	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char legal[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	const char *name = *(char *const *)field;
 	char q[VALUE_QUOTE_CAP];
 
 	if (strlen(name) <= 63 && name[strspn(name, legal)] == '\0')
 		return 0;
-	snprintf(why, cap, "%s is no probe name; give 1 to 63 letters, digits, \"-\", \"_\" and \".\"",
+	snprintf(why, cap,
+		 "%s is no probe name; give 1 to 63 letters, digits, \"-\", \"_\" and \".\"",
 		 value_quote(q, name));
 	return -EINVAL;
 }

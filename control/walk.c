@@ -94,7 +94,8 @@ static int stream_put(struct walk *w, struct stream *s, const char *line, size_t
 	struct item it = {0};
 	int rc = 1;
 
-	if (json_unpack(record, "{s:s, s?s, s:I}", "set", &set, "vantage", &vantage, "start", &start) != 0 ||
+	if (json_unpack(record, "{s:s, s?s, s:I}", "set", &set, "vantage", &vantage, "start",
+			&start) != 0 ||
 	    start < 0)
 		goto done;
 	rc = 0;
@@ -251,7 +252,8 @@ static int read_lines(struct walk *w, struct reader *r, const char *path)
 		rc = rc != 0 ? rc : pushed;
 	}
 	if (rc < 0 && reader_error(r)[0] != '\0') {
-		snprintf(text, sizeof text, "damaged after %" PRIu64 " records: %s", lines, reader_error(r));
+		snprintf(text, sizeof text, "damaged after %" PRIu64 " records: %s", lines,
+			 reader_error(r));
 		complain(w, path, text);
 		rc = 0;
 	}
@@ -314,7 +316,9 @@ static int add_dir(struct walk *w, const char *dir, int depth)
 			continue;
 		if (reader_name_is_whole(e->d_name)) {
 			rc = add_source(w, path);
-		} else if (depth > 0 && e->d_name[strspn(e->d_name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0') {
+		} else if (depth > 0 &&
+			   e->d_name[strspn(e->d_name, "abcdefghijklmnopqrstuvwxyz0123456789_")] ==
+			       '\0') {
 			rc = add_dir(w, path, depth - 1);
 			if (rc == -ENOTDIR)
 				rc = 0;
@@ -350,8 +354,10 @@ struct walk *walk_create(const struct config_texts *paths, const struct config_t
 		} else if (reader_name_is_whole(slash ? slash + 1 : at)) {
 			rc = add_source(w, at);
 		} else {
-			snprintf(err, cap, "%s is no exported file; give a directory or files that end in "
-				 READER_SUFFIX, at);
+			snprintf(err, cap,
+				 "%s is no exported file; give a directory or files that end "
+				 "in " READER_SUFFIX,
+				 at);
 			walk_destroy(w);
 			return NULL;
 		}

@@ -200,8 +200,9 @@ static int write_out(struct jsonl *j, struct set *s)
 	int rc = s->fd < 0 ? open_temporary(j, s) : 0;
 
 	while (rc == 0 && s->file_len < s->keep_base + s->keep_len) {
-		const ssize_t n = pwrite(s->fd, s->keep + (s->file_len - s->keep_base),
-					 s->keep_base + s->keep_len - s->file_len, (off_t)s->file_len);
+		const ssize_t n =
+		    pwrite(s->fd, s->keep + (s->file_len - s->keep_base),
+			   s->keep_base + s->keep_len - s->file_len, (off_t)s->file_len);
 
 		if (n > 0) {
 			s->file_len += (size_t)n;
@@ -261,8 +262,10 @@ static int make_room(struct jsonl *j, struct set *s)
 	if (kept_bytes(j) < j->budget)
 		return 0;
 	if (s->failed || write_out(j, s) != 0) {
-		snprintf(j->error, sizeof j->error, "%s/%s cannot be written and the memory for waiting "
-			 "records is full: %" PRIu64 " records are lost", j->dir, s->name, j->lost + 1);
+		snprintf(j->error, sizeof j->error,
+			 "%s/%s cannot be written and the memory for waiting "
+			 "records is full: %" PRIu64 " records are lost",
+			 j->dir, s->name, j->lost + 1);
 		return -ENOSPC;
 	}
 	s->keep_base += s->keep_len;
@@ -308,8 +311,8 @@ static int name_file(struct jsonl *j, struct set *s)
 	rc = temporary_path(j, s, from);
 	strftime(time_text, sizeof time_text, "%Y%m%dT%H%M%SZ", gmtime_r(&start, &tm));
 	for (; rc == 0 && s->seq < SEQ_CAP; s->seq++) {
-		snprintf(name, sizeof name, "%s-%s-%s-%06" PRIu32 READER_SUFFIX, s->name, time_text, j->probe,
-			 s->seq);
+		snprintf(name, sizeof name, "%s-%s-%s-%06" PRIu32 READER_SUFFIX, s->name, time_text,
+			 j->probe, s->seq);
 		rc = path_of(j, s, name, to);
 		if (rc != 0 || renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
 			break;

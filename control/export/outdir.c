@@ -56,7 +56,8 @@ static void remove_leftovers(const char *dir, const char *set, const char *probe
 		if (strncmp(e->d_name, prefix, (size_t)len) != 0 || !isdigit((unsigned char)*rest) ||
 		    strcmp(rest + strspn(rest, "0123456789"), ".tmp") != 0)
 			continue;
-		const int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		const int fd =
+		    openat(dirfd(d), e->d_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 		if (fd < 0)
 			continue;

@@ -139,7 +139,8 @@ int reader_next(struct reader *r, const char **line, size_t *len)
 {
 	for (;;) {
 		char *end = r->scanned < r->out_len
-				    ? memchr(r->out + r->scanned, '\n', r->out_len - r->scanned) : NULL;
+				? memchr(r->out + r->scanned, '\n', r->out_len - r->scanned)
+				: NULL;
 
 		if (end != NULL) {
 			*line = r->out + r->out_pos;

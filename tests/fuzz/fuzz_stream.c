@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
 #define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__))
 #define SIDES 4 /* two connections, both ends of each */
-#define SENT_CAP 140000u
+#define SENT_CAP 70000u
 #define MESSAGES_CAP 64
 #define SCRIPTS 4
 #define STEPS_CAP 400
@@ -39,6 +39,7 @@ struct script {
 };
 
 static struct script script[SCRIPTS];
+static uint8_t whole[SENT_CAP];
 
 struct end {
 	uint32_t isn, cursor; /* cursor: how far it has sent in order */
@@ -61,7 +62,7 @@ static const uint32_t lengths[SCRIPTS][12] = {
 	{40, 0, 40, 12 + 20, 1, 300, 5, 64, 0, 0, 200, 40},
 	{600, 1400, 50, 2046, 2048, 40, 3000, 0, 700},
 	{40, 16384, 50, 20000, 1, 16385, 40, 9000},
-	{50, 65535, 40, 65535, 100},
+	{50, 65535, 40, 3000, 100},
 };
 
 static void script_make(struct script *s, const uint32_t *length)
@@ -111,7 +112,7 @@ static void on_message(void *ctx, const struct segment *seg, const uint8_t *data
 		sent.taken += 2 + len;
 		return;
 	}
-	CHECK(!"a message that was not sent, or for the second time");
+	check_failed("a message that was not sent, or for the second time", __LINE__);
 }
 
 static struct flow flow_of(uint32_t side)
@@ -131,7 +132,8 @@ static enum ft_pkt_drop put(struct stream *s, uint32_t side, uint8_t flags, uint
                             const uint8_t *octets, uint32_t len)
 {
 	const struct flow flow = flow_of(side);
-	uint8_t *data = malloc(len > 0 ? len : 1); /* of this size, for the sanitizer */
+	const bool copy = len < 8192; /* of this size, for the sanitizer */
+	uint8_t *data = copy ? malloc(len > 0 ? len : 1) : whole;
 	const struct segment seg = {.flow = &flow,
 	                            .seq = seq,
 	                            .flags = flags,
@@ -149,7 +151,8 @@ static enum ft_pkt_drop put(struct stream *s, uint32_t side, uint8_t flags, uint
 	const enum ft_pkt_drop why = stream_put(s, &seg);
 	CHECK(why == FT_PKT_CARRIED || why == FT_PKT_TCP_GAP || why == FT_PKT_TCP_FULL ||
 	      why == FT_PKT_TCP_MIDSTREAM);
-	free(data);
+	if (copy)
+		free(data);
 	return why;
 }
 
@@ -272,10 +275,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	for (size_t at = 1, n = 0; at + 3 <= size && n < STEPS_CAP; at += 3, n++)
 		step(s, input + at);
 	/* All of it once more fills every hole, and nothing may wait. */
-	for (uint32_t side = 0; side < SIDES; side++) {
+	for (uint32_t side = 0; side < SIDES; side++)
 		put_octets(s, side, 0, sent.script->len);
-		put_octets(s, side, 0, sent.script->len);
-	}
 	const struct stream_stats *stats = stream_stats_get(s);
 	CHECK(stats->evicted == 0);
 	if (!sent.lies) {
