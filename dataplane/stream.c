@@ -161,7 +161,7 @@ static enum ft_pkt_drop put_data(struct stream_pass *p, uint32_t seq)
 			return put_lost(p, seq, data, len);
 		if (ahead <= 0) {
 			stream_buf_take(p, data, len);
-			return p->dropped == len ? (enum ft_pkt_drop)d->why : FT_PKT_CARRIED;
+			return p->dropped >= len ? (enum ft_pkt_drop)d->why : FT_PKT_CARRIED;
 		}
 		if (stream_buf_keep(p, seq, data, len))
 			return FT_PKT_CARRIED;

@@ -376,6 +376,7 @@ static void take_part(struct stream_pass *p, const uint8_t *data, uint32_t n, bo
 		struct stream_buf *b = side_buf(p->s, d);
 		const uint32_t have = b != NULL ? b->have : 0;
 		p->s->stats.lost_bytes += 2 + have;
+		p->dropped += have == 0 ? 2 : 0; /* its prefix, mostly of this segment */
 		d->skip = d->len - have;
 		d->why = FT_PKT_TCP_FULL;
 		d->prefix = 0;

@@ -71,7 +71,7 @@ struct stream_pass {
 	struct stream_bufs *s;
 	struct stream_side *d;
 	const struct segment *seg;
-	uint32_t dropped; /* of the segment's own octets in order */
+	uint32_t dropped; /* octets of messages given up: at least as many as came, if of no use */
 };
 
 /* Shares the budget out over the classes; a class may get none. Sets *bufs_bytes to

@@ -39,7 +39,7 @@ struct script {
 };
 
 static struct script script[SCRIPTS];
-static uint8_t whole[SENT_CAP];
+static uint8_t big_copy[SENT_CAP];
 
 struct end {
 	uint32_t isn, cursor; /* cursor: how far it has sent in order */
@@ -133,7 +133,7 @@ static enum ft_pkt_drop put(struct stream *s, uint32_t side, uint8_t flags, uint
 {
 	const struct flow flow = flow_of(side);
 	const bool copy = len < 8192; /* of this size, for the sanitizer */
-	uint8_t *data = copy ? malloc(len > 0 ? len : 1) : whole;
+	uint8_t *data = copy ? malloc(len > 0 ? len : 1) : big_copy;
 	const struct segment seg = {.flow = &flow,
 	                            .seq = seq,
 	                            .flags = flags,

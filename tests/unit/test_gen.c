@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The traffic generator: the same frames for a seed, the shares of the standard mix, books that add up. */
-#include "fluxtap/gen.h"
+#include <fluxtap/gen.h>
 
 #include <errno.h>
 #include <setjmp.h>

@@ -141,9 +141,13 @@ static void test_every_length(void **state)
 		open_with(8, 1 << 20);
 		shake(len, 5);
 		const uint32_t n = message_at(sent_octets, len, 3);
-		for (uint32_t k = 0; k < 3; k++) /* whole; a lone prefix; prefix cut in half */
-			assert_int_equal(up(sent_octets - n * k, n * k, k == 0 ? n : k), FT_PKT_CARRIED),
-				k > 0 ? (void)up(sent_octets - n * k, n * k + k, n - k) : (void)0;
+		for (uint32_t k = 0; k < 3; k++) { /* whole; prefix cut in half; a lone prefix */
+			const uint32_t seq = isn[UP] + 1 + n * k;
+			if (k > 0)
+				seg_of(5000, UP, TCP_ACK, seq, sent_octets, k);
+			assert_int_equal(seg_of(5000, UP, TCP_ACK, seq + k, sent_octets + k, n - k),
+			                 FT_PKT_CARRIED);
+		}
 		assert_int_equal(got.n, 3);
 		assert_int_equal(got.len, 3 * n);
 		for (uint32_t k = 0; k < 3; k++)
@@ -228,6 +232,7 @@ static void test_overlaps(void **state)
 	static const uint32_t lengths_of[] = {50, 700, 20, 2500, 400, 0};
 	static uint8_t expect[200000], known[200000], lie[200000];
 	uint64_t x = 1;
+	unsigned whole = 0;
 
 	(void)state;
 	for (unsigned run = 0; run < 3000; run++) {
@@ -249,16 +254,19 @@ static void test_overlaps(void **state)
 				if (!known[k])
 					known[k] = 1, expect[k] = lie[k];
 			}
-			assert_int_equal(up(lie, at, len), FT_PKT_CARRIED);
+			const enum ft_pkt_drop why = up(lie, at, len);
 			if (stream_stats_get(st)->gaps > 0)
 				break; /* more pieces than are kept; not asked here */
+			assert_int_equal(why, FT_PKT_CARRIED);
 		}
 		if (stream_stats_get(st)->gaps == 0) {
+			whole++;
 			memcpy(sent_octets, expect, n);
 			check_all(5, n);
 		}
 		stream_destroy(st);
 	}
+	assert_true(whole > 500);
 }
 
 static void test_wrap_and_old(void **state)
@@ -467,16 +475,9 @@ static void test_ends(void **state)
 	shake(10, 20); /* and a new connection, even from the same number */
 	up(sent_octets, 0, n);
 	assert_int_equal(got.n, 6);
-
-	up(sent_octets, n, 40); /* RST: what waited is lost, what was seen stays seen */
-	const uint64_t lost = stream_stats_get(st)->lost_bytes;
-	message_at(sent_octets + n, 300, 1);
-	up(sent_octets, n + 40, 10);
-	assert_int_equal(stream_lent(st), 0);
-	(void)lost;
 	stream_destroy(st);
 
-	open_with(8, 1 << 20);
+	open_with(8, 1 << 20); /* RST: what waited is lost, what was seen stays seen */
 	shake(10, 20);
 	up(sent_octets, 0, 60);
 	assert_int_equal(stream_lent(st), 1);

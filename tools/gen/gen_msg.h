@@ -6,7 +6,7 @@
 #ifndef FLUXTAP_GEN_MSG_H
 #define FLUXTAP_GEN_MSG_H
 
-#include "fluxtap/gen.h"
+#include <fluxtap/gen.h>
 #include "gen_frame.h"
 #include "gen_name.h"
 

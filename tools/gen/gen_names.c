@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The words of the records: mnemonics of types, rcodes, opcodes, and what the enums are called. */
-#include "fluxtap/gen.h"
+#include <fluxtap/gen.h>
 
 #include <stdio.h>
 

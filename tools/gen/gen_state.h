@@ -6,7 +6,7 @@
 #ifndef FLUXTAP_GEN_STATE_H
 #define FLUXTAP_GEN_STATE_H
 
-#include "fluxtap/gen.h"
+#include <fluxtap/gen.h>
 #include "gen_frame.h"
 #include "gen_msg.h"
 #include "gen_rand.h"

@@ -6,7 +6,7 @@
 #ifndef FLUXTAP_GEN_OUT_H
 #define FLUXTAP_GEN_OUT_H
 
-#include "fluxtap/gen.h"
+#include <fluxtap/gen.h>
 
 #define OUT_PROGRAM "fluxtap-gen"
 
