@@ -18,7 +18,56 @@ static uint32_t follow(const struct cursor *c, uint32_t limit)
 	return target >= 12 && target < limit ? target : 0;
 }
 
-enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
+/* Eight octets at once: for each, whether it is in 'A'..'Z', in its top bit. */
+static inline uint64_t fold_word(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101u, top = 0x80 * ones;
+	const uint64_t low = x & ~top;
+	const uint64_t upper = (low + (0x80 - 'A') * ones) ^ (low + (0x7f - 'Z') * ones);
+
+	return x | (upper & ~x & top) >> 2;
+}
+
+/* Folds n octets. Reads and writes no octet beyond them. */
+static inline void fold_bytes(uint8_t *out, const uint8_t *in, uint32_t n)
+{
+	uint64_t x;
+
+	if (n < 8) {
+		for (uint32_t i = 0; i < n; i++)
+			out[i] = fold(in[i]);
+		return;
+	}
+	for (uint32_t i = 0; i + 8 <= n; i += 8) {
+		memcpy(&x, in + i, 8);
+		x = fold_word(x);
+		memcpy(out + i, &x, 8);
+	}
+	/* The last word overlaps the one before. */
+	memcpy(&x, in + n - 8, 8);
+	x = fold_word(x);
+	memcpy(out + n - 8, &x, 8);
+}
+
+/* Octets of a name without pointers at p, its root included; 0 for any other and
+ * for damaged ones, which the long way looks at. */
+static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
+{
+	const uint32_t end = room < FT_NAME_CAP ? room : FT_NAME_CAP;
+	uint32_t n = 0;
+
+	while (n < end) {
+		const uint32_t label = p[n++];
+		if (label == 0)
+			return n;
+		if (label > FT_LABEL_CAP)
+			return 0;
+		n += label;
+	}
+	return 0;
+}
+
+enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len)
 {
 	struct cursor at = *c;
 	uint32_t n = 0, limit = c->off;
@@ -46,8 +95,7 @@ enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
 			return FT_MSG_QUESTION_CUT;
 		if (n + label + 1 + (label != 0) > FT_NAME_CAP)
 			return FT_MSG_NAME_LONG;
-		for (uint32_t i = 0; i <= label; i++)
-			out[n + i] = fold(at.base[at.off + i]);
+		fold_bytes(out + n, at.base + at.off, label + 1);
 		n += label + 1;
 		at.off += label + 1;
 		if (label == 0)
@@ -55,6 +103,18 @@ enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
 	}
 	if (!jumped)
 		c->off = at.off;
+	*out_len = n;
+	return FT_MSG_KEPT;
+}
+
+enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
+{
+	const uint32_t n = c->bad ? 0 : plain_bytes(c->base + c->off, c->end - c->off);
+
+	if (n == 0)
+		return name_read_any(c, out, out_len);
+	fold_bytes(out, c->base + c->off, n);
+	c->off += n;
 	*out_len = n;
 	return FT_MSG_KEPT;
 }

@@ -19,6 +19,9 @@
  * (NAME_BUF_BYTES) and its length (1..255) into *out_len. Pointers must lead
  * backwards, each further than the last one (RFC 1035 4.1.4). */
 enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len);
+/* The same by the long way alone: the reference that name_read's quick way for
+ * names without pointers is tested against. */
+enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len);
 
 /* Moves c behind the name at c without following pointers. False if damaged. */
 bool name_skip(struct cursor *c);

@@ -112,15 +112,6 @@ static int dump_capture(const char *path, const struct decode_ports *ports)
 	return code;
 }
 
-static void parse_guarded(struct msg *m, uint8_t *name, const uint8_t *data, uint32_t len)
-{
-	uint8_t *copy = guard_copy(data, len);
-
-	*m = (struct msg){.data = copy, .len = len};
-	parse_message(m, name, 1);
-	guard_free(copy, len);
-}
-
 static int dump_raw(const char *path)
 {
 	static uint8_t data[65536];
@@ -134,11 +125,15 @@ static int dump_raw(const char *path)
 	}
 	const uint32_t len = (uint32_t)fread(data, 1, sizeof(data), f);
 	(void)fclose(f);
-	for (uint32_t cut = 0; cut < len; cut++)
-		parse_guarded(&m, name, data, cut);
-	parse_guarded(&m, name, data, len);
+	uint8_t *const end = guard_copy(data, len) + len;
+	for (uint32_t cut = 0; cut <= len; cut++) {
+		memcpy(end - cut, data, cut);
+		m = (struct msg){.data = end - cut, .len = cut};
+		parse_message(&m, name, 1);
+	}
 	print_message(&m, name);
 	(void)fflush(stdout); /* so that the file that kills us is known */
+	guard_free(end - len, len);
 	guard_free(name, NAME_BUF_BYTES);
 	return 0;
 }

@@ -18,14 +18,15 @@ ip -n $cl link set v0 up; ip -n $sv link set v1 up
 {
 	echo '$TTL 300'; echo '@ SOA ns hostmaster 1 3600 600 86400 300'; echo '@ NS ns'; echo 'ns A 10.99.0.1'
 	echo 'www A 192.0.2.1'
-	i=0; while [ $i -lt 20 ]; do echo "big TXT \"$i$(printf '%0200d' 0)\""; i=$((i + 1)); done
-	i=0; while [ $i -lt 200 ]; do echo "huge TXT \"$i$(printf '%0240d' 0)\""; i=$((i + 1)); done
+	i=0; while [ $i -lt 15 ]; do echo "big TXT \"$i$(printf '%0200d' 0)\""; i=$((i + 1)); done
+	i=0; while [ $i -lt 100 ]; do echo "huge TXT \"$i$(printf '%0240d' 0)\""; i=$((i + 1)); done
 } >"$dir/zone"
 cat >"$dir/nsd.conf" <<NSD
 server:
 	ip-address: 10.99.0.1
 	ip-address: 127.0.0.1
 	server-count: 1
+	rrl-ratelimit: 0
 	username: root
 	chroot: ""
 	zonesdir: "$dir"
@@ -53,7 +54,7 @@ sleep 0.5
 for mode in udp tcp; do
 	n=$queries; [ $mode = tcp ] && n=$((queries / 10))
 	for k in $(seq $((n / $(wc -l <"$dir/$mode")))); do cat "$dir/$mode"; done >"$dir/q"
-	ip netns exec $from dnsperf -e -b 8192 -s $to -d "$dir/q" -m $mode -c 4 -q 40 2>&1 |
+	ip netns exec $from dnsperf -e -s $to -d "$dir/q" -m $mode -c 4 -q 40 2>&1 |
 		grep -E 'Queries (sent|completed|lost)|per second' | tr -s ' ' | tr '\n' ' '
 	echo
 done
