@@ -420,6 +420,39 @@ static void test_gap_over(void **state)
 	stream_destroy(st);
 }
 
+/* A hole up to the very end of a message; and two holes, each with its own age. */
+static void test_gap_edges(void **state)
+{
+	static const uint32_t lengths_of[] = {100, 5, 40, 0};
+	const uint32_t n = script_of(lengths_of);
+
+	(void)state;
+	open_with(8, 1 << 20);
+	shake(10, 20);
+	up(sent_octets, 0, 50);
+	up(sent_octets, 102, 7);
+	now += 3 * S;
+	up(sent_octets, 109, n - 109);
+	assert_int_equal(got.n, 2);
+	assert_memory_equal(got.octet, sent_octets + 102, 7);
+	assert_int_equal(stream_stats_get(st)->lost_bytes, 102);
+	stream_destroy(st);
+
+	open_with(8, 1 << 20);
+	shake(10, 20);
+	up(sent_octets, 10, 10);
+	up(sent_octets, 30, 10);
+	now += 2 * S;
+	up(sent_octets, 0, 10);
+	now += 3 * S - 1;
+	up(sent_octets, 50, 10);
+	up(sent_octets, 20, 10);
+	up(sent_octets, 40, 10);
+	up(sent_octets, 60, n - 60);
+	check_all(3, n);
+	stream_destroy(st);
+}
+
 static void test_gap_limits(void **state)
 {
 	static const uint32_t lengths_of[] = {60000, 50, 60000, 50, 50, 0};
@@ -491,12 +524,35 @@ static void test_ends(void **state)
 	open_with(8, 1 << 20); /* another SYN: another connection */
 	shake(10, 20);
 	up(sent_octets, 0, 60);
+	seg_of(5000, DOWN, TCP_ACK, isn[DOWN] + 1, sent_octets, 12);
 	shake(10, 20);
-	assert_int_equal(stream_lent(st), 1); /* the same SYN again: nothing */
+	assert_int_equal(stream_lent(st), 2); /* the same SYN again: nothing */
+	assert_int_equal(seg_of(5000, UP, TCP_SYN, 5000, NULL, 0), FT_PKT_CARRIED);
+	assert_int_equal(stream_lent(st), 0);
+	assert_int_equal(stream_stats_get(st)->lost_bytes, 28 + 12);
 	shake(5000, 6000);
-	assert_int_equal(stream_stats_get(st)->lost_bytes, 28);
+	assert_int_equal(stream_stats_get(st)->lost_bytes, 28 + 12);
 	up(sent_octets, 0, n);
 	assert_int_equal(got.n, 4);
+	stream_destroy(st);
+}
+
+/* A FIN from before what was seen is none; one from the future waits for its turn. */
+static void test_fin_elsewhere(void **state)
+{
+	static const uint32_t lengths_of[] = {30, 40, 50, 0};
+	const uint32_t n = script_of(lengths_of);
+
+	(void)state;
+	open_with(8, 1 << 20);
+	shake(10, 20);
+	up(sent_octets, 0, 60);
+	seg_of(5000, UP, TCP_FIN | TCP_ACK, isn[UP] + 1 + 20, NULL, 0);
+	seg_of(5000, UP, TCP_FIN | TCP_ACK, isn[UP] + 0x50000000, NULL, 0);
+	seg_of(5000, UP, TCP_FIN | TCP_ACK, isn[UP] + 1 + n - 10, sent_octets + n - 10, 10);
+	assert_int_equal(stream_lent(st), 1);
+	up(sent_octets, 60, n - 70);
+	check_all(3, n);
 	stream_destroy(st);
 }
 
@@ -558,6 +614,19 @@ static void test_budget(void **state)
 	assert_int_equal(stream_stats_get(st)->lost_bytes, (many - 8u) * 102);
 	assert_int_equal(stream_lent(st), 0);
 	assert_int_equal(mem_mapped(MEM_ORDINARY) + mem_mapped(MEM_HUGE), mapped);
+	stream_destroy(st);
+
+	open_with(64, 64 << 10); /* one that is heard of keeps its buffer */
+	shake(10, 20);
+	up(sent_octets, 0, 50);
+	for (uint16_t p = 0; p < 30; p++) {
+		now++;
+		seg_of(p, UP, TCP_ACK, 1, sent_octets, 50);
+		seg_of(5000, DOWN, TCP_ACK, isn[DOWN] + 1, NULL, 0);
+	}
+	up(sent_octets, 50, n - 50);
+	assert_int_equal(got.n, 2);
+	assert_int_equal(stream_stats_get(st)->lost_bytes, (30 - 7) * 50);
 	stream_destroy(st);
 
 	open_with(8, 0); /* no buffers at all: what needs none still comes */
@@ -623,7 +692,8 @@ int main(void)
 		cmocka_unit_test(test_gap_inside),   cmocka_unit_test(test_gap_over),
 		cmocka_unit_test(test_gap_limits),   cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_idle),         cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_half_open),    cmocka_unit_test(test_property),
+		cmocka_unit_test(test_half_open),    cmocka_unit_test(test_gap_edges),
+		cmocka_unit_test(test_property),     cmocka_unit_test(test_fin_elsewhere),
 	};
 
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);

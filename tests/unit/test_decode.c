@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "decode.h"
+#include "guard.h"
+#include "wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+/* A frame as a recipe: one word for each header, outermost first.
+ *   E<type> Ethernet, L/Q/N/I<octets> any header, by what damage to it is (link, any
+ *   of several, not DNS, IP), 4[i]<proto>[+options][@frag] and 6[i]<next> IP (i: the
+ *   innermost), U<port> UDP to a tunnel's port, D UDP with a DNS message, T<options>
+ *   TCP with one, F octets of a fragment. Numbers are hexadecimal. */
+struct frame {
+	const char *what;
+	enum link_type link;
+	const char *recipe;
+};
+
+static const struct frame frames[] = {
+	{"ipv4", LINK_ETHERNET, "E0800 4i11 D"},
+	{"ipv6", LINK_ETHERNET, "E86dd 6i11 D"},
+	{"vlan", LINK_ETHERNET, "E8100 L20640800 4i11 D"},
+	{"vlan, ipv6", LINK_ETHERNET, "E8100 L006486dd 6i11 D"},
+	{"qinq", LINK_ETHERNET, "E88a8 L00c88100 L00640800 4i11 D"},
+	{"qinq 9100", LINK_ETHERNET, "E9100 L00c88100 L00640800 4i11 D"},
+	{"qinq 9200", LINK_ETHERNET, "E9200 L00c88100 L006486dd 6i11 D"},
+	{"mpls", LINK_ETHERNET, "E8847 L00010140 4i11 D"},
+	{"mpls, upstream, two labels", LINK_ETHERNET, "E8848 L00010040 L00011140 6i11 D"},
+	{"mpls, eight labels", LINK_ETHERNET,
+     "E8847 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010140 4i11 D"},
+	{"vlan, mpls, pseudowire, vlan", LINK_ETHERNET,
+     "E8100 L00648847 L00010140 L00000000 E8100 L00c80800 4i11 D"},
+	{"pppoe", LINK_ETHERNET, "E8864 P L0021 4i11 D"},
+	{"pppoe, ipv6", LINK_ETHERNET, "E8864 P L0057 6i11 D"},
+	{"pppoe, short protocol", LINK_ETHERNET, "E8864 P L21 4i11 D"},
+	{"vlan, pppoe, address and control", LINK_ETHERNET, "E8100 L00648864 P Qff03 L0021 4i06 T0"},
+	{"snap", LINK_ETHERNET, "E0040 Qaaaa030000000800 4i11 D"},
+	{"raw", LINK_RAW_IP, "4i11 D"},
+	{"raw, ipv6", LINK_RAW_IP, "6i11 D"},
+	{"cooked", LINK_SLL, "L00000001000602000000000100000800 4i11 D"},
+	{"cooked, vlan", LINK_SLL, "L00040001000602000000000100008100 L006486dd 6i11 D"},
+	{"cooked 2", LINK_SLL2, "L0800000000000002000100060200000000010000 4i11 D"},
+	{"cooked 2, ipv6", LINK_SLL2, "L86dd000000000002000104060200000000010000 6i06 T0"},
+	{"loopback", LINK_NULL, "L02000000 4i11 D"},
+	{"loopback, ipv6, big-endian", LINK_NULL, "L0000001e 6i11 D"},
+	{"ppp", LINK_PPP, "Qff03 L0021 4i11 D"},
+	{"ppp, bare", LINK_PPP, "L0057 6i11 D"},
+	{"ppp, shortest", LINK_PPP, "L21 4i11 D"},
+	{"gre", LINK_ETHERNET, "E0800 42f L00000800 4i11 D"},
+	{"gre, checksum, key, sequence", LINK_ETHERNET,
+     "E0800 42f Lb0000800000000000000000100000002 4i11 D"},
+	{"gre over ipv6", LINK_ETHERNET, "E86dd 62f L200086dd00000001 6i11 D"},
+	{"gre 1 (pptp)", LINK_RAW_IP, "42f L3081880b004000010000000100000001 Qff03 L0021 4i11 D"},
+	{"gre 1, no acknowledgement", LINK_RAW_IP, "42f L3001880b0040000100000001 L0057 6i11 D"},
+	{"gre, bridged", LINK_ETHERNET, "E0800 42f L00006558 E8100 L00640800 4i11 D"},
+	{"erspan 1", LINK_ETHERNET, "E0800 42f L000088be E0800 4i11 D"},
+	{"erspan 2", LINK_ETHERNET, "E0800 42f L100088be000000011064000500000007 E0800 4i11 D"},
+	{"erspan 3", LINK_ETHERNET, "E0800 42f L100022eb0000000120640005000000010000000e E86dd 6i11 D"},
+	{"erspan 3, subheader", LINK_ETHERNET,
+     "E0800 42f L100022eb0000000120640005000000010000000f1234567812345678 E0800 4i06 Tc"},
+	{"vxlan", LINK_ETHERNET, "E0800 411 U12b5 N0800000000000100 E0800 4i11 D"},
+	{"vxlan over ipv6", LINK_ETHERNET, "E86dd 611 U12b5 N0800000000000100 E8100 L006486dd 6i11 D"},
+	{"geneve", LINK_ETHERNET, "E0800 411 U17c1 N0000655800000100 E0800 4i11 D"},
+	{"geneve, options", LINK_ETHERNET,
+     "E0800 411 U17c1 N02006558000001000102030405060708 E86dd 6i11 D"},
+	{"geneve, ip", LINK_ETHERNET, "E0800 411 U17c1 N0000080000000100 4i11 D"},
+	{"geneve, ipv6", LINK_ETHERNET, "E86dd 611 U17c1 N000086dd00000100 6i06 T0"},
+	{"l2tp", LINK_ETHERNET, "E0800 411 U06a5 Q0002 L00010001 Qff03 L0021 4i11 D"},
+	{"l2tp, all fields", LINK_ETHERNET,
+     "E0800 411 U06a5 Q4a02 L0040000100010000000000021111 Qff03 L0057 6i11 D"},
+	{"ipip", LINK_ETHERNET, "E0800 404 4i11 D"},
+	{"6in4", LINK_ETHERNET, "E0800 429 6i11 D"},
+	{"4in6", LINK_ETHERNET, "E86dd 604 4i06 T0"},
+	{"6in6 with options", LINK_ETHERNET, "E86dd 63c I2900010400000000 6i11 D"},
+	{"four tunnels", LINK_RAW_IP, "404 429 604 404 4i11 D"},
+	{"ipv4 options", LINK_ETHERNET, "E0800 4i11+28 D"},
+	{"ipv4 options, tcp options", LINK_ETHERNET, "E0800 4i06+4 T28"},
+	{"ipv6 extensions", LINK_ETHERNET,
+     "E86dd 6i00 I3c00010400000000 I2b01010c000000000000000000000000 I3300000000000000 "
+     "I870400000000000100000001000000000000000000000000 I1100000000000000 D"},
+	{"ipv6 atomic fragment", LINK_ETHERNET, "E86dd 6i2c I1100000000000007 D"},
+	{"ipv4 first fragment", LINK_ETHERNET, "E0800 4i11@2000 F"},
+	{"ipv4 last fragment", LINK_ETHERNET, "E0800 4i11@00b9 F"},
+	{"ipv4 fragment of a tunnel", LINK_ETHERNET, "E0800 42f@2000 F"},
+	{"ipv4 fragment inside gre", LINK_ETHERNET, "E0800 42f L00000800 4i11@20b9 F"},
+	{"ipv6 first fragment", LINK_ETHERNET, "E86dd 6i2c I1100000100000007 F"},
+	{"ipv6 last fragment", LINK_ETHERNET, "E86dd 6i00 I2c00010400000000 I110005a800000007 F"},
+	{"tcp", LINK_ETHERNET, "E0800 4i06 T0"},
+	{"tcp, ipv6, timestamps", LINK_ETHERNET, "E86dd 6i06 Tc"},
+};
+#define FRAMES (sizeof(frames) / sizeof(*frames))
+
+static const uint8_t message[] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'w', 'w', 'w',
+                                  2, 'd', 'e', 0, 0, 1, 0, 1};
+static const struct decode_ports ports = {.port = {53, 5353}, .n = 2};
+static struct wire w;
+static uint32_t payload_at;
+static enum decode_kind kind;
+static bool v6;
+
+static void put_payload(enum decode_kind k, int reason)
+{
+	kind = k;
+	payload_at = w.n;
+	wire_octets(&w, message, sizeof(message));
+	if (w.closed || reason != FT_PKT_CARRIED)
+		wire_mark(&w, w.n, reason);
+}
+
+static void put_header(const char *hex, int reason)
+{
+	for (; *hex != '\0'; hex += 2) {
+		const char octet[3] = {hex[0], hex[1], '\0'};
+		wire_u8(&w, (unsigned)strtoul(octet, NULL, 16));
+	}
+	wire_mark(&w, w.n, reason);
+}
+
+static void put_ip(const char *word)
+{
+	const bool inner = word[1] == 'i';
+	const char *plus = strchr(word, '+'), *at = strchr(word, '@');
+	const unsigned proto = (unsigned)strtoul(word + 1 + inner, NULL, 16);
+
+	v6 = word[0] == '6';
+	if (v6)
+		wire_ipv6(&w, proto, inner || strchr(word, 'F') != NULL);
+	else
+		wire_ipv4_more(&w, proto, inner, at != NULL ? (unsigned)strtoul(at + 1, NULL, 16) : 0x4000,
+		               plus != NULL ? (uint32_t)strtoul(plus + 1, NULL, 16) : 0);
+}
+
+static void put_word(const char *word)
+{
+	const unsigned value = (unsigned)strtoul(word + 1, NULL, 16);
+
+	switch (word[0]) {
+	case 'E': wire_ether(&w, value); break;
+	case 'L': put_header(word + 1, FT_PKT_BAD_LINK); break;
+	case 'Q': put_header(word + 1, WIRE_EDGE); break;
+	case 'N': put_header(word + 1, FT_PKT_NOT_DNS); break;
+	case 'I': put_header(word + 1, FT_PKT_BAD_IP); break;
+	case 'P': wire_pppoe(&w); break;
+	case '4':
+	case '6': put_ip(word); break;
+	case 'U': wire_udp(&w, 50000, value); break;
+	case 'D':
+		wire_udp(&w, 40000, 53);
+		put_payload(DECODE_UDP, FT_PKT_BAD_L4);
+		break;
+	case 'T':
+		wire_tcp(&w, 53, 40000, value);
+		put_payload(DECODE_TCP, FT_PKT_CARRIED);
+		break;
+	case 'F': put_payload(DECODE_FRAGMENT, FT_PKT_CARRIED); break;
+	default: abort();
+	}
+}
+
+static void build(const char *recipe, bool open)
+{
+	char text[512], *save = NULL;
+
+	wire_init(&w, open);
+	if (strlen(recipe) >= sizeof(text))
+		abort();
+	strcpy(text, recipe);
+	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+		put_word(word);
+	wire_finish(&w);
+}
+
+static struct decoded decode(const uint8_t *data, uint32_t cap_len, uint32_t wire_len,
+                             enum link_type link)
+{
+	const struct pkt p = {
+	    .data = data, .cap_len = cap_len, .wire_len = wire_len, .link = (uint8_t)link};
+	struct decoded d;
+
+	memset(&d, 0xa5, sizeof(d));
+	decode_frame(&p, &ports, &d);
+	return d;
+}
+
+static void check_addrs(const struct addr *src, const struct addr *dst, bool inner)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (v6) {
+		assert_memory_equal(src, inner ? wire_v6_in : wire_v6_out, 16);
+		assert_memory_equal(dst, (inner ? wire_v6_in : wire_v6_out) + 16, 16);
+		return;
+	}
+	assert_memory_equal(src, mapped, 12);
+	assert_memory_equal(dst, mapped, 12);
+	assert_memory_equal(src->b + 12, inner ? wire_v4_in : wire_v4_out, 4);
+	assert_memory_equal(dst->b + 12, (inner ? wire_v4_in : wire_v4_out) + 4, 4);
+}
+
+static bool damage_fits(const struct decoded *d, int want)
+{
+	if (d->kind != DECODE_DROP)
+		return false;
+	if (want != WIRE_EDGE)
+		return (int)d->drop == want;
+	return d->drop == FT_PKT_BAD_LINK || d->drop == FT_PKT_NOT_IP || d->drop == FT_PKT_BAD_IP ||
+	       d->drop == FT_PKT_NOT_DNS;
+}
+
+/* The frame in w, cut to cap octets of wire_len; a whole one must be carried. */
+static void check_cut(const struct frame *f, uint32_t cap, uint32_t wire_len)
+{
+	uint8_t *p = guard_copy(w.b, cap);
+	const struct decoded d = decode(p, cap, wire_len, f->link);
+	const int want = cap < wire_len ? FT_PKT_TRUNCATED : wire_reason_at(&w, cap);
+
+	if (want != FT_PKT_CARRIED) {
+		if (!damage_fits(&d, want))
+			fail_msg("%s: %u of %u octets: kind %d, %s instead of %d", f->what, cap, wire_len,
+			         (int)d.kind, ft_pkt_drop_texts[d.drop % FT_PKT_DROP_CAP].metric, want);
+		guard_free(p, cap);
+		return;
+	}
+	if (d.kind != kind)
+		fail_msg("%s: %u of %u octets: kind %d", f->what, cap, wire_len, (int)d.kind);
+	assert_ptr_equal(d.data, p + payload_at);
+	assert_int_equal(d.len, cap - payload_at);
+	assert_int_equal(d.flow.v6, v6);
+	check_addrs(&d.flow.src, &d.flow.dst, strchr(f->recipe, 'i') != NULL);
+	if (kind != DECODE_FRAGMENT) {
+		assert_int_equal(d.flow.sport, kind == DECODE_TCP ? 53 : 40000);
+		assert_int_equal(d.flow.dport, kind == DECODE_TCP ? 40000 : 53);
+		assert_int_equal(d.flow.tcp, kind == DECODE_TCP);
+	}
+	if (kind == DECODE_TCP) {
+		assert_int_equal(d.tcp_seq, 0x01020304);
+		assert_int_equal(d.tcp_flags, 0x18);
+	}
+	guard_free(p, cap);
+}
+
+/* Octets of which the room today says something else than `truncated`. */
+static bool pending_cut(const struct frame *f, uint32_t cap)
+{
+	const uint32_t before_ip = 14 + 20 + 8;
+
+	if (cap > 0 && w.b[cap - 1] == 0xff && w.b[cap] == 3)
+		return true;
+	if (strcmp(f->what, "snap") == 0)
+		return cap >= 14 && cap < 22;
+	return strncmp(f->what, "l2tp", 4) == 0 && cap >= before_ip && cap < before_ip + 2;
+}
+
+static void test_every_cut(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < FRAMES; i++) {
+		for (unsigned open = 0; open < 2; open++) {
+			build(frames[i].recipe, open);
+			for (uint32_t cap = 0; cap <= w.n; cap++) {
+				check_cut(&frames[i], cap, cap);
+				if (!pending_cut(&frames[i], cap))
+					check_cut(&frames[i], cap, w.n);
+			}
+		}
+	}
+}
+
+/* PENDING: a SNAP, L2TP or PPP header cut by the capture is `truncated`. */
+static void test_pending_cuts(void **state)
+{
+	(void)state;
+	skip();
+	for (size_t i = 0; i < FRAMES; i++) {
+		build(frames[i].recipe, false);
+		for (uint32_t cap = 0; cap < w.n; cap++)
+			if (pending_cut(&frames[i], cap))
+				check_cut(&frames[i], cap, w.n);
+	}
+}
+
+/* Ethernet pads short packets; padding that the capture cut off was no loss. */
+static void test_padding(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < FRAMES; i++) {
+		build(frames[i].recipe, false);
+		const uint32_t n = w.n;
+		wire_fill(&w, 0xee, 40);
+		for (uint32_t cap = n; cap <= n + 40; cap++) {
+			uint8_t *p = guard_copy(w.b, cap);
+			const struct decoded d = decode(p, cap, n + 40, frames[i].link);
+			if (d.kind != kind)
+				fail_msg("%s: %u octets: drop %d", frames[i].what, cap, (int)d.drop);
+			assert_int_equal(d.len, sizeof(message));
+			assert_ptr_equal(d.data, p + payload_at);
+			guard_free(p, cap);
+		}
+	}
+}
+
+static void test_addrs(void **state)
+{
+	struct addr src, dst;
+
+	(void)state;
+	for (size_t i = 0; i < FRAMES; i++) {
+		build(frames[i].recipe, false);
+		uint32_t first_ip = 0; /* end of the outermost IP header's fixed part */
+		for (uint32_t m = 0; m < w.marks && first_ip == 0; m++)
+			if (w.mark[m].reason == WIRE_EDGE && frames[i].recipe[0] != 'Q')
+				first_ip = w.mark[m].end - 1 + 20;
+		for (uint32_t cap = 0; cap <= w.n; cap++) {
+			uint8_t *p = guard_copy(w.b, cap);
+			const bool found = decode_addrs(p, cap, frames[i].link, &src, &dst);
+			if (cap >= payload_at) {
+				assert_true(found);
+				check_addrs(&src, &dst, strchr(frames[i].recipe, 'i') != NULL);
+			}
+			if (strchr(frames[i].recipe, 'Q') == NULL && cap < first_ip)
+				assert_false(found);
+			guard_free(p, cap);
+		}
+	}
+}
+
+/* PENDING: a DNS response to a client that happens to use a tunnel's port, made to
+ * look like the tunnel: decode_frame rightly says DNS, so decode_addrs must not
+ * look inside, or the two directions meet on different workers. */
+static void test_addrs_of_response(void **state)
+{
+	struct addr src, dst;
+
+	(void)state;
+	skip();
+	build("E0800 411 U12b5 N0800000000000100 E0800 4i11 D", false);
+	wire_put16(&w, 34, 53); /* the outer UDP source port */
+	assert_int_equal(decode(w.b, w.n, w.n, LINK_ETHERNET).kind, DECODE_UDP);
+	assert_true(decode_addrs(w.b, w.n, LINK_ETHERNET, &src, &dst));
+	check_addrs(&src, &dst, false);
+}
+
+static void expect_drop(const char *recipe, enum link_type link, int want)
+{
+	build(recipe, false);
+	uint8_t *p = guard_copy(w.b, w.n);
+	const struct decoded d = decode(p, w.n, w.n, link);
+
+	if (!damage_fits(&d, want))
+		fail_msg("%s: kind %d, drop %d instead of %d", recipe, (int)d.kind, (int)d.drop, want);
+	guard_free(p, w.n);
+}
+
+static void test_reasons(void **state)
+{
+	static const struct {
+		const char *recipe;
+		int want;
+	} cases[] = {
+		{"E0806 L0001080006040001", FT_PKT_NOT_IP}, /* ARP */
+		{"E88cc L0207040000000000", FT_PKT_NOT_IP}, /* LLDP */
+		{"E0026 L424203000002020000", FT_PKT_NOT_IP}, /* spanning tree: LLC, no SNAP */
+		{"E8863 L1109000000040101", FT_PKT_NOT_IP}, /* PPPoE discovery */
+		{"E8864 P L8021 L01010004", FT_PKT_NOT_IP}, /* PPP: IPCP */
+		{"E0800 L55000000", FT_PKT_NOT_IP}, /* version 5 */
+		{"E8847 L00010140 L10000021", FT_PKT_NOT_IP}, /* pseudowire's own channel */
+		{"E0800 42f L00000000", FT_PKT_NOT_IP}, /* GRE keep-alive */
+		{"E0800 4i01 D", FT_PKT_NOT_DNS}, /* ICMP */
+		{"E86dd 6i3a D", FT_PKT_NOT_DNS}, /* ICMPv6 */
+		{"E86dd 6i3b D", FT_PKT_NOT_DNS}, /* no next header */
+		{"E0800 4i11 U007b", FT_PKT_NOT_DNS}, /* NTP */
+		{"E0800 411 U06a5 L4c02000c0001000000000000", FT_PKT_BAD_LINK}, /* L2TP, no PPP */
+		{"E0800 411 U06a5 Lc802000c0001000000000000", FT_PKT_NOT_DNS}, /* L2TP control */
+		{"E0800 411 U06a5 L000300010001ff030021", FT_PKT_NOT_DNS}, /* L2TP version 3 */
+		{"404 404 404 404 404 4i11 D", FT_PKT_TUNNEL_DEPTH},
+		{"404 429 629 604 404 404 404 4i11 D", FT_PKT_TUNNEL_DEPTH},
+		{"E8847 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 "
+	     "L00010140 4i11 D", FT_PKT_BAD_LINK}, /* nine labels */
+		{"E8100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 "
+	     "L00640800 4i11 D", FT_PKT_BAD_LINK}, /* nine tags */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		expect_drop(cases[i].recipe, cases[i].recipe[0] == 'E' ? LINK_ETHERNET : LINK_RAW_IP,
+		            cases[i].want);
+	expect_drop("4i11 D", LINK_TYPE_CAP, FT_PKT_BAD_LINK);
+	expect_drop("E0800 4i06 T0", LINK_NULL, FT_PKT_NOT_IP);
+}
+
+/* PENDING: the first octet behind MPLS, PPP, GRE or a raw link says that this is no
+ * IP; that the capture cut the rest does not make it less sure. */
+static void test_not_ip_though_cut(void **state)
+{
+	static const uint8_t frame[] = {0x50, 1, 2, 3};
+
+	(void)state;
+	skip();
+	assert_int_equal(decode(frame, 4, 100, LINK_RAW_IP).drop, FT_PKT_NOT_IP);
+}
+
+/* PENDING: as many tags, and as many extension headers, as the limits say. */
+static void test_limits_inclusive(void **state)
+{
+	(void)state;
+	skip();
+	build("E8100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00640800 "
+	      "4i11 D", false);
+	assert_int_equal(decode(w.b, w.n, w.n, LINK_ETHERNET).kind, DECODE_UDP);
+	wire_init(&w, false);
+	wire_ipv6(&w, 60, true);
+	for (unsigned i = 0; i < 16; i++)
+		wire_ext(&w, i < 15 ? 60 : 17, 0);
+	wire_udp(&w, 40000, 53);
+	wire_octets(&w, message, sizeof(message));
+	wire_finish(&w);
+	assert_int_equal(decode(w.b, w.n, w.n, LINK_RAW_IP).kind, DECODE_UDP);
+}
+
+/* One octet of a plain frame changed. */
+static void expect_patched(const char *recipe, uint32_t at, unsigned octet, int want)
+{
+	build(recipe, false);
+	w.b[at] = (uint8_t)octet;
+	const struct decoded d = decode(w.b, w.n, w.n, LINK_RAW_IP);
+
+	if (want == FT_PKT_CARRIED ? d.kind == DECODE_DROP : !damage_fits(&d, want))
+		fail_msg("%s with %02x at %u: kind %d, drop %d instead of %d", recipe, octet, at,
+		         (int)d.kind, (int)d.drop, want);
+}
+
+static void test_lengths(void **state)
+{
+	const unsigned ip = 20 + 8 + sizeof(message), udp = 8 + sizeof(message);
+
+	(void)state;
+	expect_patched("4i11 D", 0, 0x44, FT_PKT_BAD_IP); /* IHL 16 octets */
+	expect_patched("4i11 D", 3, 19, FT_PKT_BAD_IP); /* total length below the header */
+	expect_patched("4i11 D", 3, ip + 1, FT_PKT_BAD_IP); /* more than came */
+	expect_patched("4i11 D", 3, ip - 1, FT_PKT_BAD_L4); /* UDP is longer */
+	expect_patched("4i11+4 D", 3, 23, FT_PKT_BAD_IP);
+	expect_patched("4i11 D", 25, 7, FT_PKT_BAD_L4); /* UDP length below its header */
+	expect_patched("4i11 D", 25, udp + 1, FT_PKT_BAD_L4);
+	expect_patched("4i11 D", 25, 8, FT_PKT_CARRIED); /* an empty message is parse's */
+	expect_patched("4i11 D", 25, 0, FT_PKT_CARRIED); /* offload: the rest */
+	expect_patched("6i11 D", 5, udp + 1, FT_PKT_BAD_IP);
+	expect_patched("6i11 D", 5, udp - 1, FT_PKT_BAD_L4);
+	expect_patched("6i00 I1100010400000000 D", 41, 200, FT_PKT_BAD_IP); /* extension too long */
+	expect_patched("4i06 T0", 32, 0x40, FT_PKT_BAD_L4); /* data offset 16 */
+	expect_patched("4i06 T0", 32, 0xf0, FT_PKT_BAD_L4); /* data offset 60 of 44 */
+	expect_patched("4i06 T0", 32, 0xb0, FT_PKT_CARRIED); /* 44 of 44 */
+	expect_patched("4i06 T0", 21, 80, FT_PKT_NOT_DNS); /* port 80 */
+	expect_patched("4i06 T0", 0, 0x4f, FT_PKT_BAD_L4); /* four octets left behind the options */
+}
+
+static void test_snaplen_meets_lies(void **state)
+{
+	(void)state;
+	build("4i11 D", false);
+	/* A length that the wire had no room for is a lie, however much was captured. */
+	wire_put16(&w, 2, w.n + 1);
+	for (uint32_t cap = 20; cap <= w.n; cap++)
+		assert_int_equal(decode(w.b, cap, w.n, LINK_RAW_IP).drop, FT_PKT_BAD_IP);
+	build("4i11 D", false);
+	wire_put16(&w, 24, w.n - 20 + 1);
+	for (uint32_t cap = 28; cap <= w.n; cap++)
+		assert_int_equal(decode(w.b, cap, w.n, LINK_RAW_IP).drop, FT_PKT_BAD_L4);
+	/* The headers are there and say that it is none of ours. */
+	build("4i11 U007b", false);
+	wire_put16(&w, 2, 500);
+	wire_put16(&w, 24, 480);
+	assert_int_equal(decode(w.b, 28, 500, LINK_RAW_IP).drop, FT_PKT_NOT_DNS);
+	build("4i01 D", false);
+	assert_int_equal(decode(w.b, 20, w.n, LINK_RAW_IP).drop, FT_PKT_NOT_DNS);
+}
+
+static void test_fragment_fields(void **state)
+{
+	(void)state;
+	build("E0800 4i11@20b9 F", false);
+	struct decoded d = decode(w.b, w.n, w.n, LINK_ETHERNET);
+	assert_int_equal(d.frag_id, 0x1234);
+	assert_int_equal(d.frag_off, 1480);
+	assert_true(d.frag_more);
+	assert_int_equal(d.proto, 17);
+	build("E0800 4i06@1fff F", false);
+	d = decode(w.b, w.n, w.n, LINK_ETHERNET);
+	assert_int_equal(d.frag_off, 65528);
+	assert_false(d.frag_more);
+	assert_int_equal(d.proto, 6);
+	build("E86dd 6i2c I110005a9deadbeef F", false);
+	d = decode(w.b, w.n, w.n, LINK_ETHERNET);
+	assert_int_equal(d.frag_id, 0xdeadbeef);
+	assert_int_equal(d.frag_off, 1448);
+	assert_true(d.frag_more);
+	assert_int_equal(d.proto, 17);
+	build("E86dd 6i2c I3c00fff800000001 F", false);
+	d = decode(w.b, w.n, w.n, LINK_ETHERNET);
+	assert_int_equal(d.frag_off, 65528);
+	assert_false(d.frag_more);
+	assert_int_equal(d.proto, 60);
+	expect_patched("4i11@4000 D", 6, 0x80, FT_PKT_CARRIED); /* the evil bit is no fragment */
+}
+
+/* What came out of reassembly: the IP payload alone. */
+static void test_datagram(void **state)
+{
+	static const char *const recipes[] = {"6i3c I1100010400000000 D", "6i11 D", "4i11 D",
+	                                      "4i06 T4", "42f L00000800 4i11 D", "404 6i11 D"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(recipes) / sizeof(*recipes); i++) {
+		build(recipes[i], false);
+		const bool outer_v6 = recipes[i][0] == '6';
+		const uint32_t header = outer_v6 ? 40 : 20;
+		for (uint32_t cap = 0; cap <= w.n - header; cap++) {
+			uint8_t *p = guard_copy(w.b + header, cap);
+			struct decoded d = {.flow.v6 = outer_v6};
+			decode_datagram(p, cap, w.b[outer_v6 ? 6 : 9], &ports, &d);
+			assert_true(d.kind != DECODE_DROP || d.drop != FT_PKT_TRUNCATED);
+			if (cap == w.n - header) {
+				assert_int_equal(d.kind, kind);
+				assert_ptr_equal(d.data, p + payload_at - header);
+				assert_int_equal(d.len, sizeof(message));
+			} else {
+				assert_true(d.kind == DECODE_DROP || kind == DECODE_TCP);
+			}
+			guard_free(p, cap);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_cut),         cmocka_unit_test(test_pending_cuts),
+		cmocka_unit_test(test_padding),           cmocka_unit_test(test_addrs),
+		cmocka_unit_test(test_addrs_of_response), cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_not_ip_though_cut), cmocka_unit_test(test_limits_inclusive),
+		cmocka_unit_test(test_lengths),           cmocka_unit_test(test_snaplen_meets_lies),
+		cmocka_unit_test(test_fragment_fields),   cmocka_unit_test(test_datagram),
+	};
+
+	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
+}
