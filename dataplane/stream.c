@@ -151,7 +151,8 @@ static enum ft_pkt_drop put_data(struct stream_pass *p, uint32_t seq)
 		if (ahead + (int64_t)len <= 0)
 			return FT_PKT_CARRIED; /* seen before, a keepalive among it */
 		if (d->flags & SIDE_DONE)
-			return put_stray(p, seq, FT_PKT_TCP_MIDSTREAM);
+			return ahead < 0 ? FT_PKT_TCP_MIDSTREAM
+			                 : put_stray(p, seq, FT_PKT_TCP_MIDSTREAM);
 		if (ahead < 0) {
 			data += -ahead;
 			len -= (uint32_t)-ahead;
@@ -206,7 +207,7 @@ static uint64_t key_hash(const struct key *k, uint64_t hash_key)
 {
 	const uint64_t ports = (uint64_t)k->port[0] << 16 | k->port[1];
 
-	return hash_mix(addr_hash(&k->end[0], hash_key ^ ports) + addr_hash(&k->end[1], hash_key));
+	return hash_mix(flow_hash(&k->end[0], &k->end[1], hash_key) ^ ports);
 }
 
 static bool key_same(const struct key *x, const struct key *y)
@@ -268,7 +269,7 @@ static uint32_t conn_place(struct stream *s, uint32_t i, uint64_t now_us)
 			best_cheap = cheap;
 		}
 	}
-	s->bufs.stats.evicted++;
+	s->bufs.stats.evicted += !conn_closed(&s->conn[best]);
 	conn_forget(s, best);
 	return best;
 }

@@ -48,14 +48,14 @@ struct stream_limits {
 };
 
 /* What happened since the start; the worker adds the growth to its ledger.
- * gaps: holes given up. lost_bytes: octets of streams, seen or not, that never became
- * a message though what came before or after them did or might have. evicted:
- * connections forgotten to make room for others. */
+ * gaps: holes given up. lost_bytes: octets that will be in no message, in holes and
+ * around them, in messages given up, and what waited when its connection ended. evicted:
+ * connections that were not over, forgotten to make room for others. */
 struct stream_stats {
 	uint64_t gaps, lost_bytes, evicted;
 };
 
-/* hash_key: random. No buffer_bytes is too few (then whatever must wait is lost).
+/* hash_key: random. With few buffer_bytes, or none, messages that must wait are lost.
  * NULL + errno (EINVAL, ENOMEM). */
 struct stream *stream_create(const struct stream_limits *limits, uint64_t hash_key,
                              stream_message_fn message, void *ctx);
@@ -68,7 +68,7 @@ void stream_destroy(struct stream *s);
  * bytes were dropped:
  *   TCP_MIDSTREAM  the connection is unknown, and no message begins here
  *   TCP_GAP        a hole was given up, and no message is known to begin here yet
- *   TCP_FULL       the rest of a message whose beginning lost its buffer to another
+ *   TCP_FULL       part of a message that got no buffer, or lost it to another
  * Does stream_expire's work first. */
 enum ft_pkt_drop stream_put(struct stream *s, const struct segment *seg);
 /* Forgets idle connections that still hold a buffer, so that their bytes are counted

@@ -2,8 +2,10 @@
 """Frames for the XDP lab: one of every kind, each with a number of its own.
 
 xdp_frames.py send IFACE ROUNDS FILE     sends them; writes a line "DNS|PASS hex" each
-xdp_frames.py check FILE TAP.pcap [PASSED.pcap]
+xdp_frames.py check FILE PASSED.pcap TAP.pcap...
     every DNS frame is in TAP exactly once and every other in PASSED exactly once
+xdp_frames.py same A.pcap B.pcap...      A holds what the others hold together, in any order,
+    and no pair of addresses (IPv4) stands in two of the others
 """
 import collections
 import random
@@ -130,19 +132,30 @@ def compare(name, want, got):
     return not missing and not surplus
 
 
-def check(path, tap, passed=None):
+def same(one, *parts):
+    parts = [pcap(path) for path in parts]
+    pairs = collections.Counter(
+        pair for part in parts for pair in {frozenset((f[26:30], f[30:34])) for f in part})
+    print(f"address pairs: {len(pairs)}, in several parts: {sum(n > 1 for n in pairs.values())}, "
+          f"frames by part: {[part.total() for part in parts]}")
+    good = compare("copies", pcap(one), sum(parts, collections.Counter()))
+    return 0 if good and max(pairs.values()) == 1 else 1
+
+
+def check(path, passed, *tap):
     want = {"DNS": collections.Counter(), "PASS": collections.Counter()}
     for line in open(path):
         kind, frame = line.split()
         want[kind][bytes.fromhex(frame)] += 1
-    good = compare("tap", want["DNS"], pcap(tap))
-    if passed is not None:
-        good = compare("kernel", want["PASS"], pcap(passed)) and good
+    good = compare("tap", want["DNS"], sum(map(pcap, tap), collections.Counter()))
+    good = compare("kernel", want["PASS"], pcap(passed)) and good
     return 0 if good else 1
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "send":
         send(sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    elif sys.argv[1] == "same":
+        sys.exit(same(*sys.argv[2:]))
     else:
         sys.exit(check(*sys.argv[2:]))

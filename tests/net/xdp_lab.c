@@ -3,7 +3,7 @@
  *
  * xdp_lab SPEC WORKERS SECONDS [PCAP|-] [NAP_US] : every source is polled in turn by this
  * one thread; prints READY when attached, then one JSON object at the end (or at
- * SIGTERM). NAP_US slows the reader, so that rings run full.
+ * SIGTERM). Source i is written to PCAP.i. NAP_US slows the reader, so that rings run full.
  * xdp_lab bench SPEC : ns per run of the XDP program, by BPF_PROG_TEST_RUN. */
 #include "steer.h"
 
@@ -107,16 +107,33 @@ static void report(struct steer *s, struct rx **rx, const struct tally *t, size_
 	       got, dropped, c.seen, c.taken, c.passed, c.filtered, c.unclaimed, c.lost);
 }
 
-static int watch(struct steer *s, unsigned seconds, FILE *f, unsigned nap_us)
+static FILE *pcap_open(const char *path, size_t i)
+{
+	char name[512];
+	FILE *f;
+
+	if (path == NULL || strcmp(path, "-") == 0)
+		return NULL;
+	(void)snprintf(name, sizeof(name), "%s.%zu", path, i);
+	f = fopen(name, "wb");
+	if (f != NULL)
+		pcap_begin(f);
+	return f;
+}
+
+static int watch(struct steer *s, unsigned seconds, const char *path, unsigned nap_us)
 {
 	const size_t n = steer_source_count(s);
 	struct rx *rx[FT_XDP_RING_CAP];
+	FILE *f[FT_XDP_RING_CAP];
 	struct tally *t = calloc(n, sizeof(*t));
 	struct batch b;
 	const uint64_t end_us = now_us() + seconds * 1000000ull;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		rx[i] = steer_source(s, i);
+		f[i] = pcap_open(path, i);
+	}
 	printf("READY %s\n", steer_note(s));
 	(void)fflush(stdout);
 	while (!stop && now_us() < end_us) {
@@ -125,7 +142,7 @@ static int watch(struct steer *s, unsigned seconds, FILE *f, unsigned nap_us)
 		for (size_t i = 0; i < n; i++) {
 			if (rx[i]->ops->recv(rx[i], &b) > 0) {
 				idle = false;
-				take(&t[i], &b, f);
+				take(&t[i], &b, f[i]);
 				rx[i]->ops->release(rx[i], &b);
 			} else {
 				t[i].tick_us = rx[i]->ops->clock(rx[i]);
@@ -135,8 +152,11 @@ static int watch(struct steer *s, unsigned seconds, FILE *f, unsigned nap_us)
 			(void)usleep(nap_us != 0 ? nap_us : 50);
 	}
 	report(s, rx, t, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		rx[i]->ops->destroy(rx[i]);
+		if (f[i] != NULL)
+			(void)fclose(f[i]);
+	}
 	free(t);
 	return 0;
 }
@@ -205,12 +225,8 @@ int main(int argc, char **argv)
 		printf("FAILED %s: %s\n", strerrorname_np(errno), err);
 		return errno == EINVAL ? 2 : 3;
 	}
-	FILE *f = argc > 4 && strcmp(argv[4], "-") != 0 ? fopen(argv[4], "wb") : NULL;
-	if (f != NULL)
-		pcap_begin(f);
-	const int rc = watch(s, (unsigned)atoi(argv[3]), f, argc > 5 ? (unsigned)atoi(argv[5]) : 0);
-	if (f != NULL)
-		(void)fclose(f);
+	const int rc = watch(s, (unsigned)atoi(argv[3]), argc > 4 ? argv[4] : NULL,
+	                     argc > 5 ? (unsigned)atoi(argv[5]) : 0);
 	steer_destroy(s);
 	return rc;
 }

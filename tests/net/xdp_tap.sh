@@ -16,6 +16,7 @@ ip netns exec $tx ethtool -K v0 tx off txvlan off >/dev/null 2>&1
 ip netns exec $rx ethtool -K v1 rxvlan off >/dev/null 2>&1
 ip -n $tx link set v0 up; ip -n $rx link set v1 up
 
+: >"$dir/out"
 ip netns exec $rx "$lab" "v1$words" "$workers" 120 "$dir/tap.pcap" >"$dir/out" & probe=$!
 for i in $(seq 50); do grep -q . "$dir/out" && break; sleep 0.1; done
 head -1 "$dir/out"
@@ -26,6 +27,6 @@ sleep 1
 kill $dump; wait $dump 2>/dev/null
 kill $probe; wait $probe
 tail -1 "$dir/out"
-python3 "$here/xdp_frames.py" check "$dir/sent" "$dir/tap.pcap" "$dir/passed.pcap" || exit 1
+python3 "$here/xdp_frames.py" check "$dir/sent" "$dir/passed.pcap" "$dir"/tap.pcap.* || exit 1
 ip netns exec $rx ip -d link show v1 | grep -q 'prog/xdp' && { echo "still attached"; exit 1; }
 echo "ok"

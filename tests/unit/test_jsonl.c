@@ -25,11 +25,12 @@
 #define DAY 1700000000ull /* 2023-11-14 22:13:20 */
 static char dir[64];
 
-static void run_shell(const char *format, const char *path)
+/* Runs a shell line in which $1 is `path`. */
+static void run_shell(const char *script, const char *path)
 {
-	char line[256];
+	char line[512];
 
-	snprintf(line, sizeof line, format, path);
+	snprintf(line, sizeof line, "set -- '%s'; %s", path, script);
 	assert_int_equal(system(line), 0);
 }
 
@@ -43,8 +44,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	run_shell("chmod -R u+rwx %s", dir);
-	run_shell("rm -r %s", dir);
+	run_shell("chmod -R u+rwx $1", dir);
+	run_shell("rm -r $1", dir);
 	return 0;
 }
 
@@ -211,7 +212,7 @@ static void test_leftovers(void **state)
 	int held = -1;
 
 	(void)state;
-	run_shell("mkdir %s/traffic", dir);
+	run_shell("mkdir $1/traffic", dir);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		snprintf(path, sizeof path, "%s/traffic/%s", dir, names[i]);
 		const int fd = open(path, O_WRONLY | O_CREAT, 0600);
@@ -273,18 +274,18 @@ static void test_vanished(void **state)
 
 	put(j, "traffic", DAY, 300, 4000);
 	assert_int_equal(entries("traffic", 1), 1);
-	run_shell("rm -r %s/traffic", dir); /* somebody tidies: made again */
+	run_shell("rm -r $1/traffic", dir); /* somebody tidies: made again */
 	assert_int_equal(jsonl_commit(j), 0);
 	assert_int_equal(lines_of("traffic/traffic-20231114T221320Z-tap1-000000.jsonl.zst"), 300);
 
 	put(j, "traffic", DAY, 300, 4000);
-	run_shell("rm -r %s", dir); /* all of it: kept */
+	run_shell("rm -r $1", dir); /* all of it: kept */
 	assert_int_equal(jsonl_commit(j), -ENOENT);
 	assert_non_null(strstr(jsonl_error(j), "cannot make the directory"));
 	assert_non_null(strstr(jsonl_error(j), "traffic: No such file or directory"));
 	assert_int_equal(jsonl_held_records(j), 300);
 	put(j, "traffic", DAY + 60, 2, 100);
-	run_shell("mkdir %s", dir); /* it comes back */
+	run_shell("mkdir $1", dir); /* it comes back */
 	assert_int_equal(jsonl_commit(j), 0);
 	assert_int_equal(lines_of("traffic/traffic-20231114T221320Z-tap1-000001.jsonl.zst"), 302);
 	assert_int_equal(jsonl_lost_records(j), 0);
@@ -305,13 +306,13 @@ static void test_budget(void **state)
 	assert_int_equal(lines_of("traffic/traffic-20231114T221320Z-tap1-000000.jsonl.zst"), 500);
 	/* The only copy vanishes: those records are lost, and counted. */
 	put(j, "traffic", DAY, 500, 4000);
-	run_shell("rm %s/traffic/.traffic*", dir);
+	run_shell("rm $1/traffic/.traffic*", dir);
 	assert_int_equal(jsonl_commit(j), -ENOENT);
 	assert_int_equal(jsonl_lost_records(j), 500);
 	put(j, "traffic", DAY, 1, 100);
 	assert_int_equal(jsonl_commit(j), 0);
 	/* No disk at all and no room in memory: what does not fit is lost, and counted. */
-	run_shell("rm -r %s", dir);
+	run_shell("rm -r $1", dir);
 	unsigned taken = 0, refused = 0;
 
 	for (unsigned i = 0; i < 300; i++) {
@@ -324,7 +325,7 @@ static void test_budget(void **state)
 	assert_in_range(refused, 100, 299);
 	assert_int_equal(jsonl_lost_records(j), 500 + refused);
 	assert_non_null(strstr(jsonl_error(j), "the memory for waiting records is full"));
-	run_shell("mkdir %s", dir);
+	run_shell("mkdir $1", dir);
 	assert_int_equal(jsonl_commit(j), 0);
 	assert_int_equal(lines_of("traffic/traffic-20231114T221320Z-tap1-000002.jsonl.zst"), taken);
 	jsonl_destroy(j);
