@@ -481,7 +481,7 @@ static enum layer begin(struct walk *w, enum link_type link)
 	return w->c.bad ? leave_short(w, FT_PKT_BAD_LINK) : next;
 }
 
-void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
+void decode_frame_any(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
 {
 	struct walk w = {
 	    .c = cursor_init(p->data, 0, p->cap_len),
@@ -493,6 +493,55 @@ void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct 
 	out->kind = DECODE_DROP;
 	out->drop = FT_PKT_BAD_LINK;
 	run(&w, begin(&w, (enum link_type)p->link));
+}
+
+/* The common frame: whole, Ethernet without tags, IPv4 without options or IPv6
+ * without extension headers, no fragment, UDP, one of our ports. False for every
+ * other, which the long way looks at. */
+static bool decode_plain(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
+{
+	const uint8_t *ip = p->data + 14;
+	uint32_t header, ip_len;
+
+	if (p->link != LINK_ETHERNET || p->cap_len < 14 + 20 + 8 || p->cap_len < p->wire_len)
+		return false;
+	const uint16_t ether_type = load_u16_be(p->data + 12);
+	if (ether_type == ETHER_IPV4) {
+		header = 20;
+		ip_len = load_u16_be(ip + 2);
+		if (ip[0] != 0x45 || ip[9] != PROTO_UDP || (load_u16_be(ip + 6) & 0x3fff) != 0)
+			return false;
+	} else if (ether_type == ETHER_IPV6 && p->cap_len >= 14 + 40 + 8) {
+		header = 40;
+		ip_len = 40u + load_u16_be(ip + 4);
+		if (ip[0] >> 4 != 6 || ip[6] != PROTO_UDP || ip_len == 40)
+			return false;
+	} else {
+		return false;
+	}
+	const uint8_t *udp = ip + header;
+	const uint32_t udp_len = load_u16_be(udp + 4);
+	if (ip_len > p->cap_len - 14 || udp_len < 8 || header + udp_len > ip_len)
+		return false;
+	out->flow.sport = load_u16_be(udp);
+	out->flow.dport = load_u16_be(udp + 2);
+	if (!is_dns(ports, out->flow.sport, out->flow.dport))
+		return false;
+	out->flow.v6 = header == 40;
+	out->flow.tcp = 0;
+	out->flow.src = header == 40 ? addr_from_v6(ip + 8) : addr_from_v4(ip + 12);
+	out->flow.dst = header == 40 ? addr_from_v6(ip + 24) : addr_from_v4(ip + 16);
+	out->proto = PROTO_UDP;
+	out->kind = DECODE_UDP;
+	out->data = udp + 8;
+	out->len = udp_len - 8;
+	return true;
+}
+
+void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
+{
+	if (!decode_plain(p, ports, out))
+		decode_frame_any(p, ports, out);
 }
 
 void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,

@@ -44,6 +44,9 @@ struct decoded {
 
 /* Walks the frame p down to its UDP, TCP or fragment payload. */
 void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out);
+/* The same by the long way alone: the reference that decode_frame's quick way for
+ * common frames is tested against. */
+void decode_frame_any(const struct pkt *p, const struct decode_ports *ports, struct decoded *out);
 /* Goes on behind a reassembled IP payload; out->flow's addresses must be set. */
 void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
                      const struct decode_ports *ports, struct decoded *out);

@@ -34,10 +34,10 @@ struct segment {
 };
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
-/* One whole message, without its length prefix, of any length from 0 on. seg: the
- * segment that brought it to light, sent by the message's sender. in_frame: data
- * points into segment.data; else it is valid during the call alone. Must not call
- * this room. */
+/* One whole message, without its length prefix, of any length from 0 on. seg: the one
+ * that stream_put was given (same address), which is the message's sender's. in_frame:
+ * data points into segment.data; else it is valid during the call alone. Must not
+ * call this room. */
 typedef void (*stream_message_fn)(void *ctx, const struct segment *seg, const uint8_t *data,
                                   uint32_t len, bool in_frame);
 

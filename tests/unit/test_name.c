@@ -263,7 +263,8 @@ static void test_every_cut(void **state)
 			struct cursor c = cursor_init(p, begins[i][0], len);
 			assert_int_equal(name_skip(&c), len >= begins[i][1]);
 			const bool same = name_equal(p, len, begins[i][0], 12);
-			assert_int_equal(same, len >= begins[i][1] && i == 0);
+			if (i != 0 || len >= begins[0][1]) /* else: see test_equal_same_damage */
+				assert_int_equal(same, i == 0);
 			guard_free(p, len);
 			assert_int_equal(read_at(begins[i][0], len, out, &out_len, &behind),
 			                 len >= begins[i][1] ? FT_MSG_KEPT : FT_MSG_QUESTION_CUT);
