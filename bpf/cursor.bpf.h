@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
 /* A bounded walk from the first octet of a frame to its ports.
  *
- * Serves XDP (direct access to the packet) and tc (bpf_skb_load_bytes, because
- * an skb may lie in pieces): skb is NULL in XDP, so that the other way is
- * compiled out. It answers whether a frame can be DNS, and never more: what
- * only reassembly or decapsulation can tell is left to the worker. */
+ * Serves XDP (direct access to the packet, for which the kernel asks CAP_PERFMON)
+ * and tc (bpf_skb_load_bytes, because an skb may lie in pieces). It answers whether
+ * a frame can be DNS, and never more: what only reassembly or decapsulation can
+ * tell is left to the worker. */
 #ifndef BPF_CURSOR_BPF_H
 #define BPF_CURSOR_BPF_H
 
@@ -17,20 +17,21 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define CURSOR_OFF_CAP 4096 /* headers end before this, or the walk does */
+#define CURSOR_OFF_CAP  4096 /* headers end before this, or the walk does */
 #define CURSOR_VLAN_CAP 4
-#define CURSOR_EXT_CAP 8 /* IPv6 extension headers */
+#define CURSOR_EXT_CAP  8  /* IPv6 extension headers */
 #define CURSOR_LOAD_CAP 40 /* longest header read at once */
 
-#define PORT_L2TP 1701 /* RFC 2661 */
-#define PORT_VXLAN 4789 /* RFC 7348 */
+#define PORT_L2TP   1701 /* RFC 2661 */
+#define PORT_VXLAN  4789 /* RFC 7348 */
 #define PORT_GENEVE 6081 /* RFC 8926 */
 
 enum verdict { VERDICT_PASS, VERDICT_TAKE };
 
 struct bpf_cursor {
 	const __u8 *data, *end; /* XDP */
-	struct __sk_buff *skb; /* tc */
+	struct __sk_buff *skb;  /* tc */
+	bool in_skb;            /* a constant: the other way is compiled out */
 	__u32 off;
 };
 
@@ -39,20 +40,19 @@ struct ends {
 	__u64 src[2], dst[2];
 };
 
-/* The next `len` octets (a constant) without taking them, in the packet or in
- * `room`; NULL past the end. */
-static __always_inline const __u8 *cursor_look(const struct bpf_cursor *c, __u8 *room, __u32 len)
+/* Points *p at the next `len` octets (a constant) without taking them, in the
+ * packet or in `room`; false past the end. */
+static __always_inline bool cursor_look(const struct bpf_cursor *c, __u8 *room, __u32 len,
+					const __u8 **p)
 {
-	const __u8 *p;
-
 	if (c->off > CURSOR_OFF_CAP)
-		return NULL;
-	if (c->skb != NULL)
-		return bpf_skb_load_bytes(c->skb, c->off, room, len) == 0 ? room : NULL;
-	p = c->data + c->off;
-	if (p + len > c->end)
-		return NULL;
-	return p;
+		return false;
+	if (c->in_skb) {
+		*p = room;
+		return bpf_skb_load_bytes(c->skb, c->off, room, len) == 0;
+	}
+	*p = c->data + c->off;
+	return *p + len <= c->end;
 }
 
 static __always_inline __u16 look_u16(const __u8 *p)
@@ -81,10 +81,10 @@ static __always_inline enum verdict tunnel_verdict(void)
 static __always_inline enum verdict walk_ports(struct bpf_cursor *c, bool udp)
 {
 	__u8 room[CURSOR_LOAD_CAP];
-	const __u8 *p = cursor_look(c, room, 8); /* a whole UDP header, the ports of TCP */
+	const __u8 *p;
 	__u16 dport;
 
-	if (p == NULL)
+	if (!cursor_look(c, room, 8, &p)) /* a whole UDP header, the ports of TCP */
 		return VERDICT_PASS;
 	dport = look_u16(p + 2);
 	if (port_set(dport) || port_set(look_u16(p)))
@@ -100,24 +100,21 @@ static __always_inline enum verdict walk_proto(struct bpf_cursor *c, __u8 proto,
 {
 	switch (proto) {
 	case IPPROTO_UDP:
-	case IPPROTO_TCP:
-		return part ? VERDICT_TAKE : walk_ports(c, proto == IPPROTO_UDP);
+	case IPPROTO_TCP: return part ? VERDICT_TAKE : walk_ports(c, proto == IPPROTO_UDP);
 	case IPPROTO_IPIP:
 	case IPPROTO_IPV6:
-	case IPPROTO_GRE:
-		return tunnel_verdict();
-	default:
-		return VERDICT_PASS;
+	case IPPROTO_GRE: return tunnel_verdict();
+	default: return VERDICT_PASS;
 	}
 }
 
 static __always_inline enum verdict walk_ipv4(struct bpf_cursor *c, struct ends *ends)
 {
 	__u8 room[CURSOR_LOAD_CAP];
-	const __u8 *p = cursor_look(c, room, 20);
+	const __u8 *p;
 	__u32 header_len;
 
-	if (p == NULL || p[0] >> 4 != 4)
+	if (!cursor_look(c, room, 20, &p) || p[0] >> 4 != 4)
 		return VERDICT_PASS;
 	header_len = (p[0] & 15u) * 4u;
 	if (header_len < 20)
@@ -133,12 +130,12 @@ static __always_inline enum verdict walk_ipv4(struct bpf_cursor *c, struct ends 
 static __always_inline enum verdict walk_ipv6(struct bpf_cursor *c, struct ends *ends)
 {
 	__u8 room[CURSOR_LOAD_CAP];
-	const __u8 *p = cursor_look(c, room, 40);
+	const __u8 *p;
 	bool part = false;
 	__u8 next;
 	int i;
 
-	if (p == NULL || p[0] >> 4 != 6)
+	if (!cursor_look(c, room, 40, &p) || p[0] >> 4 != 6)
 		return VERDICT_PASS;
 	__builtin_memcpy(ends, p + 8, sizeof(*ends));
 	next = p[6];
@@ -147,8 +144,7 @@ static __always_inline enum verdict walk_ipv6(struct bpf_cursor *c, struct ends 
 		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
 		    next != IPPROTO_FRAGMENT && next != IPPROTO_AH && next != IPPROTO_MH)
 			return walk_proto(c, next, part);
-		p = cursor_look(c, room, 8);
-		if (p == NULL)
+		if (!cursor_look(c, room, 8, &p))
 			return VERDICT_PASS;
 		if (next == IPPROTO_FRAGMENT) { /* RFC 8200 4.5 */
 			c->off += 8;
@@ -156,9 +152,9 @@ static __always_inline enum verdict walk_ipv6(struct bpf_cursor *c, struct ends 
 				part = true;
 			if ((look_u16(p + 2) & 0xfff8) != 0) /* what follows is no header */
 				return walk_proto(c, p[0], true) == VERDICT_TAKE ||
-						       p[0] == IPPROTO_DSTOPTS || p[0] == IPPROTO_AH
-					       ? VERDICT_TAKE
-					       : VERDICT_PASS;
+					       p[0] == IPPROTO_DSTOPTS || p[0] == IPPROTO_AH
+					   ? VERDICT_TAKE
+					   : VERDICT_PASS;
 		} else if (next == IPPROTO_AH) { /* RFC 4302 2.2 */
 			c->off += (p[1] + 2u) * 4u;
 		} else {
@@ -179,21 +175,18 @@ static __always_inline enum verdict walk_frame(struct bpf_cursor *c, bool raw_ip
 
 	__builtin_memset(ends, 0, sizeof(*ends));
 	if (raw_ip) {
-		p = cursor_look(c, room, 1);
-		if (p == NULL)
+		if (!cursor_look(c, room, 1, &p))
 			return VERDICT_PASS;
 		return p[0] >> 4 == 6 ? walk_ipv6(c, ends) : walk_ipv4(c, ends);
 	}
-	p = cursor_look(c, room, ETH_HLEN);
-	if (p == NULL)
+	if (!cursor_look(c, room, ETH_HLEN, &p))
 		return VERDICT_PASS;
 	type = look_u16(p + 12);
 	c->off = ETH_HLEN;
 	for (i = 0; i < CURSOR_VLAN_CAP; i++) {
 		if (type != ETH_P_8021Q && type != ETH_P_8021AD && type != ETH_P_QINQ1)
 			break;
-		p = cursor_look(c, room, 4);
-		if (p == NULL)
+		if (!cursor_look(c, room, 4, &p))
 			return VERDICT_PASS;
 		type = look_u16(p + 2);
 		c->off += 4;

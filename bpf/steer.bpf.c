@@ -134,7 +134,7 @@ int steer_tap(struct xdp_md *ctx)
 
 /* Copies len octets into a record of the size class `cap` (a constant). */
 static __always_inline bool record_put(struct __sk_buff *skb, void *ring, __u32 len, __u32 cap,
-                                       enum ft_xdp_direction direction)
+				       enum ft_xdp_direction direction)
 {
 	struct ft_xdp_record *r = bpf_ringbuf_reserve(ring, sizeof(*r) + cap, 0);
 
@@ -155,14 +155,14 @@ static __always_inline bool record_put(struct __sk_buff *skb, void *ring, __u32 
 }
 
 static __always_inline bool frame_copy(struct __sk_buff *skb, void *ring,
-                                       enum ft_xdp_direction direction)
+				       enum ft_xdp_direction direction)
 {
 	__u32 len = skb->len;
 
 	if (len > FT_XDP_RECORD_CAP)
 		len = FT_XDP_RECORD_CAP;
-#define CLASS(cap)                                                                             \
-	if (len <= (cap))                                                                      \
+#define CLASS(cap)                                                                                 \
+	if (len <= (cap))                                                                          \
 		return record_put(skb, ring, len, cap, direction);
 	FT_XDP_CLASSES(CLASS)
 #undef CLASS
@@ -171,7 +171,7 @@ static __always_inline bool frame_copy(struct __sk_buff *skb, void *ring,
 
 static __always_inline int host_step(struct __sk_buff *skb, enum ft_xdp_direction direction)
 {
-	struct bpf_cursor c = {.skb = skb};
+	struct bpf_cursor c = {.skb = skb, .in_skb = true};
 	struct ft_xdp_counters *count = counters_here();
 	const __u32 workers = settings.workers;
 	struct ends ends;

@@ -7,6 +7,7 @@
 #include "report.h"
 #include "run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ static const struct {
     {"bench", bench_main}, {"help", help_main},
 };
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
 	if (argc < 2) {
 		help_print(stderr);
@@ -36,4 +37,16 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].main(argc - 1, argv + 1);
 	return help_refuse(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	const int code = run_command(argc, argv);
+
+	/* What was asked for and could not be written is a failure. */
+	if (code == EXIT_DONE && fflush(stdout) != 0) {
+		(void)fprintf(stderr, "fluxtap: standard output: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return code;
 }

@@ -273,8 +273,6 @@ static void show_progress(struct run *r)
 		return;
 	next = seconds + 0.2;
 	source_progress(r->source, &done, &total);
-	if (total == 0)
-		return;
 	for (unsigned i = 0; i < r->workers; i++)
 		messages += atomic_load_explicit(
 		    &segment_worker(&r->segment, i)->total[FT_CTR_MESSAGES], memory_order_relaxed);
@@ -347,7 +345,7 @@ static int verdict(struct run *r)
 
 static int run_to_end(struct run *r)
 {
-	char err[512];
+	char err[512], steered[256];
 
 	r->begin_us = rx_now_us();
 	int code = start_all(r, err, sizeof(err));
@@ -369,12 +367,11 @@ static int run_to_end(struct run *r)
 	    .traffic = traffic_sums_get(drain_stat(r->drain, 1)),
 	    .seconds = seconds_since(r->begin_us),
 	    .records = r->records,
+	    .steered = source_counts(r->source, steered, sizeof(steered)),
 	    .out = r->config.out,
 	};
-	if (!r->config.quiet) {
-		summary_print(stdout, &s);
-		(void)fflush(stdout);
-	}
+	if (!r->config.quiet)
+		summary_print(stderr, &s);
 	return verdict(r);
 }
 

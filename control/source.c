@@ -6,6 +6,7 @@
 #include "steer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -153,6 +154,20 @@ const char *source_note(const struct source *s)
 	if (s->steer != NULL)
 		return steer_note(s->steer);
 	return s->ports != NULL ? ports_note(s->ports) : "";
+}
+
+const char *source_counts(const struct source *s, char *buf, size_t cap)
+{
+	struct steer_counters n;
+
+	if (s->steer == NULL)
+		return "";
+	steer_counters_get(s->steer, &n);
+	(void)snprintf(buf, cap,
+	               "%" PRIu64 " frames seen, %" PRIu64 " to workers, %" PRIu64
+	               " passed on as not DNS, %" PRIu64 " on queues not watched",
+	               n.seen, n.taken, n.passed, n.unclaimed);
+	return buf;
 }
 
 const char *source_error(const struct source *s)

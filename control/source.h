@@ -28,6 +28,8 @@ struct rx *source_rx(const struct source *s, unsigned i);
 uint64_t source_dropped(const struct source *s, unsigned i);
 /* A line for the operator; "" for files. */
 const char *source_note(const struct source *s);
+/* What the BPF programs made of the frames, as a line; "" for other sources. */
+const char *source_counts(const struct source *s, char *buf, size_t cap);
 /* What went wrong midway, once the workers have ended; "" if nothing did. */
 const char *source_error(const struct source *s);
 /* Octets of capture files read and in all; zeros for other sources. */

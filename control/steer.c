@@ -29,21 +29,21 @@
 
 /* Newer than some headers that we build with (kernel 6.6). */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
-#define ATTACH_TCX_EGRESS ((enum bpf_attach_type)47)
-#define ATTACH_FIRST (1u << 3) /* BPF_F_BEFORE, relative to nothing */
+#define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
+#define ATTACH_FIRST       (1u << 3) /* BPF_F_BEFORE, relative to nothing */
 
-#define RING_BYTES ((size_t)16 << 20) /* host mode, a worker: 0.2 s of 0.5 M packets/s */
+#define RING_BYTES  ((size_t)16 << 20) /* host mode, a worker: 0.2 s of 0.5 M packets/s */
 #define TC_PRIORITY 61953 /* clsact: ours, so that a start replaces what a crash left */
-#define TC_HANDLE 1
-#define NOTE_CAP 512
-#define REASON_CAP 128
+#define TC_HANDLE   1
+#define NOTE_CAP    512
+#define REASON_CAP  128
 
 struct steer {
 	struct steer_spec spec;
 	struct steer_bpf *bpf;
-	int link_fd[2]; /* XDP, or tcx in and out; -1 */
+	int link_fd[2];             /* XDP, or tcx in and out; -1 */
 	struct bpf_tc_hook hook[2]; /* clsact; ifindex 0: none */
-	bool hook_made; /* the qdisc is ours */
+	bool hook_made;             /* the qdisc is ours */
 	int promisc_fd;
 	bool generic;
 	char reason[REASON_CAP]; /* why not native */
@@ -63,9 +63,10 @@ static int fail_permission(const struct steer_spec *p, int rc, char *err, size_t
 	if (n > 0)
 		self[n] = '\0';
 	return steer_fail(err, cap, rc,
-	            "--xdp %s needs root or CAP_BPF+CAP_NET_ADMIN+CAP_NET_RAW: run with sudo, or: "
-	            "setcap cap_bpf,cap_net_admin,cap_net_raw,cap_ipc_lock+ep %s",
-	            p->ifname, self);
+			  "--xdp %s needs root or CAP_BPF+CAP_PERFMON+CAP_NET_ADMIN+CAP_NET_RAW: "
+			  "run with sudo, or: "
+			  "setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw,cap_ipc_lock+ep %s",
+			  p->ifname, self);
 }
 
 static int print_nothing(enum libbpf_print_level level, const char *format, va_list args)
@@ -123,10 +124,11 @@ static int bpf_load(struct steer *s, char *err, size_t cap)
 	if (rc == -EPERM || rc == -EACCES)
 		return fail_permission(&s->spec, -rc, err, cap);
 	if (rc != 0)
-		return steer_fail(err, cap, rc == -EINVAL ? ENOTSUP : -rc,
-		            "--xdp %s: the kernel refuses the BPF program (%s); Linux 5.15 or later "
-		            "with CONFIG_BPF_SYSCALL is needed: uname -r",
-		            s->spec.ifname, strerror(-rc));
+		return steer_fail(
+		    err, cap, rc == -EINVAL ? ENOTSUP : -rc,
+		    "--xdp %s: the kernel refuses the BPF program (%s); Linux 5.15 or later "
+		    "with CONFIG_BPF_SYSCALL is needed: uname -r",
+		    s->spec.ifname, strerror(-rc));
 	return 0;
 }
 
@@ -137,10 +139,11 @@ static int fail_attached(const struct steer_spec *p, char *err, size_t cap)
 
 	if (bpf_xdp_query(p->ifindex, 0, &q) == 0 && q.attach_mode == XDP_ATTACHED_SKB)
 		how = "xdpgeneric";
-	return steer_fail(err, cap, EBUSY,
-	            "--xdp %s: it has an XDP program already (id %u): end the process that holds it "
-	            "(bpftool link show), or: ip link set dev %s %s off",
-	            p->ifname, q.prog_id, p->ifname, how);
+	return steer_fail(
+	    err, cap, EBUSY,
+	    "--xdp %s: it has an XDP program already (id %u): end the process that holds it "
+	    "(bpftool link show), or: ip link set dev %s %s off",
+	    p->ifname, q.prog_id, p->ifname, how);
 }
 
 static int tap_attach(struct steer *s, char *err, size_t cap)
@@ -156,7 +159,8 @@ static int tap_attach(struct steer *s, char *err, size_t cap)
 		o.flags = XDP_FLAGS_DRV_MODE;
 		rc = bpf_link_create(fd, s->spec.ifindex, BPF_XDP, &o);
 		if (rc < 0)
-			(void)snprintf(s->reason, sizeof(s->reason), " (native refused: %s)", strerror(-rc));
+			(void)snprintf(s->reason, sizeof(s->reason), " (native refused: %s)",
+				       strerror(-rc));
 	}
 	if (rc < 0 && rc != -EPERM && rc != -EBUSY && (s->spec.words & WORD_NATIVE) == 0) {
 		o.flags = XDP_FLAGS_SKB_MODE;
@@ -171,8 +175,9 @@ static int tap_attach(struct steer *s, char *err, size_t cap)
 	if (rc == -EBUSY || rc == -EEXIST)
 		return fail_attached(&s->spec, err, cap);
 	return steer_fail(err, cap, rc == -EINVAL || rc == -EOPNOTSUPP ? ENOTSUP : -rc,
-	            "--xdp %s: cannot attach the XDP program (%s)%s", s->spec.ifname, strerror(-rc),
-	            (s->spec.words & WORD_NATIVE) != 0 ? "; leave out `native`" : "");
+			  "--xdp %s: cannot attach the XDP program (%s)%s", s->spec.ifname,
+			  strerror(-rc),
+			  (s->spec.words & WORD_NATIVE) != 0 ? "; leave out `native`" : "");
 }
 
 /* A tap sees frames for others. The socket receives nothing; the interface
@@ -188,8 +193,9 @@ static int promisc_open(struct steer *s, char *err, size_t cap)
 		return fail_permission(&s->spec, EPERM, err, cap);
 	if (s->promisc_fd < 0 ||
 	    setsockopt(s->promisc_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) != 0)
-		return steer_fail(err, cap, errno, "--xdp %s: no promiscuous mode (%s); do without: promisc=off",
-		            s->spec.ifname, strerror(errno));
+		return steer_fail(err, cap, errno,
+				  "--xdp %s: no promiscuous mode (%s); do without: promisc=off",
+				  s->spec.ifname, strerror(errno));
 	return 0;
 }
 
@@ -197,16 +203,16 @@ static int promisc_open(struct steer *s, char *err, size_t cap)
 static int clsact_attach(struct steer *s, size_t i, int fd, bool out)
 {
 	struct bpf_tc_hook hook = {
-		.sz = sizeof(hook),
-		.ifindex = s->spec.ifindex,
-		.attach_point = out ? BPF_TC_EGRESS : BPF_TC_INGRESS,
+	    .sz = sizeof(hook),
+	    .ifindex = s->spec.ifindex,
+	    .attach_point = out ? BPF_TC_EGRESS : BPF_TC_INGRESS,
 	};
 	struct bpf_tc_opts o = {
-		.sz = sizeof(o),
-		.prog_fd = fd,
-		.flags = BPF_TC_F_REPLACE,
-		.handle = TC_HANDLE,
-		.priority = TC_PRIORITY,
+	    .sz = sizeof(o),
+	    .prog_fd = fd,
+	    .flags = BPF_TC_F_REPLACE,
+	    .handle = TC_HANDLE,
+	    .priority = TC_PRIORITY,
 	};
 	int rc = bpf_tc_hook_create(&hook);
 
@@ -244,9 +250,10 @@ static int host_attach(struct steer *s, char *err, size_t cap)
 	if (rc == -EPERM)
 		return fail_permission(&s->spec, EPERM, err, cap);
 	if (rc != 0)
-		return steer_fail(err, cap, -rc,
-		            "--xdp %s: cannot attach the tc program (%s): modprobe sch_ingress cls_bpf",
-		            s->spec.ifname, strerror(-rc));
+		return steer_fail(
+		    err, cap, -rc,
+		    "--xdp %s: cannot attach the tc program (%s): modprobe sch_ingress cls_bpf",
+		    s->spec.ifname, strerror(-rc));
 	return 0;
 }
 
@@ -257,22 +264,27 @@ static int tap_sources(struct steer *s, unsigned workers, char *err, size_t cap)
 	const struct steer_spec *p = &s->spec;
 	const size_t n = (p->words & WORD_RSS) != 0 ? workers : 1;
 	struct rx_xdp_opts o = {
-		.ifname = p->ifname,
-		.sockets_fd = bpf_map__fd(s->bpf->maps.sockets),
-		.frame_bytes = steer_spec_mtu(p) <= 1700 ? 2048 : 4096,
-		/* About 128 MiB in all at most, for 16 queues and ordinary frames. */
-		.ring_len = p->n_queues <= 4 ? 8192 : p->n_queues <= 8 ? 4096 : 2048,
-		.copy = (p->words & WORD_ZEROCOPY) != 0 ? RX_XDP_ZEROCOPY
-		        : (p->words & WORD_COPY) != 0 || s->generic ? RX_XDP_COPY : RX_XDP_ANY,
-		.link = steer_spec_link(p),
+	    .ifname = p->ifname,
+	    .sockets_fd = bpf_map__fd(s->bpf->maps.sockets),
+	    .frame_bytes = steer_spec_mtu(p) <= 1700 ? 2048 : 4096,
+	    /* About 128 MiB in all at most, for 16 queues and ordinary frames. */
+	    .ring_len = p->n_queues <= 2   ? 16384
+			: p->n_queues <= 4 ? 8192
+			: p->n_queues <= 8 ? 4096
+					   : 2048,
+	    .copy = (p->words & WORD_ZEROCOPY) != 0             ? RX_XDP_ZEROCOPY
+		    : (p->words & WORD_COPY) != 0 || s->generic ? RX_XDP_COPY
+								: RX_XDP_ANY,
+	    .link = steer_spec_link(p),
 	};
 	uint32_t queues[FT_XDP_QUEUE_CAP];
 	char why[RX_TEXT_CAP] = "";
 
 	if (s->generic && o.copy == RX_XDP_ZEROCOPY)
-		return steer_fail(err, cap, ENOTSUP,
-		            "--xdp %s: no zero-copy without native XDP%s: leave out `zerocopy`",
-		            p->ifname, s->reason);
+		return steer_fail(
+		    err, cap, ENOTSUP,
+		    "--xdp %s: no zero-copy without native XDP%s: leave out `zerocopy`", p->ifname,
+		    s->reason);
 	for (size_t i = 0; i < n; i++) {
 		o.queues = queues;
 		o.n_queues = 0;
@@ -282,10 +294,12 @@ static int tap_sources(struct steer *s, unsigned workers, char *err, size_t cap)
 		if (s->source[i] == NULL && errno == EPERM)
 			return fail_permission(p, EPERM, err, cap);
 		if (s->source[i] == NULL && errno == ENETDOWN)
-			return steer_fail(err, cap, ENETDOWN, "--xdp %s: it is down: ip link set dev %s up",
-			            p->ifname, p->ifname);
+			return steer_fail(err, cap, ENETDOWN,
+					  "--xdp %s: it is down: ip link set dev %s up", p->ifname,
+					  p->ifname);
 		if (s->source[i] == NULL)
-			return steer_fail(err, cap, errno == EINVAL ? ENOTSUP : errno, "--xdp %s: %s", p->ifname, why);
+			return steer_fail(err, cap, errno == EINVAL ? ENOTSUP : errno,
+					  "--xdp %s: %s", p->ifname, why);
 		s->n_sources = i + 1;
 	}
 	return 0;
@@ -295,36 +309,40 @@ static int host_sources(struct steer *s, unsigned workers, char *err, size_t cap
 {
 	const struct bpf_map *bss = s->bpf->maps.bss;
 	const struct rx_host_opts fixed = {
-		.ring_bytes = RING_BYTES,
-		.lost_fd = bpf_map__fd(bss),
-		.lost_map_bytes = bpf_map__value_size(bss),
-		.link = steer_spec_link(&s->spec),
+	    .ring_bytes = RING_BYTES,
+	    .lost_fd = bpf_map__fd(bss),
+	    .lost_map_bytes = bpf_map__value_size(bss),
+	    .link = steer_spec_link(&s->spec),
 	};
 	int rc = 0;
 
 	for (uint32_t i = 0; i < workers && rc == 0; i++) {
 		struct rx_host_opts o = fixed;
 
-		o.ring_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "steer_ring", 0, 0, RING_BYTES, NULL);
+		o.ring_fd =
+		    bpf_map_create(BPF_MAP_TYPE_RINGBUF, "steer_ring", 0, 0, RING_BYTES, NULL);
 		if (o.ring_fd < 0) {
 			rc = o.ring_fd;
 			break;
 		}
-		o.lost_off = (size_t)((const char *)&s->bpf->bss->ring_lost[i] - (const char *)s->bpf->bss);
+		o.lost_off =
+		    (size_t)((const char *)&s->bpf->bss->ring_lost[i] - (const char *)s->bpf->bss);
 		s->source[i] = rx_host_create(&o);
 		if (s->source[i] == NULL) {
 			rc = -errno;
 		} else {
 			s->n_sources = i + 1;
-			rc = bpf_map_update_elem(bpf_map__fd(s->bpf->maps.rings), &i, &o.ring_fd, BPF_ANY);
+			rc = bpf_map_update_elem(bpf_map__fd(s->bpf->maps.rings), &i, &o.ring_fd,
+						 BPF_ANY);
 		}
 		(void)close(o.ring_fd); /* the outer map and the mapping hold it */
 	}
 	if (rc == -EPERM)
 		return fail_permission(&s->spec, EPERM, err, cap);
 	if (rc != 0)
-		return steer_fail(err, cap, -rc, "--xdp %s: no ring buffers of %zu MiB (%s): ulimit -l unlimited",
-		            s->spec.ifname, RING_BYTES >> 20, strerror(-rc));
+		return steer_fail(err, cap, -rc,
+				  "--xdp %s: no ring buffers of %zu MiB (%s): ulimit -l unlimited",
+				  s->spec.ifname, RING_BYTES >> 20, strerror(-rc));
 	return 0;
 }
 
@@ -335,22 +353,23 @@ static void note_write(struct steer *s)
 
 	if (p->mode == STEER_HOST) {
 		(void)snprintf(s->note, sizeof(s->note), "%s: host mode, %s%s%s", p->ifname,
-		               s->link_fd[0] >= 0 ? "tcx" : "tc clsact",
-		               strcmp(p->ifname, "lo") == 0 ? " on the way in alone (lo shows every packet twice)"
-		                                            : " on the way in and out",
-		               down);
+			       s->link_fd[0] >= 0 ? "tcx" : "tc clsact",
+			       strcmp(p->ifname, "lo") == 0
+				   ? " on the way in alone (lo shows every packet twice)"
+				   : " on the way in and out",
+			       down);
 		return;
 	}
 	bool zerocopy = true;
 	for (size_t i = 0; i < s->n_sources; i++)
 		zerocopy = zerocopy && rx_xdp_zerocopy(s->source[i]);
 	const char *why = s->source[0]->note;
-	(void)snprintf(s->note, sizeof(s->note), "%s: tap mode, %s XDP%s, %s%s%s%s, %zu %s%s%s", p->ifname,
-	               s->generic ? "generic" : "native", s->reason, zerocopy ? "zero-copy" : "copy",
-	               !zerocopy && *why != '\0' ? " (" : "", zerocopy ? "" : why,
-	               !zerocopy && *why != '\0' ? ")" : "", p->n_queues,
-	               p->n_queues == 1 ? "queue" : "queues",
-	               (p->words & WORD_STILL) != 0 ? "" : ", promiscuous", down);
+	(void)snprintf(s->note, sizeof(s->note), "%s: tap mode, %s XDP%s, %s%s%s%s, %zu %s%s%s",
+		       p->ifname, s->generic ? "generic" : "native", s->reason,
+		       zerocopy ? "zero-copy" : "copy", !zerocopy && *why != '\0' ? " (" : "",
+		       zerocopy ? "" : why, !zerocopy && *why != '\0' ? ")" : "", p->n_queues,
+		       p->n_queues == 1 ? "queue" : "queues",
+		       (p->words & WORD_STILL) != 0 ? "" : ", promiscuous", down);
 }
 
 /* ---- life ---- */
@@ -401,8 +420,11 @@ struct steer *steer_create(const struct steer_opts *o, char *err, size_t err_cap
 		return NULL;
 	s->link_fd[0] = s->link_fd[1] = s->promisc_fd = -1;
 	rc = steer_spec_read(&s->spec, o->spec, o->workers, err, err_cap);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = steer_open(s, o, err, err_cap);
+		if (rc == -EINVAL) /* the kernel's, not the operator's */
+			rc = -ENOTSUP;
+	}
 	if (rc != 0) {
 		steer_destroy(s);
 		errno = -rc;
@@ -419,7 +441,8 @@ void steer_destroy(struct steer *s)
 	if (s->promisc_fd >= 0)
 		(void)close(s->promisc_fd);
 	for (size_t i = 0; i < 2; i++) {
-		struct bpf_tc_opts o = {.sz = sizeof(o), .handle = TC_HANDLE, .priority = TC_PRIORITY};
+		struct bpf_tc_opts o = {
+		    .sz = sizeof(o), .handle = TC_HANDLE, .priority = TC_PRIORITY};
 
 		if (s->link_fd[i] >= 0)
 			(void)close(s->link_fd[i]);
@@ -427,7 +450,8 @@ void steer_destroy(struct steer *s)
 			(void)bpf_tc_detach(&s->hook[i], &o);
 	}
 	if (s->hook_made && s->hook[0].ifindex != 0) {
-		s->hook[0].attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS; /* both: the qdisc itself */
+		s->hook[0].attach_point =
+		    BPF_TC_INGRESS | BPF_TC_EGRESS; /* both: the qdisc itself */
 		(void)bpf_tc_hook_destroy(&s->hook[0]);
 	}
 	for (size_t i = 0; i < s->n_sources; i++)
@@ -475,7 +499,8 @@ void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n)
 	for (size_t i = 0; i < n; i++)
 		bits[ports[i] / 64] |= 1ull << ports[i] % 64;
 	for (size_t i = 0; i < FT_XDP_PORT_WORDS; i++)
-		__atomic_store_n((uint64_t *)(uintptr_t)&s->bpf->data->ports[i], bits[i], __ATOMIC_RELAXED);
+		__atomic_store_n((uint64_t *)(uintptr_t)&s->bpf->data->ports[i], bits[i],
+				 __ATOMIC_RELAXED);
 }
 
 void steer_tunnels_set(struct steer *s, bool on)

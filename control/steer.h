@@ -20,7 +20,7 @@
  * source for each worker). Host alone: clsact (as on a kernel before 6.6). */
 struct steer_opts {
 	const char *spec;
-	unsigned workers; /* at least 1 */
+	unsigned workers;      /* at least 1 */
 	const uint16_t *ports; /* UDP and TCP ports of DNS, host order */
 	size_t n_ports;
 };
@@ -45,12 +45,12 @@ const char *steer_note(const struct steer *s);
 
 /* Summed over all CPUs, since creation. */
 struct steer_counters {
-	uint64_t seen; /* frames looked at = taken + passed + filtered + unclaimed + lost */
-	uint64_t taken; /* tap: redirected to a socket; host: copied */
-	uint64_t passed; /* not DNS */
-	uint64_t filtered; /* by prefix or sampling */
+	uint64_t seen;      /* frames looked at = taken + passed + filtered + unclaimed + lost */
+	uint64_t taken;     /* tap: redirected to a socket; host: copied */
+	uint64_t passed;    /* not DNS */
+	uint64_t filtered;  /* by prefix or sampling */
 	uint64_t unclaimed; /* tap: DNS on a queue outside queues=LIST */
-	uint64_t lost; /* host: no room in a ring (tap: ask the sources' dropped) */
+	uint64_t lost;      /* host: no room in a ring (tap: ask the sources' dropped) */
 };
 /* No system call, no capability needed. */
 void steer_counters_get(const struct steer *s, struct steer_counters *out);

@@ -30,7 +30,8 @@ static int fail_interface(const char *name, char *err, size_t cap)
 	size_t at = 0;
 
 	for (const struct if_nameindex *i = all; i != NULL && i->if_index != 0; i++) {
-		const int n = snprintf(list + at, sizeof(list) - at, "%s%s", at != 0 ? ", " : "", i->if_name);
+		const int n =
+		    snprintf(list + at, sizeof(list) - at, "%s%s", at != 0 ? ", " : "", i->if_name);
 
 		if (n < 0 || (size_t)n >= sizeof(list) - at)
 			break;
@@ -38,7 +39,8 @@ static int fail_interface(const char *name, char *err, size_t cap)
 	}
 	list[at] = '\0';
 	if_freenameindex(all);
-	return steer_fail(err, cap, EINVAL, "--xdp %s: no such interface; there are: %s", name, list);
+	return steer_fail(err, cap, EINVAL, "--xdp %s: no such interface; there are: %s", name,
+			  list);
 }
 
 /* N or N-M into the set of queues; false if it is neither. */
@@ -63,18 +65,18 @@ static const struct {
 	unsigned word;
 	int mode; /* the only mode it belongs to, or -1 */
 } words[] = {
-	{"mode=tap", 0, -1},
-	{"mode=host", 0, -1},
-	{"tunnels=on", 0, -1},
-	{"tunnels=off", WORD_PLAIN, -1},
-	{"copy", WORD_COPY, STEER_TAP},
-	{"zerocopy", WORD_ZEROCOPY, STEER_TAP},
-	{"native", WORD_NATIVE, STEER_TAP},
-	{"generic", WORD_GENERIC, STEER_TAP},
-	{"rss", WORD_RSS, STEER_TAP},
-	{"promisc=on", 0, STEER_TAP},
-	{"promisc=off", WORD_STILL, STEER_TAP},
-	{"clsact", WORD_CLSACT, STEER_HOST},
+    {"mode=tap", 0, -1},
+    {"mode=host", 0, -1},
+    {"tunnels=on", 0, -1},
+    {"tunnels=off", WORD_PLAIN, -1},
+    {"copy", WORD_COPY, STEER_TAP},
+    {"zerocopy", WORD_ZEROCOPY, STEER_TAP},
+    {"native", WORD_NATIVE, STEER_TAP},
+    {"generic", WORD_GENERIC, STEER_TAP},
+    {"rss", WORD_RSS, STEER_TAP},
+    {"promisc=on", 0, STEER_TAP},
+    {"promisc=off", WORD_STILL, STEER_TAP},
+    {"clsact", WORD_CLSACT, STEER_HOST},
 };
 
 static int spec_check(const struct steer_spec *p, char *err, size_t cap)
@@ -82,17 +84,22 @@ static int spec_check(const struct steer_spec *p, char *err, size_t cap)
 	const unsigned w = p->words;
 
 	if ((w & WORD_COPY) && (w & WORD_ZEROCOPY))
-		return steer_fail(err, cap, EINVAL, "--xdp %s: copy or zerocopy, not both", p->ifname);
+		return steer_fail(err, cap, EINVAL, "--xdp %s: copy or zerocopy, not both",
+				  p->ifname);
 	if ((w & WORD_NATIVE) && (w & WORD_GENERIC))
-		return steer_fail(err, cap, EINVAL, "--xdp %s: native or generic, not both", p->ifname);
+		return steer_fail(err, cap, EINVAL, "--xdp %s: native or generic, not both",
+				  p->ifname);
 	if ((w & WORD_ZEROCOPY) && (w & WORD_GENERIC))
-		return steer_fail(err, cap, EINVAL, "--xdp %s: zerocopy needs native XDP", p->ifname);
+		return steer_fail(err, cap, EINVAL, "--xdp %s: zerocopy needs native XDP",
+				  p->ifname);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if ((w & words[i].word) != 0 && words[i].mode >= 0 && words[i].mode != (int)p->mode)
-			return steer_fail(err, cap, EINVAL, "--xdp %s: `%s` is for mode=%s", p->ifname,
-			            words[i].text, words[i].mode == STEER_TAP ? "tap" : "host");
+			return steer_fail(err, cap, EINVAL, "--xdp %s: `%s` is for mode=%s",
+					  p->ifname, words[i].text,
+					  words[i].mode == STEER_TAP ? "tap" : "host");
 	if (p->n_queues != 0 && p->mode == STEER_HOST)
-		return steer_fail(err, cap, EINVAL, "--xdp %s: `queues=` is for mode=tap", p->ifname);
+		return steer_fail(err, cap, EINVAL, "--xdp %s: `queues=` is for mode=tap",
+				  p->ifname);
 	return 0;
 }
 
@@ -102,14 +109,15 @@ static int word_read(struct steer_spec *p, const char *word, char *err, size_t c
 		if (strcmp(word, words[i].text) != 0)
 			continue;
 		p->words |= words[i].word;
-		if (strcmp(word, "mode=host") == 0)
-			p->mode = STEER_HOST;
+		if (strncmp(word, "mode=", 5) == 0)
+			p->mode = strcmp(word + 5, "host") == 0 ? STEER_HOST : STEER_TAP;
 		return 0;
 	}
-	return steer_fail(err, cap, EINVAL,
-	            "--xdp %s: `%s` is none of mode=tap|host, queues=LIST, copy, zerocopy, native, "
-	            "generic, rss, tunnels=on|off, promisc=on|off",
-	            p->ifname, word);
+	return steer_fail(
+	    err, cap, EINVAL,
+	    "--xdp %s: `%s` is none of mode=tap|host, queues=LIST, copy, zerocopy, native, "
+	    "generic, rss, tunnels=on|off, promisc=on|off",
+	    p->ifname, word);
 }
 
 static int text_read(struct steer_spec *p, const char *spec, char *err, size_t cap)
@@ -119,7 +127,8 @@ static int text_read(struct steer_spec *p, const char *spec, char *err, size_t c
 	int rc;
 
 	if (strlen(spec) >= sizeof(text))
-		return steer_fail(err, cap, EINVAL, "--xdp: longer than %zu octets", sizeof(text) - 1);
+		return steer_fail(err, cap, EINVAL, "--xdp: longer than %zu octets",
+				  sizeof(text) - 1);
 	memcpy(text, spec, strlen(spec) + 1);
 	word = strsep(&rest, ",");
 	p->ifindex = strlen(word) < IFNAMSIZ ? (int)if_nametoindex(word) : 0;
@@ -136,10 +145,11 @@ static int text_read(struct steer_spec *p, const char *spec, char *err, size_t c
 		if (!in_queues)
 			rc = word_read(p, word, err, cap);
 		else if (!queues_read(word, set))
-			rc = steer_fail(err, cap, EINVAL,
-			          "--xdp %s: queues=%s: a list such as 0-3 or 0,2,5 is needed, "
-			          "each below %u",
-			          p->ifname, word, FT_XDP_QUEUE_CAP);
+			rc = steer_fail(
+			    err, cap, EINVAL,
+			    "--xdp %s: queues=%s: a list such as 0-3 or 0,2,5 is needed, "
+			    "each below %u",
+			    p->ifname, word, FT_XDP_QUEUE_CAP);
 		else
 			rc = 0;
 		if (rc != 0)
@@ -168,19 +178,16 @@ static uint32_t interface_queues(const struct steer_spec *p)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
 	struct ifreq r = {.ifr_data = (void *)&channels};
+	char path[96];
 	uint32_t n = 0;
 
 	if (interface_ioctl(p, SIOCETHTOOL, &r) == 0)
 		n = channels.rx_count + channels.combined_count;
-	while (n == 0 || n < FT_XDP_QUEUE_CAP) { /* no channels: count what sysfs shows */
-		char path[96];
-
-		if (channels.rx_count + channels.combined_count != 0)
-			break;
-		(void)snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-%u", p->ifname, n);
-		if (access(path, F_OK) != 0)
-			break;
-		n++;
+	if (n == 0) { /* a driver without channels: count what sysfs shows */
+		do
+			(void)snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-%u",
+				       p->ifname, n);
+		while (access(path, F_OK) == 0 && ++n < FT_XDP_QUEUE_CAP);
 	}
 	return n == 0 ? 1 : n < FT_XDP_QUEUE_CAP ? n : FT_XDP_QUEUE_CAP;
 }
@@ -223,11 +230,14 @@ static int spec_queues(struct steer_spec *p, unsigned workers, char *err, size_t
 			p->n_queues++;
 		}
 	if (p->queues[p->n_queues - 1] >= n)
-		return steer_fail(err, cap, EINVAL, "--xdp %s: there is no queue %u: it has %u (0-%u)",
-		            p->ifname, p->queues[p->n_queues - 1], n, n - 1);
+		return steer_fail(err, cap, EINVAL,
+				  "--xdp %s: there is no queue %u: it has %u (0-%u)", p->ifname,
+				  p->queues[p->n_queues - 1], n, n - 1);
 	if ((p->words & WORD_RSS) != 0 && workers > p->n_queues)
-		return steer_fail(err, cap, EINVAL, "--xdp %s: rss gives %u workers no more than %zu queues",
-		            p->ifname, workers, p->n_queues);
+		return steer_fail(
+		    err, cap, EINVAL,
+		    "--xdp %s: rss needs a queue for each worker: %u workers, %zu queues",
+		    p->ifname, workers, p->n_queues);
 	return 0;
 }
 
@@ -238,7 +248,8 @@ int steer_spec_read(struct steer_spec *p, const char *spec, unsigned workers, ch
 	*p = (struct steer_spec){0};
 	rc = text_read(p, spec, err, cap);
 	if (rc == 0 && (workers == 0 || workers > FT_XDP_RING_CAP))
-		rc = steer_fail(err, cap, EINVAL, "--xdp %s: 1 to %u workers", p->ifname, FT_XDP_RING_CAP);
+		rc = steer_fail(err, cap, EINVAL, "--xdp %s: 1 to %u workers", p->ifname,
+				FT_XDP_RING_CAP);
 	if (rc == 0 && p->mode == STEER_TAP)
 		rc = spec_queues(p, workers, err, cap);
 	return rc;

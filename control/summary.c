@@ -101,6 +101,8 @@ void summary_print(FILE *f, const struct summary *s)
 	(void)fprintf(f, "fluxtap: %s packets, %s messages in %.2f s\n",
 	              number(c[FT_CTR_RX_PACKETS]), number(c[FT_CTR_MESSAGES]), s->seconds);
 	print_time(f, s->ledger);
+	if (s->steered[0] != 0)
+		(void)fprintf(f, "  interface  %s\n", s->steered);
 	(void)fprintf(f, "  packets    %s carried DNS (%.2f %%), %s bytes in all\n",
 	              number(c[FT_CTR_CARRIED]), percent(c[FT_CTR_CARRIED], c[FT_CTR_RX_PACKETS]),
 	              number(c[FT_CTR_RX_BYTES]));
@@ -117,11 +119,15 @@ void summary_print(FILE *f, const struct summary *s)
 
 void summary_progress(FILE *f, uint64_t done, uint64_t total, uint64_t messages, double seconds)
 {
-	const double share = total != 0 ? (double)done / (double)total : 0;
+	const double rate = (double)messages / seconds / 1e6;
 
-	(void)fprintf(f, "\r\033[K%3.0f %%  %.2f M messages/s", 100 * share,
-	              (double)messages / seconds / 1e6);
-	if (share > 0)
-		(void)fprintf(f, "  %.0f s left", seconds / share - seconds);
+	if (total == 0) { /* a pipe does not say how long it is */
+		(void)fprintf(f, "\r\033[K%.1f MB read  %.2f M messages/s", (double)done / 1e6, rate);
+	} else {
+		const double share = (double)done / (double)total;
+		(void)fprintf(f, "\r\033[K%3.0f %%  %.2f M messages/s", 100 * share, rate);
+		if (share > 0)
+			(void)fprintf(f, "  %.0f s left", seconds / share - seconds);
+	}
 	(void)fflush(f);
 }

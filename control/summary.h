@@ -14,11 +14,13 @@ struct summary {
 	const struct traffic_sums *traffic;
 	double seconds; /* the run took, by the host's clock */
 	uint64_t records; /* exported */
+	const char *steered; /* what the BPF programs did, or "" */
 	const char *out; /* directory */
 };
 
 void summary_print(FILE *f, const struct summary *s);
-/* One line that overwrites itself; done of total octets in so many seconds. */
+/* One line that overwrites itself; done of total octets (0: nobody knows)
+ * in so many seconds. */
 void summary_progress(FILE *f, uint64_t done, uint64_t total, uint64_t messages, double seconds);
 
 #endif

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-
 struct rx_host {
 	struct rx rx;
 	struct rx_wall wall;
@@ -62,7 +61,8 @@ static int host_recv(struct rx *rx, struct batch *b)
 	while (h->pos != end && b->n < BATCH_CAP) {
 		const uint8_t *at = h->data + (h->pos & h->mask);
 		/* Pairs with the exchange in the kernel's submit. */
-		const uint32_t word = __atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_ACQUIRE);
+		const uint32_t word =
+		    __atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_ACQUIRE);
 		const uint32_t len = word & ~(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
 
 		if ((word & BPF_RINGBUF_BUSY_BIT) != 0)
@@ -108,7 +108,7 @@ static void host_destroy(struct rx *rx)
 }
 
 static const struct rx_ops host_ops = {host_recv, host_release, host_clock, host_dropped,
-                                       host_destroy};
+				       host_destroy};
 
 struct rx *rx_host_create(const struct rx_host_opts *o)
 {
@@ -127,7 +127,8 @@ struct rx *rx_host_create(const struct rx_host_opts *o)
 	if (p == MAP_FAILED)
 		goto undo;
 	h->consumer = p;
-	p = mmap(NULL, h->page + 2 * o->ring_bytes, PROT_READ, MAP_SHARED, o->ring_fd, (off_t)h->page);
+	p = mmap(NULL, h->page + 2 * o->ring_bytes, PROT_READ, MAP_SHARED, o->ring_fd,
+		 (off_t)h->page);
 	if (p == MAP_FAILED)
 		goto undo;
 	h->producer = p;

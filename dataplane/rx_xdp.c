@@ -21,10 +21,10 @@
 #define XDP_PKT_CONTD (1 << 0)
 #endif
 
-#define LINEAR_BYTES ((size_t)65664) /* a whole GSO frame, in whole cache lines */
-#define LINEAR_HANDLE UINT64_MAX /* nothing to give back */
-#define BUSY_TRIES 20 /* a socket that was closed just now frees its queue late */
-#define BUSY_WAIT_NS 50000000
+#define LINEAR_BYTES  ((size_t)65664) /* a whole GSO frame, in whole cache lines */
+#define LINEAR_HANDLE UINT64_MAX      /* nothing to give back */
+#define BUSY_TRIES    20              /* a socket that was closed just now frees its queue late */
+#define BUSY_WAIT_NS  50000000
 
 struct xsk {
 	struct xsk_ring_prod fill;
@@ -66,8 +66,8 @@ void rx_wall_measure(struct rx_wall *w)
 	    (seen - w->target_ns > noise_ns || w->target_ns - seen > noise_ns)) {
 		w->target_ns = seen;
 		atomic_store_explicit(&w->steps,
-		                      atomic_load_explicit(&w->steps, memory_order_relaxed) + 1,
-		                      memory_order_relaxed);
+				      atomic_load_explicit(&w->steps, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
 	}
 	if (w->target_ns >= w->offset_ns)
 		w->offset_ns = w->target_ns;
@@ -110,7 +110,7 @@ static void wake(struct xsk *x)
 /* Joins a frame in pieces in slot `slot`; returns the descriptors it takes, 0
  * while its last one is missing. Its chunks go back at once. */
 static uint32_t join(struct rx_xdp *s, struct xsk *x, uint32_t idx, uint32_t avail, struct pkt *p,
-                     uint32_t slot, uint64_t *mono_ns)
+		     uint32_t slot, uint64_t *mono_ns)
 {
 	uint8_t *to = s->linear + slot * LINEAR_BYTES;
 	uint32_t n = 0;
@@ -237,7 +237,8 @@ static uint64_t xdp_dropped(struct rx *rx)
 		struct xdp_statistics st = {0};
 		socklen_t len = sizeof(st);
 
-		if (getsockopt(xsk_socket__fd(s->q[i].socket), SOL_XDP, XDP_STATISTICS, &st, &len) == 0)
+		if (getsockopt(xsk_socket__fd(s->q[i].socket), SOL_XDP, XDP_STATISTICS, &st,
+			       &len) == 0)
 			sum += st.rx_dropped + st.rx_ring_full;
 	}
 	return sum;
@@ -273,14 +274,14 @@ static const struct rx_ops xdp_ops = {xdp_recv, xdp_release, xdp_clock, xdp_drop
 static int xsk_try(struct xsk *x, const struct rx_xdp_opts *o, uint16_t bind_flags)
 {
 	const struct xsk_umem_config umem = {
-		.fill_size = 2 * o->ring_len, /* the driver holds some of them */
-		.comp_size = 64,
-		.frame_size = o->frame_bytes,
+	    .fill_size = 2 * o->ring_len, /* the driver holds some of them */
+	    .comp_size = 64,
+	    .frame_size = o->frame_bytes,
 	};
 	const struct xsk_socket_config socket = {
-		.rx_size = o->ring_len,
-		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | bind_flags),
+	    .rx_size = o->ring_len,
+	    .libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+	    .bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | bind_flags),
 	};
 	int rc = xsk_umem__create(&x->umem, x->area, x->area_bytes, &x->fill, &x->comp, &umem);
 

@@ -20,9 +20,9 @@
  * constant, unless someone steps the clock: forward is followed at once, backward
  * by going slower, so that packet times never go back. Written by the worker. */
 struct rx_wall {
-	int64_t offset_ns; /* as in use */
-	int64_t target_ns; /* as measured */
-	uint64_t measured_ns; /* CLOCK_MONOTONIC of the last look */
+	int64_t offset_ns;      /* as in use */
+	int64_t target_ns;      /* as measured */
+	uint64_t measured_ns;   /* CLOCK_MONOTONIC of the last look */
 	_Atomic uint64_t steps; /* of the clock; any thread may read */
 };
 
@@ -51,9 +51,9 @@ struct rx_xdp_opts {
 	const char *ifname;
 	const uint32_t *queues; /* of the interface; one socket each */
 	size_t n_queues;
-	int sockets_fd; /* the XSKMAP */
+	int sockets_fd;       /* the XSKMAP */
 	uint32_t frame_bytes; /* of a umem chunk: 2048 or 4096 */
-	uint32_t ring_len; /* receive ring of each socket, a power of two */
+	uint32_t ring_len;    /* receive ring of each socket, a power of two */
 	enum rx_xdp_copy copy;
 	enum link_type link;
 };
@@ -69,11 +69,11 @@ bool rx_xdp_zerocopy(const struct rx *rx);
 uint64_t rx_xdp_steps(const struct rx *rx);
 
 struct rx_host_opts {
-	int ring_fd; /* BPF_MAP_TYPE_RINGBUF */
-	size_t ring_bytes; /* its max_entries */
-	int lost_fd; /* memory-mapped array map of the program's counters */
+	int ring_fd;           /* BPF_MAP_TYPE_RINGBUF */
+	size_t ring_bytes;     /* its max_entries */
+	int lost_fd;           /* memory-mapped array map of the program's counters */
 	size_t lost_map_bytes; /* its value size */
-	size_t lost_off; /* octets to this ring's count of lost records */
+	size_t lost_off;       /* octets to this ring's count of lost records */
 	enum link_type link;
 };
 

@@ -8,6 +8,7 @@
 
 #define NIL UINT32_MAX
 #define HEADER 12u /* octets of a DNS header, RFC 1035 4.1.1 */
+#define REQUEST_RRS 16u /* OPT, TSIG, the SOA of an IXFR or NOTIFY, and room for more */
 
 /* How far beyond a message's first octet a segment may end and still be kept: a whole
  * message. The largest buffer has a little more, so that contents seldom move down. */
@@ -234,14 +235,16 @@ static uint32_t buf_beyond(const struct stream_buf *b)
 
 /* ---- where a message may begin ---- */
 
-/* Counts that fit the length: a question has 5 octets at least, an RR 11. */
+/* One question at most, records that fit the length (11 octets each at least), and
+ * few of them in what is neither a response nor an update. */
 static bool header_plausible(const uint8_t *h, uint32_t len)
 {
 	const unsigned opcode = h[2] >> 3 & 15;
+	const bool many = h[2] & 0x80 || opcode == 5;
 	const uint32_t questions = load_u16_be(h + 4);
 	const uint32_t rrs = (uint32_t)load_u16_be(h + 6) + load_u16_be(h + 8) + load_u16_be(h + 10);
 
-	return opcode <= 6 && opcode != 3 && (opcode != 0 || questions <= 1) &&
+	return opcode <= 6 && opcode != 3 && questions <= 1 && (many || rrs <= REQUEST_RRS) &&
 	       HEADER + 5 * questions + 11 * rrs <= len;
 }
 

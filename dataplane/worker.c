@@ -401,12 +401,13 @@ int worker_turn(struct worker *w)
 		return RX_END;
 	if (w->set.timing)
 		begin = w->lap = ticks_now();
-	const int n = atomic_load_explicit(&w->stop, memory_order_relaxed)
-	                  ? RX_END
-	                  : rx->ops->recv(rx, &w->batch);
+	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
+	const int n = stop ? RX_END : rx->ops->recv(rx, &w->batch);
 	lap(w, STAGE_RECEIVE);
 	if (n == RX_END) {
 		w->input_ended = true;
+		if (!stop) /* others may have seen later packets: all end at one time */
+			advance(w, rx->ops->clock(rx));
 		return flush(w);
 	}
 	if (n > 0) {

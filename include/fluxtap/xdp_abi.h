@@ -10,21 +10,21 @@
 
 #include <linux/types.h>
 
-#define FT_XDP_QUEUE_CAP 256 /* receive queues of one interface, entries of the XSKMAP */
-#define FT_XDP_CPU_CAP 1024 /* power of two; CPU numbers wrap beyond it */
-#define FT_XDP_RING_CAP 64 /* host mode: ring buffers, one a worker (FT_WORKER_CAP) */
+#define FT_XDP_QUEUE_CAP  256   /* receive queues of one interface, entries of the XSKMAP */
+#define FT_XDP_CPU_CAP    1024  /* power of two; CPU numbers wrap beyond it */
+#define FT_XDP_RING_CAP   64    /* host mode: ring buffers, one a worker (FT_WORKER_CAP) */
 #define FT_XDP_PREFIX_CAP 65536 /* entries of the prefix filter */
-#define FT_XDP_PORT_WORDS 1024 /* port p is bit p % 64 of word p / 64 */
-#define FT_XDP_SAMPLE_CAP 32 /* greatest sample_shift */
+#define FT_XDP_PORT_WORDS 1024  /* port p is bit p % 64 of word p / 64 */
+#define FT_XDP_SAMPLE_CAP 32    /* greatest sample_shift */
 
 /* Global data `settings`: user space stores, the programs read. */
 struct ft_xdp_settings {
-	__u64 hash_key; /* host mode: of the hash that chooses the worker */
-	__u64 sample_key; /* of the hash that decides about sampling */
-	__u32 workers; /* host mode: rings in use, at least 1 */
-	__u8 tunnels; /* 1: hand encapsulated traffic to the workers */
-	__u8 raw_ip; /* 1: frames begin with the IP header */
-	__u8 prefixes; /* 1: only what has an end within map `prefixes` */
+	__u64 hash_key;    /* host mode: of the hash that chooses the worker */
+	__u64 sample_key;  /* of the hash that decides about sampling */
+	__u32 workers;     /* host mode: rings in use, at least 1 */
+	__u8 tunnels;      /* 1: hand encapsulated traffic to the workers */
+	__u8 raw_ip;       /* 1: frames begin with the IP header */
+	__u8 prefixes;     /* 1: only what has an end within map `prefixes` */
 	__u8 sample_shift; /* s: of all address pairs a share of 2^-s is taken */
 };
 _Static_assert(sizeof(struct ft_xdp_settings) == 24, "settings");
@@ -32,12 +32,12 @@ _Static_assert(sizeof(struct ft_xdp_settings) == 24, "settings");
 /* Global data `counters`, one a CPU: only the programs on that CPU store.
  * seen = taken + passed + filtered + unclaimed + lost. */
 struct ft_xdp_counters {
-	__u64 seen; /* frames looked at */
-	__u64 taken; /* redirected (tap) or copied (host) */
-	__u64 passed; /* not DNS */
-	__u64 filtered; /* DNS, but outside the prefixes or sampled out */
+	__u64 seen;      /* frames looked at */
+	__u64 taken;     /* redirected (tap) or copied (host) */
+	__u64 passed;    /* not DNS */
+	__u64 filtered;  /* DNS, but outside the prefixes or sampled out */
 	__u64 unclaimed; /* tap: DNS on a queue without a socket */
-	__u64 lost; /* host: no room in the ring buffer */
+	__u64 lost;      /* host: no room in the ring buffer */
 	__u64 spare[2];
 };
 _Static_assert(sizeof(struct ft_xdp_counters) == 64, "one cache line a CPU");

@@ -10,6 +10,7 @@
  * Input: octet 0 sets stream, budget and sequence numbers, then three octets a step. */
 #include "cursor.h"
 #include "stream.h"
+#include "stream_buf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,10 @@ static void script_make(struct script *s, const uint32_t *length)
 		for (uint32_t k = 20; k + 8 < length[i]; k += 97) /* places differ */
 			to[2 + k] = (uint8_t)(0xe0 | (k / 97 & 15));
 		s->len += 2 + length[i];
+	}
+	for (uint32_t off = 0, m = 0; off + 14 <= s->len; off++) {
+		m += m + 1 < s->n && s->at[m + 1] == off;
+		CHECK(s->at[m] == off || !stream_buf_plausible(s->octet + off, 14));
 	}
 }
 

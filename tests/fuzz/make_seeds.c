@@ -69,6 +69,23 @@ static void worker_seed(const char *dir, const char *name, enum ft_gen_scenario 
 	save(dir, "worker", name);
 }
 
+/* A fragment of an interval that closes while it waits, in seconds of its own. */
+static void old_fragment_seed(const char *dir)
+{
+	const uint8_t frame[14 + 20 + 64] = {[12] = 0x08, [14] = 0x45, [17] = 84, [20] = 0x20,
+	                                     [22] = 64,   [23] = 17,   [26] = 10, [30] = 11};
+	const uint8_t second = 2 << 3, back = 0x20;
+
+	used = 0;
+	seed[used++] = 0x0c;
+	(void)put_frame(1 << 3, 90, frame, 14);
+	(void)put_frame(second, 5, frame, 14);
+	(void)put_frame(second | back, 5, frame, sizeof(frame));
+	(void)put_frame(second, 8, frame, 14);
+	(void)put_frame(second, 12, frame, 14);
+	save(dir, "worker", "old_fragment");
+}
+
 struct frames {
 	struct rx_mem_frame *frame;
 	size_t n;
@@ -158,6 +175,7 @@ int main(int argc, char **argv)
 		(void)snprintf(name, sizeof(name), "zoo_odd_times_%u", i);
 		worker_seed(dir, name, FT_GEN_ZOO, 400 + 50 * i, 2 + i, 0x0c);
 	}
+	old_fragment_seed(dir);
 	block_seeds(dir, 60);
 	block_seeds(dir, 1);
 	return 0;

@@ -48,15 +48,18 @@ FIELDS = (
     "frame.number", "frame.time_epoch", "frame.len", "frame.cap_len", "frame.protocols",
     "_ws.malformed", "dns.length", "dns.id", "dns.flags", "dns.count.queries", "dns.count.zones",
     "dns.count.answers", "dns.count.prerequisites", "dns.qry.name", "dns.qry.type",
-    "dns.resp.ext_rcode",
+    "dns.resp.ext_rcode", "_ws.expert.message",
 )
+MALFORMED, CUT, BAD_LENGTH, GTP, EMPTY = "malformed", "cut", "bad length", "gtp", "empty"
+LENGTH_WORDS = re.compile(r"length exceeds|Bad length value")  # of IPv4, IPv6, UDP
 JOIN = "\x01"  # between several values of a field; tshark escapes it inside names
 OPCODE_UPDATE = 5
 
 Key = collections.namedtuple("Key", "qr id opcode qname qtype rcode ancount tcp")
 # frame is None for what fluxtap found; drop is None for what tshark found. A field of key is
-# None where tshark does not show it.
-Message = collections.namedtuple("Message", "key time_us drop frame cut malformed")
+# None where tshark does not show it. marks: of MALFORMED, CUT, BAD_LENGTH, GTP (tshark's), EMPTY
+# (fluxtap's).
+Message = collections.namedtuple("Message", "key time_us drop frame marks")
 
 
 class Failure(Exception):
@@ -112,6 +115,11 @@ def tshark_messages(row):
     names, types = collections.deque(col["dns.qry.name"]), collections.deque(col["dns.qry.type"])
     layers = [p for p in col["frame.protocols"][0].split(":") if p in ("udp", "tcp", "dns")]
     tcp = int(layers[layers.index("dns") - 1] == "tcp") if "dns" in layers else None
+    marks = {mark for mark, here in (
+        (MALFORMED, col["_ws.malformed"]),
+        (CUT, int(col["frame.cap_len"][0]) < int(col["frame.len"][0])),
+        (BAD_LENGTH, any(LENGTH_WORDS.search(words) for words in col["_ws.expert.message"])),
+        (GTP, ":gtp:" in col["frame.protocols"][0])) if here}
     asked = [0] * n
     answers = [None] * n
     for i in range(min(n, len(flags))):
@@ -138,12 +146,11 @@ def tshark_messages(row):
         key = Key(flags[i] >> 15 if full else None, int(ids[i], 0) if i < len(ids) else None,
                   flags[i] >> 11 & 15 if full else None, qname, qtype, rcode, answers[i], tcp)
         yield Message(key, round(float(col["frame.time_epoch"][0]) * 1e6), None,
-                      int(col["frame.number"][0]),
-                      int(col["frame.cap_len"][0]) < int(col["frame.len"][0]),
-                      bool(col["_ws.malformed"]))
+                      int(col["frame.number"][0]), marks)
 
 
 def run_tshark(path):
+    """(exit code: 0, or why it stopped in the middle, its words, messages)"""
     port = port_of(path.name)
     ports = [53] + ([port] if port else [])
     where = " || ".join(f"udp.port=={p} || tcp.port=={p}" for p in ports)
@@ -154,10 +161,9 @@ def run_tshark(path):
         command += ["-d", f"udp.port=={p},dns", "-d", f"tcp.port=={p},dns"]
     for field in FIELDS:
         command += ["-e", field]
-    # 2: the file breaks off; what came before is printed.
-    _, out, _ = run(command, codes=(0, 2))
+    code, out, said = run(command, codes=(0, 1, 2))
     rows = [line.split("\t") for line in out.split("\n") if line]
-    return [message for row in rows for message in tshark_messages(row)]
+    return code, said, [message for row in rows for message in tshark_messages(row)]
 
 
 def run_msgdump(program, path):
@@ -166,10 +172,12 @@ def run_msgdump(program, path):
                     codes=(0, 1))
     messages = []
     for line in out.splitlines():
-        drop, qr, ident, opcode, qname, qtype, rcode, ancount, tcp, time_us = line.split("\t")
+        drop, qr, ident, opcode, qname, qtype, rcode, ancount, tcp, time_us, octets = \
+            line.split("\t")
         key = Key(int(qr), int(ident), int(opcode), name_of_fluxtap(qname), int(qtype),
                   int(rcode), int(ancount), int(tcp))
-        messages.append(Message(key, int(time_us), drop, None, False, False))
+        messages.append(Message(key, int(time_us), drop, None,
+                                {EMPTY} if octets == "0" and not key.tcp else set()))
     return messages
 
 
@@ -231,17 +239,18 @@ class Run:
 class Comparison:
     """Takes equal messages away, then what a rule explains; what is left differs."""
 
-    def __init__(self, theirs, ours):
+    def __init__(self, theirs, ours, packet_drops):
         self.excused = collections.Counter()  # rule: messages
         self.theirs, self.ours = list(theirs), list(ours)
-        self.pairs = []  # same message, other fields
         self.take_equal()
+        self.take_same_octets()
         self.take_dropped()
-        self.take_unshown()
-        self.take_pairs()
+        self.take_unread(packet_drops)
+        self.take_empty()
+        self.fields = self.pair_up(lambda o, t: True, lambda m: (m.key.qr, m.key.id, m.key.tcp))
 
     def pair_up(self, fits, key_of):
-        """Pairs (ours, theirs) with the same key_of, taken out of both lists where fits holds."""
+        """Pairs (ours, theirs) with the same key_of for which fits holds, out of both lists."""
         waiting = collections.defaultdict(list)
         for t in self.theirs:
             waiting[key_of(t)].append(t)
@@ -261,44 +270,51 @@ class Comparison:
     def take_equal(self):
         self.pair_up(lambda o, t: o.drop == "-", lambda m: m.key)
 
-    def take_dropped(self):
-        """Rule: what fluxtap dropped for a reason, tshark shows as damaged: malformed, without a
-        readable question, or cut so short that it has no id. It counts for both."""
+    def take_same_octets(self):
+        """No difference, only another notation: octets that are no ASCII, which tshark takes for
+        UTF-8, overlong forms among it; everything around them is equal."""
         def fits(o, t):
-            return o.drop != "-" and (t.malformed or t.key.qname is None or
-                                      t.key.qname.startswith("<name_") or
-                                      "<name" in t.key.qname or len(t.key.qname) > 253)
+            return o.drop == "-" and "?" in o.key.qname and t.key.qname is not None and \
+                re.fullmatch(re.escape(o.key.qname).replace(r"\?", ".+"), t.key.qname)
+        self.pair_up(fits, lambda m: m.key._replace(qname=None))
+
+    def take_dropped(self):
+        """No difference either: what fluxtap dropped for a reason counts for both, where tshark
+        shows it as damaged: malformed, with a remark in place of the name, or without an id."""
+        def fits(o, t):
+            return o.drop != "-" and (MALFORMED in t.marks or t.key.qname is None or
+                                      re.search("<(name|unknown)", t.key.qname) or
+                                      len(t.key.qname) > 253)
         self.pair_up(fits, lambda m: (m.key.id, m.key.tcp))
         self.pair_up(lambda o, t: o.drop == "short" and t.key.id is None, lambda m: m.key.tcp)
 
-    def take_unshown(self):
-        """Rule: the message is damaged or one of several in a segment, and tshark does not show
-        all fields; what it shows is equal."""
-        def fits(o, t):
-            return o.drop == "-" and None in t.key and all(
-                b is None or a == b for a, b in zip(o.key, t.key))
-        found = self.pair_up(fits, lambda m: (m.key.id, m.key.tcp))
-        self.excused["fields that tshark does not show"] += len(found)
+    def take_unread(self, packet_drops):
+        """Rules: packets that fluxtap does not read on purpose and has counted as dropped."""
+        for mark, reasons, words in (
+                (CUT, ("truncated",), "cut by the snaplen inside the message"),
+                (BAD_LENGTH, ("bad_ip", "bad_l4"), "an IP or UDP length that cannot be"),
+                (GTP, ("not_dns",), "inside GTP, which fluxtap does not open")):
+            marked = [t for t in self.theirs if mark in t.marks]
+            if len(marked) <= sum(packet_drops(r) for r in reasons):
+                self.theirs = [t for t in self.theirs if mark not in t.marks]
+                self.excused[words] += len(marked)
 
-    def take_pairs(self):
-        self.pairs = self.pair_up(lambda o, t: True, lambda m: (m.key.qr, m.key.id, m.key.tcp))
-
-    def take_cut(self, truncated):
-        """Rule: cut by the snaplen inside the message; dropped as `truncated` packets."""
-        cut = [t for t in self.theirs if t.cut]
-        if len(cut) <= truncated:
-            self.theirs = [t for t in self.theirs if not t.cut]
-            self.excused["cut by the snaplen"] += len(cut)
+    def take_empty(self):
+        """Rule: a UDP datagram of no octets is a message that is too short; tshark asks no
+        dissector about nothing."""
+        empty = [o for o in self.ours if o.drop == "short" and EMPTY in o.marks]
+        self.ours = [o for o in self.ours if o not in empty]
+        self.excused["an empty datagram"] += len(empty)
 
     def counts(self):
         return {kind: n for kind, n in (("tshark-only", len(self.theirs)),
                                         ("fluxtap-only", len(self.ours)),
-                                        ("fields", len(self.pairs))) if n}
+                                        ("fields", len(self.fields))) if n}
 
     def lines(self, limit):
         out = [f"only tshark:  frame {t.frame}: {show(t.key)}" for t in self.theirs]
         out += [f"only fluxtap: time {o.time_us}: {o.drop} {show(o.key)}" for o in self.ours]
-        for o, t in self.pairs:
+        for o, t in self.fields:
             parts = [f"{name} {b!r} for {a!r}" for name, a, b in zip(Key._fields, o.key, t.key)
                      if a != b]
             out.append(f"frame {t.frame}: id {o.key.id}: {o.drop}: tshark has " + ", ".join(parts))
@@ -338,7 +354,11 @@ class Test:
 
     def compare(self, path):
         whole = Run(self.options.fluxtap, path, self.cpu())
-        theirs = run_tshark(path)
+        stopped, said, theirs = run_tshark(path)
+        if whole.code == 1 and not stopped:
+            raise Failure(f"tshark reads to the end; {whole.said}")
+        if whole.code == 0 and stopped:
+            raise Failure(f"fluxtap reads to the end; {said}")
         if whole.code == 2:
             if REFUSED.search(whole.said):
                 return path.name, len(theirs), 0, "excused (link type, refused on purpose)", []
@@ -351,8 +371,7 @@ class Test:
         if not whole.counted() == whole.total("counted") == kept:
             raise Failure(f"traffic has {whole.counted()} queries and responses, ledger "
                           f"{whole.total('counted')} counted, msgdump {kept} kept")
-        c = Comparison(theirs, ours)
-        c.take_cut(whole.packet_drops("truncated"))
+        c = Comparison(theirs, ours, whole.packet_drops)
         return (path.name, len(theirs), len(ours)) + self.verdict(path.name, c)
 
     def verdict(self, name, c):
@@ -380,7 +399,8 @@ class Test:
             if whole.code == 2:
                 return None
             whole.check_ledger()
-            if whole.total("messages") != 0:
+            if whole.total("messages") != 0 and any(
+                    EMPTY not in m.marks for m in run_msgdump(self.options.msgdump, path)):
                 return f"{path.name}: {whole.total('messages')} messages"
             return None
         except Failure as why:

@@ -7,15 +7,14 @@
  *
  * Columns, separated by tabs: reason of the drop or "-", QR, id, opcode, qname (lower
  * case, everything but letters, digits, "-", "_" and such as \DDD, "." for the root, empty
- * without a question), qtype, rcode (extended), ancount, 1 for TCP, packet time in us.
- * captures.py compares them with what tshark says. */
+ * without a question), qtype, rcode (extended), ancount, 1 for TCP, packet time in us,
+ * octets. captures.py compares them with what tshark says. */
+#include "guard.h"
+#include "name.h"
 #include "parse.h"
 #include "ring.h"
-#include "unit/guard.h"
 #include "vantage.h"
 #include "worker.h"
-
-#include "name.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -52,9 +51,9 @@ static void print_message(const struct msg *m, const uint8_t *name)
 	char text[4 * NAME_BUF_BYTES];
 
 	write_name(text, name, kept ? m->name_len : 0);
-	(void)printf("%s\t%d\t%u\t%u\t%s\t%u\t%u\t%u\t%u\t%" PRIu64 "\n",
+	(void)printf("%s\t%d\t%u\t%u\t%s\t%u\t%u\t%u\t%u\t%" PRIu64 "\t%u\n",
 	             kept ? "-" : ft_msg_drop_texts[m->drop].metric, msg_is_response(m), m->id,
-	             msg_opcode(m), text, m->qtype, m->rcode, m->ancount, m->tcp, m->ts_us);
+	             msg_opcode(m), text, m->qtype, m->rcode, m->ancount, m->tcp, m->ts_us, m->len);
 }
 
 static void print_batch(void *ctx, const struct msgs *batch)

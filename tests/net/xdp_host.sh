@@ -84,5 +84,5 @@ echo "udp queries $(count 'udp dst port 53') responses $(count 'udp src port 53'
 	"tcp in $(count 'tcp dst port 53') out $(count 'tcp src port 53') of them gso $(count 'tcp src port 53 and greater 1600')"
 python3 "$here/xdp_frames.py" same "$dir/dump.pcap" "$dir"/host.pcap.* || exit 1
 ip netns exec $sv tc qdisc show dev $iface | grep clsact && { echo "qdisc left behind"; exit 1; }
-ip netns exec $sv bpftool net show dev $iface | grep -q steer && { echo "still attached"; exit 1; }
+[ "$(ip netns exec $sv "$lab" tcx $iface)" = 0 ] || { echo "still attached"; exit 1; }
 echo "done"

@@ -4,7 +4,11 @@
  * xdp_lab SPEC WORKERS SECONDS [PCAP|-] [NAP_US] : every source is polled in turn by this
  * one thread; prints READY when attached, then one JSON object at the end (or at
  * SIGTERM). Source i is written to PCAP.i. NAP_US slows the reader, so that rings run full.
- * xdp_lab bench SPEC : ns per run of the XDP program, by BPF_PROG_TEST_RUN. */
+ * xdp_lab bench SPEC : ns per run of the XDP program, by BPF_PROG_TEST_RUN.
+ * xdp_lab settings SPEC : changes every setting and looks at the program's verdict.
+ * xdp_lab flood IFACE N : sends N frames through the XDP program of the interface, as its
+ * queue 0 would (BPF_F_TEST_XDP_LIVE_FRAMES); prints how long that took.
+ * xdp_lab tcx IFACE : number of tcx programs on the interface, both directions. */
 #include "steer.h"
 
 #include <bpf/bpf.h>
@@ -69,7 +73,8 @@ static void take(struct tally *t, const struct batch *b, FILE *f)
 		t->bytes += p->wire_len;
 		t->same_ts += i > 0 && p->ts_us == b->pkt[i - 1].ts_us;
 		t->backwards += p->ts_us < t->last_ts_us;
-		t->early += p->ts_us < t->tick_us || p->ts_us > now + 1000 || p->ts_us + 5000000 < now;
+		t->early +=
+		    p->ts_us < t->tick_us || p->ts_us > now + 1000 || p->ts_us + 5000000 < now;
 		t->cut += p->cap_len != p->wire_len;
 		t->big += p->cap_len > 1800;
 		if (p->wire_len > t->largest)
@@ -97,10 +102,11 @@ static void report(struct steer *s, struct rx **rx, const struct tally *t, size_
 
 		got += t[i].got;
 		dropped += lost;
-		printf("%s{\"got\":%lu,\"bytes\":%lu,\"batches\":%lu,\"same_ts\":%lu,\"backwards\":%lu,"
+		printf("%s{\"got\":%lu,\"bytes\":%lu,\"batches\":%lu,\"same_ts\":%lu,\"backwards\":"
+		       "%lu,"
 		       "\"bad_ts\":%lu,\"cut\":%lu,\"big\":%lu,\"largest\":%lu,\"dropped\":%lu}",
-		       i > 0 ? "," : "", t[i].got, t[i].bytes, t[i].batches, t[i].same_ts, t[i].backwards,
-		       t[i].early, t[i].cut, t[i].big, t[i].largest, lost);
+		       i > 0 ? "," : "", t[i].got, t[i].bytes, t[i].batches, t[i].same_ts,
+		       t[i].backwards, t[i].early, t[i].cut, t[i].big, t[i].largest, lost);
 	}
 	printf("],\"got\":%lu,\"dropped\":%lu,\"seen\":%lu,\"taken\":%lu,\"passed\":%lu,"
 	       "\"filtered\":%lu,\"unclaimed\":%lu,\"lost\":%lu}\n",
@@ -136,9 +142,11 @@ static int watch(struct steer *s, unsigned seconds, const char *path, unsigned n
 	}
 	printf("READY %s\n", steer_note(s));
 	(void)fflush(stdout);
-	while (!stop && now_us() < end_us) {
-		bool idle = true;
+	for (bool idle = false; !idle || (!stop && now_us() < end_us);) {
+		const bool ending =
+		    stop || now_us() >= end_us; /* what is in the rings still counts */
 
+		idle = true;
 		for (size_t i = 0; i < n; i++) {
 			if (rx[i]->ops->recv(rx[i], &b) > 0) {
 				idle = false;
@@ -148,7 +156,7 @@ static int watch(struct steer *s, unsigned seconds, const char *path, unsigned n
 				t[i].tick_us = rx[i]->ops->clock(rx[i]);
 			}
 		}
-		if (idle || nap_us != 0)
+		if (!ending && (idle || nap_us != 0))
 			(void)usleep(nap_us != 0 ? nap_us : 50);
 	}
 	report(s, rx, t, n);
@@ -164,15 +172,16 @@ static int watch(struct steer *s, unsigned seconds, const char *path, unsigned n
 /* Ethernet, IPv4, UDP to `port`: as short as it gets. */
 static int bench_one(int fd, uint16_t port)
 {
-	uint8_t frame[80] = {[12] = 8, [14] = 0x45, [16] = 0, [17] = 66, [23] = 17, [26] = 10, [30] = 11};
+	uint8_t frame[80] = {
+	    [12] = 8, [14] = 0x45, [16] = 0, [17] = 66, [23] = 17, [26] = 10, [30] = 11};
 	uint8_t out[512];
 	struct bpf_test_run_opts o = {
-		.sz = sizeof(o),
-		.data_in = frame,
-		.data_size_in = sizeof(frame),
-		.data_out = out,
-		.data_size_out = sizeof(out),
-		.repeat = 2000000,
+	    .sz = sizeof(o),
+	    .data_in = frame,
+	    .data_size_in = sizeof(frame),
+	    .data_out = out,
+	    .data_size_out = sizeof(out),
+	    .repeat = 2000000,
 	};
 
 	frame[36] = (uint8_t)(port >> 8);
@@ -180,6 +189,117 @@ static int bench_one(int fd, uint16_t port)
 	const int rc = bpf_prog_test_run_opts(fd, &o);
 	printf("port %u: rc %d, verdict %u, %u ns\n", port, rc, o.retval, o.duration);
 	return rc;
+}
+
+/* The program's verdict on a frame from 10.0.0.0 to 11.0.0.0. */
+static unsigned verdict(int fd, uint8_t proto, uint16_t port)
+{
+	uint8_t frame[80] = {[12] = 8,
+			     [14] = 0x45,
+			     [17] = 66,
+			     [23] = proto,
+			     [26] = 10,
+			     [30] = 11,
+			     [36] = (uint8_t)(port >> 8),
+			     [37] = (uint8_t)port};
+	uint8_t out[512];
+	struct bpf_test_run_opts o = {
+	    .sz = sizeof(o),
+	    .data_in = frame,
+	    .data_size_in = sizeof(frame),
+	    .data_out = out,
+	    .data_size_out = sizeof(out),
+	    .repeat = 1,
+	};
+
+	return bpf_prog_test_run_opts(fd, &o) == 0 ? o.retval : UINT32_MAX;
+}
+
+static int settings(const char *spec)
+{
+	static const uint16_t others[] = {5353, 65535, 0};
+	static const struct ft_xdp_prefix in = {96 + 8, {[10] = 0xff, [11] = 0xff, [12] = 11}};
+	static const struct ft_xdp_prefix out = {96 + 8, {[10] = 0xff, [11] = 0xff, [12] = 12}};
+	const struct steer_opts o = {.spec = spec, .workers = 1, .ports = ports, .n_ports = 1};
+	struct bpf_xdp_query_opts q = {.sz = sizeof(q)};
+	char err[512] = "", name[IFNAMSIZ] = "";
+	struct steer *s = steer_create(&o, err, sizeof(err));
+	unsigned bad = 0;
+
+	memcpy(name, spec, strcspn(spec, ","));
+	if (s == NULL || bpf_xdp_query((int)if_nametoindex(name), 0, &q) != 0)
+		return 3;
+	const int fd = bpf_prog_get_fd_by_id(q.prog_id);
+#define WANT(what, want)                                                                           \
+	if ((long)(what) != (long)(want))                                                          \
+	printf("NOT OK: %s\n", #what), bad++
+	WANT(verdict(fd, 17, 53), XDP_REDIRECT);
+	WANT(verdict(fd, 6, 53), XDP_REDIRECT);
+	WANT(verdict(fd, 17, 5353), XDP_PASS);
+	steer_ports_set(s, others, 3);
+	WANT(verdict(fd, 17, 53), XDP_REDIRECT); /* source port 0 */
+	steer_ports_set(s, others, 2);
+	WANT(verdict(fd, 17, 53), XDP_PASS);
+	WANT(verdict(fd, 17, 5353), XDP_REDIRECT);
+	WANT(verdict(fd, 17, 65535), XDP_REDIRECT);
+	steer_ports_set(s, ports, 1);
+	WANT(verdict(fd, 47, 53), XDP_REDIRECT);
+	WANT(verdict(fd, 17, 4789), XDP_REDIRECT);
+	WANT(verdict(fd, 1, 4789), XDP_PASS);
+	steer_tunnels_set(s, false);
+	WANT(verdict(fd, 47, 53), XDP_PASS);
+	WANT(verdict(fd, 17, 4789), XDP_PASS);
+	WANT(verdict(fd, 17, 53), XDP_REDIRECT);
+	WANT(steer_prefixes_set(s, &out, 1), 0);
+	WANT(verdict(fd, 17, 53), XDP_PASS);
+	WANT(steer_prefixes_set(s, &in, 1), 0);
+	WANT(verdict(fd, 17, 53), XDP_REDIRECT);
+	WANT(steer_prefixes_set(s, &out, 1), 0);
+	WANT(verdict(fd, 17, 53), XDP_PASS);
+	WANT(steer_prefixes_set(s, NULL, 0), 0);
+	WANT(verdict(fd, 17, 53), XDP_REDIRECT);
+	unsigned kept = 0;
+	for (uint64_t key = 0; key < 4096; key++) {
+		WANT(steer_sample_set(s, 2, key), 0);
+		kept += verdict(fd, 17, 53) == XDP_REDIRECT;
+	}
+	WANT(kept > 850 && kept < 1200, 1); /* a quarter of the keys: 1024, sigma 28 */
+	WANT(steer_sample_set(s, 33, 0), -EINVAL);
+	WANT(steer_sample_set(s, 0, 0), 0);
+	WANT(verdict(fd, 17, 53), XDP_REDIRECT);
+#undef WANT
+	(void)close(fd);
+	steer_destroy(s);
+	printf(bad == 0 ? "ok: settings\n" : "NOT OK: settings\n");
+	return bad != 0;
+}
+
+static int flood(const char *name, uint32_t n)
+{
+	uint8_t frame[112] = {
+	    [12] = 8, [14] = 0x45, [17] = 98, [23] = 17, [26] = 10, [30] = 11, [37] = 53};
+	const int ifindex = (int)if_nametoindex(name);
+	struct xdp_md in = {.data_end = sizeof(frame), .ingress_ifindex = (uint32_t)ifindex};
+	struct bpf_xdp_query_opts q = {.sz = sizeof(q)};
+	struct bpf_test_run_opts o = {
+	    .sz = sizeof(o),
+	    .data_in = frame,
+	    .data_size_in = sizeof(frame),
+	    .ctx_in = &in,
+	    .ctx_size_in = sizeof(in),
+	    .repeat = (int)n,
+	    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
+	    .batch_size = 64,
+	};
+
+	if (bpf_xdp_query(ifindex, 0, &q) != 0 || q.prog_id == 0)
+		return 1;
+	const uint64_t begin = now_us();
+	const int rc = bpf_prog_test_run_opts(bpf_prog_get_fd_by_id(q.prog_id), &o);
+	const uint64_t us = now_us() - begin;
+
+	printf("rc %d, %u frames in %lu us, %.2f M/s\n", rc, n, us, (double)n / (double)us);
+	return rc != 0;
 }
 
 static int bench(const char *spec)
@@ -205,20 +325,41 @@ static int bench(const char *spec)
 	return 0;
 }
 
+static int tcx(const char *name)
+{
+	unsigned n = 0;
+
+	for (int type = 46; type <= 47; type++) { /* BPF_TCX_INGRESS, BPF_TCX_EGRESS */
+		__u32 ids[64], flags = 0, count = 64;
+
+		if (bpf_prog_query((int)if_nametoindex(name), (enum bpf_attach_type)type, 0, &flags,
+				   ids, &count) == 0)
+			n += count;
+	}
+	printf("%u\n", n);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char err[512] = "";
 
 	if (argc == 3 && strcmp(argv[1], "bench") == 0)
 		return bench(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "settings") == 0)
+		return settings(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "flood") == 0)
+		return flood(argv[2], (uint32_t)atoi(argv[3]));
+	if (argc == 3 && strcmp(argv[1], "tcx") == 0)
+		return tcx(argv[2]);
 	if (argc < 4)
 		return 2;
 	(void)signal(SIGTERM, on_signal);
 	const struct steer_opts o = {
-		.spec = argv[1],
-		.workers = (unsigned)atoi(argv[2]),
-		.ports = ports,
-		.n_ports = 1,
+	    .spec = argv[1],
+	    .workers = (unsigned)atoi(argv[2]),
+	    .ports = ports,
+	    .n_ports = 1,
 	};
 	struct steer *s = steer_create(&o, err, sizeof(err));
 	if (s == NULL) {
@@ -226,7 +367,7 @@ int main(int argc, char **argv)
 		return errno == EINVAL ? 2 : 3;
 	}
 	const int rc = watch(s, (unsigned)atoi(argv[3]), argc > 4 ? argv[4] : NULL,
-	                     argc > 5 ? (unsigned)atoi(argv[5]) : 0);
+			     argc > 5 ? (unsigned)atoi(argv[5]) : 0);
 	steer_destroy(s);
 	return rc;
 }

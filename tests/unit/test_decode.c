@@ -9,90 +9,7 @@
 
 #include <cmocka.h>
 
-/* A frame as a recipe: one word for each header, outermost first.
- *   E<type> Ethernet, L/Q/N/I<octets> any header, by what damage to it is (link, any
- *   of several, not DNS, IP), 4[i]<proto>[+options][@frag] and 6[i]<next> IP (i: the
- *   innermost), U<port> UDP to a tunnel's port, D UDP with a DNS message, T<options>
- *   TCP with one, F octets of a fragment. Numbers are hexadecimal. */
-struct frame {
-	const char *what;
-	enum link_type link;
-	const char *recipe;
-};
-
-static const struct frame frames[] = {
-	{"ipv4", LINK_ETHERNET, "E0800 4i11 D"},
-	{"ipv6", LINK_ETHERNET, "E86dd 6i11 D"},
-	{"vlan", LINK_ETHERNET, "E8100 L20640800 4i11 D"},
-	{"vlan, ipv6", LINK_ETHERNET, "E8100 L006486dd 6i11 D"},
-	{"qinq", LINK_ETHERNET, "E88a8 L00c88100 L00640800 4i11 D"},
-	{"qinq 9100", LINK_ETHERNET, "E9100 L00c88100 L00640800 4i11 D"},
-	{"qinq 9200", LINK_ETHERNET, "E9200 L00c88100 L006486dd 6i11 D"},
-	{"mpls", LINK_ETHERNET, "E8847 L00010140 4i11 D"},
-	{"mpls, upstream, two labels", LINK_ETHERNET, "E8848 L00010040 L00011140 6i11 D"},
-	{"mpls, eight labels", LINK_ETHERNET,
-     "E8847 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010140 4i11 D"},
-	{"vlan, mpls, pseudowire, vlan", LINK_ETHERNET,
-     "E8100 L00648847 L00010140 L00000000 E8100 L00c80800 4i11 D"},
-	{"pppoe", LINK_ETHERNET, "E8864 P L0021 4i11 D"},
-	{"pppoe, ipv6", LINK_ETHERNET, "E8864 P L0057 6i11 D"},
-	{"pppoe, short protocol", LINK_ETHERNET, "E8864 P L21 4i11 D"},
-	{"vlan, pppoe, address and control", LINK_ETHERNET, "E8100 L00648864 P Qff03 L0021 4i06 T0"},
-	{"snap", LINK_ETHERNET, "E0040 Qaaaa030000000800 4i11 D"},
-	{"raw", LINK_RAW_IP, "4i11 D"},
-	{"raw, ipv6", LINK_RAW_IP, "6i11 D"},
-	{"cooked", LINK_SLL, "L00000001000602000000000100000800 4i11 D"},
-	{"cooked, vlan", LINK_SLL, "L00040001000602000000000100008100 L006486dd 6i11 D"},
-	{"cooked 2", LINK_SLL2, "L0800000000000002000100060200000000010000 4i11 D"},
-	{"cooked 2, ipv6", LINK_SLL2, "L86dd000000000002000104060200000000010000 6i06 T0"},
-	{"loopback", LINK_NULL, "L02000000 4i11 D"},
-	{"loopback, ipv6, big-endian", LINK_NULL, "L0000001e 6i11 D"},
-	{"ppp", LINK_PPP, "Qff03 L0021 4i11 D"},
-	{"ppp, bare", LINK_PPP, "L0057 6i11 D"},
-	{"ppp, shortest", LINK_PPP, "L21 4i11 D"},
-	{"gre", LINK_ETHERNET, "E0800 42f L00000800 4i11 D"},
-	{"gre, checksum, key, sequence", LINK_ETHERNET,
-     "E0800 42f Lb0000800000000000000000100000002 4i11 D"},
-	{"gre over ipv6", LINK_ETHERNET, "E86dd 62f L200086dd00000001 6i11 D"},
-	{"gre 1 (pptp)", LINK_RAW_IP, "42f L3081880b004000010000000100000001 Qff03 L0021 4i11 D"},
-	{"gre 1, no acknowledgement", LINK_RAW_IP, "42f L3001880b0040000100000001 L0057 6i11 D"},
-	{"gre, bridged", LINK_ETHERNET, "E0800 42f L00006558 E8100 L00640800 4i11 D"},
-	{"erspan 1", LINK_ETHERNET, "E0800 42f L000088be E0800 4i11 D"},
-	{"erspan 2", LINK_ETHERNET, "E0800 42f L100088be000000011064000500000007 E0800 4i11 D"},
-	{"erspan 3", LINK_ETHERNET, "E0800 42f L100022eb0000000120640005000000010000000e E86dd 6i11 D"},
-	{"erspan 3, subheader", LINK_ETHERNET,
-     "E0800 42f L100022eb0000000120640005000000010000000f1234567812345678 E0800 4i06 Tc"},
-	{"vxlan", LINK_ETHERNET, "E0800 411 U12b5 N0800000000000100 E0800 4i11 D"},
-	{"vxlan over ipv6", LINK_ETHERNET, "E86dd 611 U12b5 N0800000000000100 E8100 L006486dd 6i11 D"},
-	{"geneve", LINK_ETHERNET, "E0800 411 U17c1 N0000655800000100 E0800 4i11 D"},
-	{"geneve, options", LINK_ETHERNET,
-     "E0800 411 U17c1 N02006558000001000102030405060708 E86dd 6i11 D"},
-	{"geneve, ip", LINK_ETHERNET, "E0800 411 U17c1 N0000080000000100 4i11 D"},
-	{"geneve, ipv6", LINK_ETHERNET, "E86dd 611 U17c1 N000086dd00000100 6i06 T0"},
-	{"l2tp", LINK_ETHERNET, "E0800 411 U06a5 Q0002 L00010001 Qff03 L0021 4i11 D"},
-	{"l2tp, all fields", LINK_ETHERNET,
-     "E0800 411 U06a5 Q4a02 L0040000100010000000000021111 Qff03 L0057 6i11 D"},
-	{"ipip", LINK_ETHERNET, "E0800 404 4i11 D"},
-	{"6in4", LINK_ETHERNET, "E0800 429 6i11 D"},
-	{"4in6", LINK_ETHERNET, "E86dd 604 4i06 T0"},
-	{"6in6 with options", LINK_ETHERNET, "E86dd 63c I2900010400000000 6i11 D"},
-	{"four tunnels", LINK_RAW_IP, "404 429 604 404 4i11 D"},
-	{"ipv4 options", LINK_ETHERNET, "E0800 4i11+28 D"},
-	{"ipv4 options, tcp options", LINK_ETHERNET, "E0800 4i06+4 T28"},
-	{"ipv6 extensions", LINK_ETHERNET,
-     "E86dd 6i00 I3c00010400000000 I2b01010c000000000000000000000000 I3300000000000000 "
-     "I870400000000000100000001000000000000000000000000 I1100000000000000 D"},
-	{"ipv6 atomic fragment", LINK_ETHERNET, "E86dd 6i2c I1100000000000007 D"},
-	{"ipv4 first fragment", LINK_ETHERNET, "E0800 4i11@2000 F"},
-	{"ipv4 last fragment", LINK_ETHERNET, "E0800 4i11@00b9 F"},
-	{"ipv4 fragment of a tunnel", LINK_ETHERNET, "E0800 42f@2000 F"},
-	{"ipv4 fragment inside gre", LINK_ETHERNET, "E0800 42f L00000800 4i11@20b9 F"},
-	{"ipv6 first fragment", LINK_ETHERNET, "E86dd 6i2c I1100000100000007 F"},
-	{"ipv6 last fragment", LINK_ETHERNET, "E86dd 6i00 I2c00010400000000 I110005a800000007 F"},
-	{"tcp", LINK_ETHERNET, "E0800 4i06 T0"},
-	{"tcp, ipv6, timestamps", LINK_ETHERNET, "E86dd 6i06 Tc"},
-};
-#define FRAMES (sizeof(frames) / sizeof(*frames))
+#define FRAMES (sizeof(wire_frames) / sizeof(*wire_frames))
 
 static const uint8_t message[] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'w', 'w', 'w',
                                   2, 'd', 'e', 0, 0, 1, 0, 1};
@@ -212,7 +129,7 @@ static bool damage_fits(const struct decoded *d, int want)
 }
 
 /* The frame in w, cut to cap octets of wire_len; a whole one must be carried. */
-static void check_cut(const struct frame *f, uint32_t cap, uint32_t wire_len)
+static void check_cut(const struct wire_frame *f, uint32_t cap, uint32_t wire_len)
 {
 	uint8_t *p = guard_copy(w.b, cap);
 	const struct decoded d = decode(p, cap, wire_len, f->link);
@@ -244,7 +161,7 @@ static void check_cut(const struct frame *f, uint32_t cap, uint32_t wire_len)
 }
 
 /* Octets of which the room today says something else than `truncated`. */
-static bool pending_cut(const struct frame *f, uint32_t cap)
+static bool pending_cut(const struct wire_frame *f, uint32_t cap)
 {
 	const uint32_t before_ip = 14 + 20 + 8;
 
@@ -260,11 +177,11 @@ static void test_every_cut(void **state)
 	(void)state;
 	for (size_t i = 0; i < FRAMES; i++) {
 		for (unsigned open = 0; open < 2; open++) {
-			build(frames[i].recipe, open);
+			build(wire_frames[i].recipe, open);
 			for (uint32_t cap = 0; cap <= w.n; cap++) {
-				check_cut(&frames[i], cap, cap);
-				if (!pending_cut(&frames[i], cap))
-					check_cut(&frames[i], cap, w.n);
+				check_cut(&wire_frames[i], cap, cap);
+				if (!pending_cut(&wire_frames[i], cap))
+					check_cut(&wire_frames[i], cap, w.n);
 			}
 		}
 	}
@@ -276,10 +193,10 @@ static void test_pending_cuts(void **state)
 	(void)state;
 	skip();
 	for (size_t i = 0; i < FRAMES; i++) {
-		build(frames[i].recipe, false);
+		build(wire_frames[i].recipe, false);
 		for (uint32_t cap = 0; cap < w.n; cap++)
-			if (pending_cut(&frames[i], cap))
-				check_cut(&frames[i], cap, w.n);
+			if (pending_cut(&wire_frames[i], cap))
+				check_cut(&wire_frames[i], cap, w.n);
 	}
 }
 
@@ -288,14 +205,14 @@ static void test_padding(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < FRAMES; i++) {
-		build(frames[i].recipe, false);
+		build(wire_frames[i].recipe, false);
 		const uint32_t n = w.n;
 		wire_fill(&w, 0xee, 40);
 		for (uint32_t cap = n; cap <= n + 40; cap++) {
 			uint8_t *p = guard_copy(w.b, cap);
-			const struct decoded d = decode(p, cap, n + 40, frames[i].link);
+			const struct decoded d = decode(p, cap, n + 40, wire_frames[i].link);
 			if (d.kind != kind)
-				fail_msg("%s: %u octets: drop %d", frames[i].what, cap, (int)d.drop);
+				fail_msg("%s: %u octets: drop %d", wire_frames[i].what, cap, (int)d.drop);
 			assert_int_equal(d.len, sizeof(message));
 			assert_ptr_equal(d.data, p + payload_at);
 			guard_free(p, cap);
@@ -309,19 +226,19 @@ static void test_addrs(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < FRAMES; i++) {
-		build(frames[i].recipe, false);
+		build(wire_frames[i].recipe, false);
 		uint32_t first_ip = 0; /* end of the outermost IP header's fixed part */
 		for (uint32_t m = 0; m < w.marks && first_ip == 0; m++)
-			if (w.mark[m].reason == WIRE_EDGE && frames[i].recipe[0] != 'Q')
+			if (w.mark[m].reason == WIRE_EDGE && wire_frames[i].recipe[0] != 'Q')
 				first_ip = w.mark[m].end - 1 + 20;
 		for (uint32_t cap = 0; cap <= w.n; cap++) {
 			uint8_t *p = guard_copy(w.b, cap);
-			const bool found = decode_addrs(p, cap, frames[i].link, &src, &dst);
+			const bool found = decode_addrs(p, cap, wire_frames[i].link, &src, &dst);
 			if (cap >= payload_at) {
 				assert_true(found);
-				check_addrs(&src, &dst, strchr(frames[i].recipe, 'i') != NULL);
+				check_addrs(&src, &dst, strchr(wire_frames[i].recipe, 'i') != NULL);
 			}
-			if (strchr(frames[i].recipe, 'Q') == NULL && cap < first_ip)
+			if (strchr(wire_frames[i].recipe, 'Q') == NULL && cap < first_ip)
 				assert_false(found);
 			guard_free(p, cap);
 		}

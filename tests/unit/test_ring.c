@@ -16,9 +16,9 @@
 #include <cmocka.h>
 
 #if defined(__SANITIZE_THREAD__)
-#define FLAT_OUT 100000u
+#define FLAT_OUT 40000u
 #else
-#define FLAT_OUT 1000000u
+#define FLAT_OUT 200000u
 #endif
 #define SMALL 256u
 

@@ -338,10 +338,11 @@ static void test_midstream(void **state)
 	isn[UP] = 10;
 	for (uint32_t len = 1; len < 14; len++) /* too short to tell */
 		assert_int_equal(up(sent_octets, 0, len), FT_PKT_TCP_MIDSTREAM);
-	for (unsigned i = 0; i < 7; i++) {
+	for (unsigned i = 0; i < 9; i++) {
 		static const struct {
 			uint8_t at, is;
-		} t[7] = {{1, 11}, {4, 3 << 3}, {4, 7 << 3}, {7, 2}, {8, 1}, {10, 1}, {12, 1}};
+		} t[9] = {{1, 11}, {4, 3 << 3}, {4, 7 << 3}, {7, 2},  {8, 1},
+		          {10, 1}, {12, 1},     {9, 2},      {13, 17}};
 		memcpy(bad, sent_octets, 32);
 		bad[t[i].at] = t[i].is;
 		assert_int_equal(seg_of(6000, UP, TCP_ACK, 1, bad, 32), FT_PKT_TCP_MIDSTREAM);

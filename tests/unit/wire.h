@@ -7,6 +7,8 @@
 #ifndef TESTS_UNIT_WIRE_H
 #define TESTS_UNIT_WIRE_H
 
+#include "batch.h"
+
 #include <fluxtap/drop.h>
 
 #include <stdbool.h>
@@ -345,5 +347,89 @@ static inline void wire_opt(struct wire *w, unsigned size, unsigned rcode_high, 
 	wire_u16(w, flags);
 	wire_u16(w, rdlen);
 }
+
+/* A frame as a recipe: one word for each header, outermost first.
+ *   E<type> Ethernet, L/Q/N/I<octets> any header, by what damage to it is (link, any
+ *   of several, not DNS, IP), 4[i]<proto>[+options][@frag] and 6[i]<next> IP (i: the
+ *   innermost), U<port> UDP to a tunnel's port, D UDP with a DNS message, T<options>
+ *   TCP with one, F octets of a fragment. Numbers are hexadecimal. */
+struct wire_frame {
+	const char *what;
+	enum link_type link;
+	const char *recipe;
+};
+
+static const struct wire_frame wire_frames[] = {
+	{"ipv4", LINK_ETHERNET, "E0800 4i11 D"},
+	{"ipv6", LINK_ETHERNET, "E86dd 6i11 D"},
+	{"vlan", LINK_ETHERNET, "E8100 L20640800 4i11 D"},
+	{"vlan, ipv6", LINK_ETHERNET, "E8100 L006486dd 6i11 D"},
+	{"qinq", LINK_ETHERNET, "E88a8 L00c88100 L00640800 4i11 D"},
+	{"qinq 9100", LINK_ETHERNET, "E9100 L00c88100 L00640800 4i11 D"},
+	{"qinq 9200", LINK_ETHERNET, "E9200 L00c88100 L006486dd 6i11 D"},
+	{"mpls", LINK_ETHERNET, "E8847 L00010140 4i11 D"},
+	{"mpls, upstream, two labels", LINK_ETHERNET, "E8848 L00010040 L00011140 6i11 D"},
+	{"mpls, eight labels", LINK_ETHERNET,
+     "E8847 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010140 4i11 D"},
+	{"vlan, mpls, pseudowire, vlan", LINK_ETHERNET,
+     "E8100 L00648847 L00010140 L00000000 E8100 L00c80800 4i11 D"},
+	{"pppoe", LINK_ETHERNET, "E8864 P L0021 4i11 D"},
+	{"pppoe, ipv6", LINK_ETHERNET, "E8864 P L0057 6i11 D"},
+	{"pppoe, short protocol", LINK_ETHERNET, "E8864 P L21 4i11 D"},
+	{"vlan, pppoe, address and control", LINK_ETHERNET, "E8100 L00648864 P Qff03 L0021 4i06 T0"},
+	{"snap", LINK_ETHERNET, "E0040 Qaaaa030000000800 4i11 D"},
+	{"raw", LINK_RAW_IP, "4i11 D"},
+	{"raw, ipv6", LINK_RAW_IP, "6i11 D"},
+	{"cooked", LINK_SLL, "L00000001000602000000000100000800 4i11 D"},
+	{"cooked, vlan", LINK_SLL, "L00040001000602000000000100008100 L006486dd 6i11 D"},
+	{"cooked 2", LINK_SLL2, "L0800000000000002000100060200000000010000 4i11 D"},
+	{"cooked 2, ipv6", LINK_SLL2, "L86dd000000000002000104060200000000010000 6i06 T0"},
+	{"loopback", LINK_NULL, "L02000000 4i11 D"},
+	{"loopback, ipv6, big-endian", LINK_NULL, "L0000001e 6i11 D"},
+	{"ppp", LINK_PPP, "Qff03 L0021 4i11 D"},
+	{"ppp, bare", LINK_PPP, "L0057 6i11 D"},
+	{"ppp, shortest", LINK_PPP, "L21 4i11 D"},
+	{"gre", LINK_ETHERNET, "E0800 42f L00000800 4i11 D"},
+	{"gre, checksum, key, sequence", LINK_ETHERNET,
+     "E0800 42f Lb0000800000000000000000100000002 4i11 D"},
+	{"gre over ipv6", LINK_ETHERNET, "E86dd 62f L200086dd00000001 6i11 D"},
+	{"gre 1 (pptp)", LINK_RAW_IP, "42f L3081880b004000010000000100000001 Qff03 L0021 4i11 D"},
+	{"gre 1, no acknowledgement", LINK_RAW_IP, "42f L3001880b0040000100000001 L0057 6i11 D"},
+	{"gre, bridged", LINK_ETHERNET, "E0800 42f L00006558 E8100 L00640800 4i11 D"},
+	{"erspan 1", LINK_ETHERNET, "E0800 42f L000088be E0800 4i11 D"},
+	{"erspan 2", LINK_ETHERNET, "E0800 42f L100088be000000011064000500000007 E0800 4i11 D"},
+	{"erspan 3", LINK_ETHERNET, "E0800 42f L100022eb0000000120640005000000010000000e E86dd 6i11 D"},
+	{"erspan 3, subheader", LINK_ETHERNET,
+     "E0800 42f L100022eb0000000120640005000000010000000f1234567812345678 E0800 4i06 Tc"},
+	{"vxlan", LINK_ETHERNET, "E0800 411 U12b5 N0800000000000100 E0800 4i11 D"},
+	{"vxlan over ipv6", LINK_ETHERNET, "E86dd 611 U12b5 N0800000000000100 E8100 L006486dd 6i11 D"},
+	{"geneve", LINK_ETHERNET, "E0800 411 U17c1 N0000655800000100 E0800 4i11 D"},
+	{"geneve, options", LINK_ETHERNET,
+     "E0800 411 U17c1 N02006558000001000102030405060708 E86dd 6i11 D"},
+	{"geneve, ip", LINK_ETHERNET, "E0800 411 U17c1 N0000080000000100 4i11 D"},
+	{"geneve, ipv6", LINK_ETHERNET, "E86dd 611 U17c1 N000086dd00000100 6i06 T0"},
+	{"l2tp", LINK_ETHERNET, "E0800 411 U06a5 Q0002 L00010001 Qff03 L0021 4i11 D"},
+	{"l2tp, all fields", LINK_ETHERNET,
+     "E0800 411 U06a5 Q4a02 L0040000100010000000000021111 Qff03 L0057 6i11 D"},
+	{"ipip", LINK_ETHERNET, "E0800 404 4i11 D"},
+	{"6in4", LINK_ETHERNET, "E0800 429 6i11 D"},
+	{"4in6", LINK_ETHERNET, "E86dd 604 4i06 T0"},
+	{"6in6 with options", LINK_ETHERNET, "E86dd 63c I2900010400000000 6i11 D"},
+	{"four tunnels", LINK_RAW_IP, "404 429 604 404 4i11 D"},
+	{"ipv4 options", LINK_ETHERNET, "E0800 4i11+28 D"},
+	{"ipv4 options, tcp options", LINK_ETHERNET, "E0800 4i06+4 T28"},
+	{"ipv6 extensions", LINK_ETHERNET,
+     "E86dd 6i00 I3c00010400000000 I2b01010c000000000000000000000000 I3300000000000000 "
+     "I870400000000000100000001000000000000000000000000 I1100000000000000 D"},
+	{"ipv6 atomic fragment", LINK_ETHERNET, "E86dd 6i2c I1100000000000007 D"},
+	{"ipv4 first fragment", LINK_ETHERNET, "E0800 4i11@2000 F"},
+	{"ipv4 last fragment", LINK_ETHERNET, "E0800 4i11@00b9 F"},
+	{"ipv4 fragment of a tunnel", LINK_ETHERNET, "E0800 42f@2000 F"},
+	{"ipv4 fragment inside gre", LINK_ETHERNET, "E0800 42f L00000800 4i11@20b9 F"},
+	{"ipv6 first fragment", LINK_ETHERNET, "E86dd 6i2c I1100000100000007 F"},
+	{"ipv6 last fragment", LINK_ETHERNET, "E86dd 6i00 I2c00010400000000 I110005a800000007 F"},
+	{"tcp", LINK_ETHERNET, "E0800 4i06 T0"},
+	{"tcp, ipv6, timestamps", LINK_ETHERNET, "E86dd 6i06 Tc"},
+};
 
 #endif
