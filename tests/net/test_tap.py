@@ -250,7 +250,7 @@ class Life(unittest.TestCase):
                 self.assertTrue(w.b.has_xdp(), w.b.link())
                 run = probe.finish(signal.SIGINT)
                 self.check_bare(w.b)
-                self.assertIn("fluxtap: 0 packets", run.stdout)
+                self.assertIn("fluxtap: 0 packets", run.stdout + run.stderr)
 
     def test_sigterm_is_like_sigint(self):
         with lab.wire() as w, lab.probe(w.b, "--xdp", w.b.iface) as probe:
