@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -53,7 +54,8 @@ struct bench {
 	uint8_t *table;
 	uint64_t control_cpu_ns;
 	/* results */
-	uint64_t packets, floor_packets;
+	uint64_t packets, floor_packets; /* measured */
+	uint64_t warm_packets;
 	double worker_ns, floor_ns;
 	double ticks_per_ns;
 	uint64_t floor_sum;
@@ -186,10 +188,8 @@ static void pin(unsigned cpu)
 static int create_all(struct bench *b, char *err, size_t cap)
 {
 	const struct config *c = &b->config;
-	char probe[64];
 
-	(void)snprintf(probe, sizeof(probe), "bench-%ld", (long)getpid());
-	if (segment_init(&b->segment, probe, 1, (size_t)c->ring_mb << 20, err, cap) != 0)
+	if (segment_init(&b->segment, "bench", 1, (size_t)c->ring_mb << 20, err, cap) != 0)
 		return EXIT_MACHINE;
 	(void)snprintf(err, cap, "not enough memory");
 	b->rx = rx_mem_create(b->load.frame, b->load.n, b->load.link, 0, b->load.span_us);
@@ -258,6 +258,7 @@ static void measure(struct bench *b)
 		measure_slice(b, &at);
 	while (at != 0 && wall_ns() - begin < seconds * 2e8);
 	b->worker_ns = b->floor_ns = 0;
+	b->warm_packets = b->packets;
 	b->packets = b->floor_packets = 0;
 	worker_timing_reset(b->worker);
 	do
@@ -280,7 +281,7 @@ static double turn_quantile_us(const struct bench *b, double q)
 	for (unsigned i = 0; i < WORKER_TURN_BINS; i++) {
 		seen += t->turns[i];
 		if ((double)seen > q * (double)sum)
-			return worker_turn_ticks(i) / b->ticks_per_ns / 1000;
+			return fmin(worker_turn_ticks(i), (double)t->turn_max) / b->ticks_per_ns / 1000;
 	}
 	return 0;
 }
@@ -297,6 +298,9 @@ static json_t *result(const struct bench *b)
 	const double ns = b->worker_ns / (double)b->packets;
 	const double floor_ns = b->floor_ns / (double)b->floor_packets;
 	const double us = b->ticks_per_ns * 1000;
+	/* The ledger has the warm-up in it, too. */
+	const uint64_t all = l->sum.c[FT_CTR_MESSAGES], packets = b->packets + b->warm_packets;
+	const uint64_t messages = (uint64_t)((double)all * (double)b->packets / (double)packets + 0.5);
 	struct rusage usage;
 	json_t *stages = json_object();
 
@@ -309,13 +313,13 @@ static json_t *result(const struct bench *b)
 	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:i,s:i,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:f,s:I}",
 	    "ns_per_packet", rounded(ns), "floor_ns_per_packet", rounded(floor_ns), "ratio",
 	    rounded(ns / floor_ns), "packets", (json_int_t)b->packets, "messages",
-	    (json_int_t)l->sum.c[FT_CTR_MESSAGES], "mpps", rounded(1000 / ns), "ring_full",
+	    (json_int_t)messages, "mpps", rounded(1000 / ns), "ring_full",
 	    (json_int_t)l->sum.c[FT_CTR_RING_FULL_RECORDS], "patterns", 0, "listed_names", 0,
 	    "loop_us", "p50", rounded(turn_quantile_us(b, 0.5)), "p99",
 	    rounded(turn_quantile_us(b, 0.99)), "p999", rounded(turn_quantile_us(b, 0.999)), "max",
 	    rounded((double)t->turn_max / us), "seal_us", "max", rounded((double)t->seal_max / us),
 	    "stages", stages, "control_ms_per_million_messages",
-	    rounded((double)b->control_cpu_ns / (double)(l->sum.c[FT_CTR_MESSAGES] + 1)),
+	    rounded((double)b->control_cpu_ns / (double)(all + 1)),
 	    "rss_bytes", (json_int_t)usage.ru_maxrss * 1024);
 }
 

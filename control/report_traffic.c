@@ -269,7 +269,7 @@ static void print_row(const struct row *r, size_t width)
 		printf("    %-8s  %s messages with damaged records\n", "note",
 		       report_number(number, r->malformed));
 	if (r->lost_ppm > 0)
-		printf("    %-8s  up to %.4f %% of packets were lost before fluxtap saw them\n",
+		printf("    %-8s  up to %.4f %% of packets were lost or unreadable\n",
 		       "note", (double)r->lost_ppm / 1e4);
 }
 

@@ -104,7 +104,8 @@ static void put_envelope(struct shape *s, const char *set, json_t *vantage)
 	    "share of flows that was kept");
 	shape_put(s, "loss_ppm",
 		  json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 1000000),
-		  "packets lost before the probe, millionths");
+		  "packets that the source lost and messages that could not be read, of all packets, "
+		  "and records lost to a full ring, of all records; in millionths");
 }
 
 static json_t *ledger_schema(void)

@@ -4,6 +4,7 @@
 #include "../dataplane/ring.h"
 #include "../dataplane/rx.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,6 +39,33 @@ static int open_any(struct segment *s, const char *probe)
 	return fd;
 }
 
+/* Removes what second probes of this name left when they were killed: nobody
+ * would take their place. Those that live hold their lock. */
+static void collect_dead(const char *probe)
+{
+	char prefix[128];
+	DIR *d = opendir("/dev/shm");
+	const struct dirent *e;
+
+	if (d == NULL)
+		return;
+	const int n = snprintf(prefix, sizeof(prefix), "fluxtap.%s.", probe);
+	while ((e = readdir(d)) != NULL) {
+		char name[sizeof(e->d_name) + 1];
+		if (strncmp(e->d_name, prefix, (size_t)n) != 0 ||
+		    strspn(e->d_name + n, "0123456789") != strlen(e->d_name + n))
+			continue;
+		(void)snprintf(name, sizeof(name), "/%s", e->d_name);
+		const int fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+		if (fd < 0)
+			continue;
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			shm_unlink(name);
+		close(fd);
+	}
+	closedir(d);
+}
+
 static size_t pages(size_t n)
 {
 	return (n + 4095) & ~(size_t)4095;
@@ -70,6 +98,7 @@ int segment_init(struct segment *s, const char *probe, unsigned workers, size_t 
 	memset(s, 0, sizeof(*s));
 	s->bytes = pages(sizeof(struct ft_shm)) + workers * (pages(sizeof(struct ft_shm_worker)) +
 							     pages(sizeof(struct ft_ring) + ring_bytes));
+	collect_dead(probe);
 	s->fd = open_any(s, probe);
 	if (s->fd < 0) {
 		(void)snprintf(err, cap, "/dev/shm%s: %s", s->name, strerror(-s->fd));

@@ -386,6 +386,8 @@ static enum layer step_udp(struct walk *w)
 		len = there + w->cut;
 	if (len < 8 || len > there + w->cut)
 		return leave(w, FT_PKT_BAD_L4);
+	if (len == 8)
+		return leave(w, FT_PKT_EMPTY);
 	if (len > there)
 		return leave(w, FT_PKT_TRUNCATED);
 	d->kind = DECODE_UDP;
@@ -521,7 +523,7 @@ static bool decode_plain(const struct pkt *p, const struct decode_ports *ports, 
 	}
 	const uint8_t *udp = ip + header;
 	const uint32_t udp_len = load_u16_be(udp + 4);
-	if (ip_len > p->cap_len - 14 || udp_len < 8 || header + udp_len > ip_len)
+	if (ip_len > p->cap_len - 14 || udp_len <= 8 || header + udp_len > ip_len)
 		return false;
 	out->flow.sport = load_u16_be(udp);
 	out->flow.dport = load_u16_be(udp + 2);

@@ -23,6 +23,7 @@ BUILD = os.path.abspath(os.environ.get("FLUXTAP_BUILD", os.path.join(HERE, "..",
 FLUXTAP = os.path.join(BUILD, "fluxtap")
 GEN = os.path.join(BUILD, "tools", "gen", "fluxtap-gen")
 TIMEOUT_S = 60
+PROBE = "cli-%d" % os.getpid()  # probes of other tests on this machine have other names
 
 # What depends on the number of workers and blocks, and may differ between equal runs.
 EXEMPT = ("records", "merged", "blocks", "block_bytes_raw", "block_bytes")
@@ -39,8 +40,19 @@ def scratch():
         roomy = "TMPDIR" not in os.environ and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 400e6
         _scratch = tempfile.mkdtemp(prefix="fluxtap-cli-", dir=memory if roomy else None)
         os.chmod(_scratch, 0o755)
-        atexit.register(shutil.rmtree, _scratch, True)
+        atexit.register(tidy)
     return _scratch
+
+
+def segments():
+    """The shared-memory segments of this test's probes."""
+    return [os.path.join("/dev/shm", n) for n in os.listdir("/dev/shm") if PROBE in n]
+
+
+def tidy():
+    shutil.rmtree(_scratch, True)
+    for name in segments():  # of probes that were killed
+        os.unlink(name)
 
 
 class Result:
@@ -66,8 +78,16 @@ def call(args, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, feed=None, stdout=su
     return Result(args, p.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace"))
 
 
+def command(args):
+    """The command line of fluxtap; runs have a probe name of their own."""
+    args = [str(a) for a in args]
+    if args[:1] == ["run"] and not any(a.startswith(("--probe", "--config", "--help")) for a in args):
+        args[1:1] = ["--probe", PROBE]
+    return [FLUXTAP] + args
+
+
 def fluxtap(*args, **kw):
-    return call([FLUXTAP] + [str(a) for a in args], **kw)
+    return call(command(args), **kw)
 
 
 def nobody():
@@ -454,7 +474,7 @@ class Case(unittest.TestCase):
         """Starts fluxtap; it is ended with the test."""
         kw.setdefault("stdout", subprocess.DEVNULL)
         kw.setdefault("stderr", subprocess.PIPE)
-        p = subprocess.Popen([FLUXTAP] + [str(a) for a in args], **kw)
+        p = subprocess.Popen(command(args), **kw)
         self.addCleanup(self.stop, p)
         return p
 

@@ -383,9 +383,9 @@ class Disk(lab.Case):
         if lab.call(["unshare", "-m", "true"]).code != 0:
             self.skipTest("no mount namespace here")
         script = ('mount -t tmpfs -o size=200k,mode=755 none "$1" && { "$2" run --quiet --interval 10 --pcap "$3" '
-                  '--out "$1/out"; code=$?; cp -a "$1/." "$4"; umount "$1"; exit $code; }')
+                  '--probe "$5" --out "$1/out"; code=$?; cp -a "$1/." "$4"; umount "$1"; exit $code; }')
         r = lab.call(["unshare", "-m", "sh", "-c", script, "sh", self.path("small"), lab.FLUXTAP, path,
-                      self.path("saved")])
+                      self.path("saved"), lab.PROBE])
         self.assertEqual(r.code, 1, str(r))
         self.assertIn(self.path("small"), r.err)
         self.assertRegex(r.err, "(?i)no space")
@@ -577,6 +577,7 @@ class Signals(lab.Case):
         self.assertEqual(len(lab.parse(r.out)), len(records))
         r = fluxtap("run", "--quiet", "--interval", 10, "--pcap", lab.traffic(*MIX)[0], "--out", self.out)
         self.assertEqual(r.code, 0, str(r))
+        self.assertEqual(lab.segments(), [])
         after, other = lab.exported(self.out)
         self.assertEqual(other, [])
         self.assertTrue(set(before) < set(after))
@@ -608,7 +609,7 @@ class Terminal(lab.Case):
         """Runs with standard error on a pseudo-terminal; returns the code and all that it showed."""
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
-        p = subprocess.Popen([lab.FLUXTAP] + args, stdin=subprocess.PIPE if feed is not None else subprocess.DEVNULL,
+        p = subprocess.Popen(lab.command(args), stdin=subprocess.PIPE if feed is not None else subprocess.DEVNULL,
                              stdout=slave, stderr=slave)
         self.addCleanup(self.stop, p)
         os.close(slave)

@@ -13,8 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
-#define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__))
-#define ROWS 8u
+#define CHECK(x)   ((x) ? (void)0 : check_failed(#x, __LINE__))
+#define ROWS       8u
 #define BLOCKS_CAP 64u
 
 static void check_failed(const char *what, int line)
@@ -70,8 +70,8 @@ static void give_content(struct rig *r, const uint8_t *data, size_t size, uint16
 	    .raw_bytes = (uint32_t)size,
 	};
 	memcpy(block, &h, sizeof(h));
-	const size_t n = ZSTD_compressCCtx(zstd, block + sizeof(h), sizeof(block) - sizeof(h), raw,
-	                                   size, 1);
+	const size_t n =
+	    ZSTD_compressCCtx(zstd, block + sizeof(h), sizeof(block) - sizeof(h), raw, size, 1);
 	CHECK(!ZSTD_isError(n));
 	give(r, block, sizeof(h) + n);
 }

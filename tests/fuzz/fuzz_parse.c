@@ -15,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 #define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__))
 #define REF_ANSWERS 64 /* of which the class is sure, as parse.c looks at no more */
 #define REF_HOPS 15
+#define REF_JUMPS 128 /* pointers in one name, beyond which it may be refused */
 #define NAMES 64 /* offsets at which names are read */
 
 static void check_failed(const char *what, int line)
@@ -27,11 +28,17 @@ struct ref_name {
 	enum ft_msg_drop drop;
 	uint8_t octets[256];
 	uint32_t len, next; /* next: behind the name, where it stands */
+	uint32_t jumps;
 };
 
-static struct ref_name ref_no_name(enum ft_msg_drop why)
+static bool damaged(const struct ref_name *n)
 {
-	const struct ref_name r = {.drop = why};
+	return n->drop != FT_MSG_KEPT || n->jumps > REF_JUMPS;
+}
+
+static struct ref_name ref_no_name(enum ft_msg_drop why, uint32_t jumps)
+{
+	const struct ref_name r = {.drop = why, .jumps = jumps};
 
 	return r;
 }
@@ -43,24 +50,25 @@ static struct ref_name ref_read(const uint8_t *msg, uint32_t len, uint32_t off)
 
 	for (;;) {
 		if (at >= len || (msg[at] >= 0xc0 && at + 1 >= len))
-			return ref_no_name(FT_MSG_QUESTION_CUT);
+			return ref_no_name(FT_MSG_QUESTION_CUT, r.jumps);
 		if (msg[at] >= 0xc0) {
 			const uint32_t to = (msg[at] * 256u + msg[at + 1]) % 0x4000;
 			r.next = r.next == 0 ? at + 2 : r.next;
 			if (to < 12 || to >= run)
-				return ref_no_name(FT_MSG_NAME_LOOP);
+				return ref_no_name(FT_MSG_NAME_LOOP, r.jumps);
 			at = run = to;
+			r.jumps++;
 		} else if (msg[at] >= 0x40) {
-			return ref_no_name(FT_MSG_BAD_LABEL);
+			return ref_no_name(FT_MSG_BAD_LABEL, r.jumps);
 		} else if (msg[at] == 0) {
 			r.octets[r.len++] = 0;
 			r.next = r.next == 0 ? at + 1 : r.next;
 			return r;
 		} else {
 			if (at + msg[at] >= len)
-				return ref_no_name(FT_MSG_QUESTION_CUT);
+				return ref_no_name(FT_MSG_QUESTION_CUT, r.jumps);
 			if (r.len + 1 + msg[at] + 1 > 255)
-				return ref_no_name(FT_MSG_NAME_LONG);
+				return ref_no_name(FT_MSG_NAME_LONG, r.jumps);
 			for (uint32_t i = 0; i <= msg[at]; i++) {
 				const uint8_t c = msg[at + i];
 				r.octets[r.len++] = i > 0 && c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
@@ -143,11 +151,11 @@ static uint32_t ref_record(struct ref *r, const uint8_t *msg, uint32_t len, uint
 		const uint32_t i = r->answers++;
 		r->answer[i].type = type;
 		r->answer[i].owner = ref_read(msg, len, off);
-		if (r->answer[i].owner.drop != FT_MSG_KEPT)
+		if (damaged(&r->answer[i].owner))
 			r->sure = false;
 		if (type == 5) {
 			r->answer[i].target = ref_read(msg, len, at + 10);
-			if (r->answer[i].target.drop != FT_MSG_KEPT)
+			if (damaged(&r->answer[i].target))
 				r->sure = false;
 		}
 	}
@@ -298,11 +306,12 @@ static void compare_names(const uint8_t *msg, uint32_t len)
 		struct cursor c = cursor_init(msg, i, len), s = c;
 		uint32_t out_len = 0;
 		names[i] = ref_read(msg, len, i);
-		CHECK(name_read(&c, out, &out_len) == names[i].drop);
+		const enum ft_msg_drop drop = name_read(&c, out, &out_len);
+		CHECK(drop == names[i].drop || names[i].jumps > REF_JUMPS);
 		const uint32_t behind = ref_skip(msg, len, i);
 		CHECK(name_skip(&s) == (behind != 0));
 		CHECK(behind == 0 || s.off == behind);
-		if (names[i].drop != FT_MSG_KEPT)
+		if (damaged(&names[i]))
 			continue;
 		CHECK(c.off == names[i].next && out_len == names[i].len);
 		CHECK(memcmp(out, names[i].octets, out_len) == 0);
@@ -311,7 +320,7 @@ static void compare_names(const uint8_t *msg, uint32_t len)
 		for (uint32_t j = i; j < n; j += 1 + len % 5) {
 			const bool is = name_equal(msg, len, i, j);
 			CHECK(is == name_equal(msg, len, j, i));
-			if (names[i].drop == FT_MSG_KEPT && names[j].drop == FT_MSG_KEPT)
+			if (!damaged(&names[i]) && !damaged(&names[j]))
 				CHECK(is == same_name(&names[i], &names[j]));
 		}
 	}

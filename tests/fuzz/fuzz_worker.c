@@ -15,10 +15,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
-#define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__, NULL))
+#define CHECK(x)            ((x) ? (void)0 : check_failed(#x, __LINE__, NULL))
 #define CHECK_TEXT(x, text) ((x) ? (void)0 : check_failed(#x, __LINE__, text))
-#define FRAMES_CAP 600u
-#define RING_BYTES ((size_t)4 << 20)
+#define FRAMES_CAP          600u
+#define RING_BYTES          ((size_t)4 << 20)
 
 static void check_failed(const char *what, int line, const char *text)
 {
@@ -64,7 +64,8 @@ static const struct rx_ops source_ops = {
 };
 
 /* In a block of exactly its size, so that a sanitizer sees every overrun. */
-static void add_frame(struct source *s, uint8_t how, const uint8_t *data, uint32_t len, uint64_t t_us)
+static void add_frame(struct source *s, uint8_t how, const uint8_t *data, uint32_t len,
+		      uint64_t t_us)
 {
 	uint8_t *copy = malloc(len != 0 ? len : 1);
 
@@ -76,7 +77,7 @@ static void add_frame(struct source *s, uint8_t how, const uint8_t *data, uint32
 	    .ts_us = t_us,
 	    .cap_len = len,
 	    .wire_len = len + (how & 0x40 ? 100 : 0),
-	    .link = how & 0x80 ? LINK_RAW_IP : (uint8_t)((how & 7) % LINK_TYPE_CAP),
+	    .link = (uint8_t)(how & 0x80 ? LINK_RAW_IP : (how & 7) % LINK_TYPE_CAP),
 	};
 }
 
@@ -113,7 +114,7 @@ static void forget_frames(struct source *s)
 static char *text_of(const struct rig *r)
 {
 	static const char *const exempt[] = {"records", "merged", "blocks", "block_bytes",
-	                                     "block_bytes_raw"};
+					     "block_bytes_raw"};
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < r->n; i++) {

@@ -42,10 +42,14 @@ static bool put_frame(uint8_t how, uint64_t step, const uint8_t *data, uint32_t 
 /* The frames from `from` on, as many as there is room for; every `odd`th (0: none)
  * at an odd time. */
 static void worker_seed(const char *dir, const char *name, enum ft_gen_scenario scenario,
-                        unsigned from, unsigned odd, uint8_t first)
+			unsigned from, unsigned odd, uint8_t first)
 {
-	struct ft_gen_opts o = {
-	    .seed = 7, .scenario = scenario, .pairs = 2000, .duration_s = 30, .names = 50, .clients = 9};
+	struct ft_gen_opts o = {.seed = 7,
+				.scenario = scenario,
+				.pairs = 2000,
+				.duration_s = 30,
+				.names = 50,
+				.clients = 9};
 	struct ft_gen *g = ft_gen_create(&o);
 	struct ft_gen_frame f;
 	uint64_t last_us = 0;
@@ -73,7 +77,7 @@ static void worker_seed(const char *dir, const char *name, enum ft_gen_scenario 
 static void old_fragment_seed(const char *dir)
 {
 	const uint8_t frame[14 + 20 + 64] = {[12] = 0x08, [14] = 0x45, [17] = 84, [20] = 0x20,
-	                                     [22] = 64,   [23] = 17,   [26] = 10, [30] = 11};
+					     [22] = 64,   [23] = 17,   [26] = 10, [30] = 11};
 	const uint8_t second = 2 << 3, back = 0x20;
 
 	used = 0;
@@ -125,8 +129,8 @@ static void block_seed(const char *dir, unsigned number, const uint8_t *data, ui
 	seed[1] = seed[2] = 0;
 	used = 3 + h.raw_bytes;
 	(void)snprintf(name, sizeof(name), "content_%u", number);
-	if (used <= SEED_CAP &&
-	    !ZSTD_isError(ZSTD_decompress(seed + 3, SEED_CAP - 3, data + sizeof(h), bytes - sizeof(h))))
+	if (used <= SEED_CAP && !ZSTD_isError(ZSTD_decompress(seed + 3, SEED_CAP - 3,
+							      data + sizeof(h), bytes - sizeof(h))))
 		save(dir, "block", name);
 }
 

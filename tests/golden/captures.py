@@ -87,7 +87,8 @@ def run(command, codes=(0,)):
 # ---- names in a form that both can be brought into ----
 
 # What tshark may have escaped, replaced or taken for UTF-8 becomes one "?" a run.
-ODD = re.compile(r"(?:\\[0-7]{3}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[abefnrtv\\\"]|[^\x21-\x7e]|[\\?])+")
+ODD = re.compile(r"(?:\\[0-7]{3}|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[abefnrtv\\\"]"
+                 r"|[^\x21-\x7e]|[\\?])+")
 
 
 def name_plain(text):

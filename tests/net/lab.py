@@ -571,7 +571,7 @@ class Result(unittest.TextTestResult):
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # unittest stops at a KeyboardInterrupt
     runner = unittest.TextTestRunner(verbosity=2, resultclass=Result)
     result = unittest.main(module="__main__", testRunner=runner, exit=False).result
     for test, why in result.skipped:

@@ -36,8 +36,8 @@ struct rig {
 	struct vantage_rules vantage;
 	struct rig_record *record;
 	size_t n, cap;
-	uint64_t intervals, last_row; /* that have closed */
-	bool in_order; /* each row was greater than the one before */
+	uint64_t intervals, last_row;         /* that have closed */
+	bool in_order;                        /* each row was greater than the one before */
 	uint64_t source_dropped[RIG_WORKERS]; /* given out once */
 };
 
@@ -97,8 +97,8 @@ static inline void rig_lay_out(struct rig *r, unsigned workers, size_t ring_byte
 		ring_init(segment_ring(&r->segment, i), ring_bytes);
 }
 
-static inline void rig_init(struct rig *r, unsigned workers, uint32_t interval_s,
-                            size_t ring_bytes, bool live)
+static inline void rig_init(struct rig *r, unsigned workers, uint32_t interval_s, size_t ring_bytes,
+			    bool live)
 {
 	memset(r, 0, sizeof(*r));
 	r->in_order = true;
@@ -160,7 +160,7 @@ static inline const struct ledger_sums *rig_sums(const struct rig *r)
 
 /* The record of a set and interval in which `key` is the string `value`; NULL. */
 static inline json_t *rig_find(const struct rig *r, const char *set, uint64_t start_s,
-                               const char *key, const char *value)
+			       const char *key, const char *value)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const struct rig_record *x = &r->record[i];

@@ -18,7 +18,7 @@
 
 #define INTERVAL_S 60u
 #define RING_BYTES ((size_t)512 << 10)
-#define HEADER sizeof(struct ft_block_hdr)
+#define HEADER     sizeof(struct ft_block_hdr)
 
 static const _Atomic int never;
 
@@ -31,10 +31,10 @@ struct block {
 static struct ft_block_hdr header_of(uint16_t worker, uint64_t row, size_t raw_bytes)
 {
 	return (struct ft_block_hdr){.magic = FT_BLOCK_MAGIC,
-	                             .version = FT_BLOCK_VERSION,
-	                             .worker = worker,
-	                             .row = row,
-	                             .raw_bytes = (uint32_t)raw_bytes};
+				     .version = FT_BLOCK_VERSION,
+				     .worker = worker,
+				     .row = row,
+				     .raw_bytes = (uint32_t)raw_bytes};
 }
 
 static void make_block(struct block *b, const struct ft_block_hdr *h, const void *raw, size_t n)
@@ -73,11 +73,11 @@ static int give_record(struct rig *r, struct ft_rec_hdr h, const void *body, siz
 static void put_one_of_each(struct seal *s, uint64_t row)
 {
 	const struct ft_pair64 traffic[] = {{FT_TRAFFIC_QUERIES, 0, 10},
-	                                    {FT_TRAFFIC_PAIRS, 0, 2},
-	                                    {FT_TRAFFIC_RTT_MAX, 0, 900},
-	                                    {FT_TRAFFIC_QTYPE + FT_QTYPE_MX, 0, 3},
-	                                    {FT_TRAFFIC_SPARSE_QTYPE + 65280, 0, 4},
-	                                    {FT_TRAFFIC_SPARSE_RCODE + 3841, 0, 5}};
+					    {FT_TRAFFIC_PAIRS, 0, 2},
+					    {FT_TRAFFIC_RTT_MAX, 0, 900},
+					    {FT_TRAFFIC_QTYPE + FT_QTYPE_MX, 0, 3},
+					    {FT_TRAFFIC_SPARSE_QTYPE + 65280, 0, 4},
+					    {FT_TRAFFIC_SPARSE_RCODE + 3841, 0, 5}};
 	const struct ft_series series = {.second = 59, .count = {[FT_QGROUP_MX] = 3}};
 	const struct ft_pair64 rtt[] = {{0, 0, 1}, {DD_BINS - 1, 0, 1}};
 	const uint64_t clients[] = {11, 12, 13};
@@ -174,8 +174,8 @@ static size_t sound_content(uint8_t *raw)
 	const uint8_t *data = ring_peek(ring, &bytes);
 	assert_non_null(data);
 	memcpy(&h, data, HEADER);
-	assert_int_equal(
-	    ZSTD_decompress(raw, FT_BLOCK_RAW_CAP, data + HEADER, bytes - HEADER), h.raw_bytes);
+	assert_int_equal(ZSTD_decompress(raw, FT_BLOCK_RAW_CAP, data + HEADER, bytes - HEADER),
+			 h.raw_bytes);
 	seal_destroy(s);
 	rig_fini(&r);
 	return h.raw_bytes;
@@ -222,7 +222,7 @@ static void test_every_bit_of_the_header(void **state)
 	for (size_t i = 0; i < HEADER * 8; i++) {
 		const size_t at = i / 8;
 		const bool harmless = at >= offsetof(struct ft_block_hdr, row) &&
-		                      at < offsetof(struct ft_block_hdr, raw_bytes);
+				      at < offsetof(struct ft_block_hdr, raw_bytes);
 		b.data[at] ^= (uint8_t)(1 << i % 8);
 		assert_int_equal(give(&r, b.data, b.bytes), harmless ? 0 : -EBADMSG);
 		b.data[at] ^= (uint8_t)(1 << i % 8);
@@ -270,11 +270,11 @@ static void test_every_octet_behind_it(void **state)
 static void test_out_of_range(void **state)
 {
 	static const struct ft_pair64 pairs[] = {{FT_TRAFFIC_DENSE_CAP, 0, 1},
-	                                         {FT_TRAFFIC_SPARSE_RCODE - 1, 0, 1},
-	                                         {FT_TRAFFIC_SPARSE_RCODE + 4096, 0, 1},
-	                                         {FT_TRAFFIC_SPARSE_QTYPE - 1, 0, 1},
-	                                         {FT_TRAFFIC_SPARSE_QTYPE + 65536, 0, 1},
-	                                         {UINT32_MAX, 0, 1}};
+						 {FT_TRAFFIC_SPARSE_RCODE - 1, 0, 1},
+						 {FT_TRAFFIC_SPARSE_RCODE + 4096, 0, 1},
+						 {FT_TRAFFIC_SPARSE_QTYPE - 1, 0, 1},
+						 {FT_TRAFFIC_SPARSE_QTYPE + 65536, 0, 1},
+						 {UINT32_MAX, 0, 1}};
 	const struct ft_pair64 counter = {FT_CTR_CAP, 0, 1}, bin = {DD_BINS, 0, 1};
 	const struct ft_series late = {.second = INTERVAL_S};
 	static uint8_t regs[FT_DISTINCT_REGS + 8];
@@ -455,14 +455,13 @@ static void test_three_equations(void **state)
 {
 	static const struct {
 		unsigned counter, broken; /* in the first interval; the levels show twice */
-	} wrong[] = {{FT_CTR_RX_PACKETS, 1},        {FT_CTR_CARRIED, 1},
-	             {FT_CTR_HELD_PACKETS, 2},      {FT_CTR_PKT_DROP + 1, 1},
-	             {FT_CTR_MSG_DROP - 1, 1},       {FT_CTR_MESSAGES, 1},
-	             {FT_CTR_COUNTED, 1},           {FT_CTR_HELD, 2},
-	             {FT_CTR_MSG_DROP + 1, 1},      {FT_CTR_CAP - 1, 1},
-	             {FT_CTR_RECORDS, 1},           {FT_CTR_RING_FULL_RECORDS, 1},
-	             {FT_CTR_RX_BYTES, 0},          {FT_CTR_LATE, 0},
-	             {FT_CTR_BLOCKS, 0},            {FT_CTR_MALFORMED, 0}};
+	} wrong[] = {
+	    {FT_CTR_RX_PACKETS, 1},   {FT_CTR_CARRIED, 1},      {FT_CTR_HELD_PACKETS, 2},
+	    {FT_CTR_PKT_DROP + 1, 1}, {FT_CTR_MSG_DROP - 1, 1}, {FT_CTR_MESSAGES, 1},
+	    {FT_CTR_COUNTED, 1},      {FT_CTR_HELD, 2},         {FT_CTR_MSG_DROP + 1, 1},
+	    {FT_CTR_CAP - 1, 1},      {FT_CTR_RECORDS, 1},      {FT_CTR_RING_FULL_RECORDS, 1},
+	    {FT_CTR_RX_BYTES, 0},     {FT_CTR_LATE, 0},         {FT_CTR_BLOCKS, 0},
+	    {FT_CTR_MALFORMED, 0}};
 	char text[256];
 
 	(void)state;
@@ -470,9 +469,10 @@ static void test_three_equations(void **state)
 	assert_string_equal(text, "");
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		assert_int_equal(broken_with(0, wrong[i].counter, 1, text), wrong[i].broken);
-		assert_int_equal(strstr(text, "interval 0, worker 0") != NULL, wrong[i].broken != 0);
+		assert_int_equal(strstr(text, "interval 0, worker 0") != NULL,
+				 wrong[i].broken != 0);
 		assert_int_equal(broken_with(1, wrong[i].counter, UINT64_MAX, text) != 0,
-		                 wrong[i].broken != 0);
+				 wrong[i].broken != 0);
 	}
 	assert_int_equal(broken_with(0, FT_CTR_COUNTED, 1, text), 1);
 	assert_non_null(strstr(text, "messages 80 = 81"));

@@ -26,7 +26,8 @@
 static struct ft_ring *ring_at(uint64_t data_bytes, uint64_t at)
 {
 	uint8_t *zeros = calloc(1, sizeof(struct ft_ring) + data_bytes);
-	struct ft_ring *r = (struct ft_ring *)guard_copy(zeros, sizeof(struct ft_ring) + data_bytes);
+	struct ft_ring *r =
+	    (struct ft_ring *)guard_copy(zeros, sizeof(struct ft_ring) + data_bytes);
 
 	free(zeros);
 	ring_init(r, data_bytes);
@@ -98,7 +99,8 @@ static void test_every_size_everywhere(void **state)
 				expect(r, bytes, (uint8_t)bytes);
 			assert_null(ring_peek(r, &got));
 			if (fits)
-				assert_int_equal(atomic_load(&r->tail), head + cost_of(r, head, bytes));
+				assert_int_equal(atomic_load(&r->tail),
+						 head + cost_of(r, head, bytes));
 			assert_int_equal(atomic_load(&r->head), atomic_load(&r->tail));
 		}
 	}
@@ -171,7 +173,8 @@ static void test_filler(void **state)
 /* The segment is memory that others can reach: no length may lead outside. */
 static void test_nonsense_is_not_followed(void **state)
 {
-	static const uint32_t lengths[] = {249, 250, 256, 4096, INT32_MAX, UINT32_MAX - 7, UINT32_MAX};
+	static const uint32_t lengths[] = {249,       250, 256, 4096, INT32_MAX, UINT32_MAX - 7,
+					   UINT32_MAX};
 	uint32_t got;
 
 	(void)state;
@@ -214,7 +217,8 @@ static void test_like_a_queue(void **state)
 		const bool wants_push = (seed >> 20 & 255) < (i / 5000 % 2 ? 100u : 160u);
 		if (wants_push) {
 			used = atomic_load(&r->head) - atomic_load(&r->tail);
-			const bool fits = used + cost_of(r, atomic_load(&r->head), bytes) <= r->bytes;
+			const bool fits =
+			    used + cost_of(r, atomic_load(&r->head), bytes) <= r->bytes;
 			assert_int_equal(push(r, bytes, (uint8_t)(first + n)), fits);
 			if (fits)
 				length[(first + n++) % 128] = bytes;
@@ -238,7 +242,7 @@ struct word_head {
 struct stress {
 	struct ft_ring *ring;
 	pthread_barrier_t begin;
-	uint32_t messages; /* that the producer has to give */
+	uint32_t messages;                 /* that the producer has to give */
 	unsigned producer_ns, consumer_ns; /* pauses */
 	/* producer's */
 	uint32_t sent, refused;
@@ -344,9 +348,9 @@ static void stress(uint32_t messages, unsigned producer_ns, unsigned consumer_ns
 	pthread_t thread[2];
 
 	*s = (struct stress){.ring = ring_at(8192, UINT32_MAX - 4095ull),
-	                     .messages = messages,
-	                     .producer_ns = producer_ns,
-	                     .consumer_ns = consumer_ns};
+			     .messages = messages,
+			     .producer_ns = producer_ns,
+			     .consumer_ns = consumer_ns};
 	assert_int_equal(pthread_barrier_init(&s->begin, NULL, 2), 0);
 	assert_int_equal(pthread_create(&thread[0], NULL, produce, s), 0);
 	assert_int_equal(pthread_create(&thread[1], NULL, consume, s), 0);

@@ -60,8 +60,8 @@ static bool take(struct ft_ring *ring, struct block *b)
 		return false;
 	assert_true(b->bytes > sizeof(b->h));
 	memcpy(&b->h, p, sizeof(b->h));
-	const size_t n = ZSTD_decompress(b->raw, sizeof(b->raw), p + sizeof(b->h),
-	                                 b->bytes - sizeof(b->h));
+	const size_t n =
+	    ZSTD_decompress(b->raw, sizeof(b->raw), p + sizeof(b->h), b->bytes - sizeof(b->h));
 	assert_false(ZSTD_isError(n));
 	assert_int_equal(n, b->h.raw_bytes);
 	assert_int_equal(b->h.magic, FT_BLOCK_MAGIC);
@@ -152,7 +152,8 @@ static void test_full_block(void **state)
 }
 
 /* n records in one block; false where seal_push says so. */
-static bool push_block(struct seal *s, uint64_t row, unsigned n, bool is_ledger, struct ft_ledger *l)
+static bool push_block(struct seal *s, uint64_t row, unsigned n, bool is_ledger,
+		       struct ft_ledger *l)
 {
 	struct ft_rec_hdr h = header_of(row);
 	uint8_t body[1024];
@@ -323,9 +324,12 @@ static void test_destroy_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_round_trip),      cmocka_unit_test(test_full_block),
-	    cmocka_unit_test(test_full_ring),       cmocka_unit_test(test_no_dead_position),
-	    cmocka_unit_test(test_wait),            cmocka_unit_test(test_abandon),
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_full_block),
+	    cmocka_unit_test(test_full_ring),
+	    cmocka_unit_test(test_no_dead_position),
+	    cmocka_unit_test(test_wait),
+	    cmocka_unit_test(test_abandon),
 	    cmocka_unit_test(test_destroy_nothing),
 	};
 

@@ -80,7 +80,8 @@ static void test_sizes(void **state)
 	for (unsigned w = 0; w < 4; w++)
 		for (unsigned i = 0; i < 3; i++) {
 			struct segment s;
-			assert_int_equal(segment_init(&s, probe, workers[w], rings[i], err, sizeof(err)), 0);
+			assert_int_equal(
+			    segment_init(&s, probe, workers[w], rings[i], err, sizeof(err)), 0);
 			check_layout(&s, workers[w], rings[i]);
 			assert_true(exists(s.name));
 			segment_fini(&s);

@@ -16,13 +16,14 @@
 
 #include <cmocka.h>
 
+#define PAIRS      8000u
 #if defined(__SANITIZE_THREAD__)
-#define PAIRS 3000u
+#define ONE_THREAD_TOO 0 /* slow, and nothing to be seen there */
 #else
-#define PAIRS 8000u
+#define ONE_THREAD_TOO 1
 #endif
 #define LARGE_RING ((size_t)16 << 20)
-#define SECOND 1000000ull
+#define SECOND     1000000ull
 
 struct load {
 	struct ft_gen *gen;
@@ -34,14 +35,14 @@ struct load {
 static struct load load(enum ft_gen_scenario scenario, uint32_t interval_s, double duration_s)
 {
 	const struct ft_gen_opts o = {.seed = 11,
-	                              .scenario = scenario,
-	                              .pairs = PAIRS,
-	                              .duration_s = duration_s,
-	                              .interval_s = interval_s,
-	                              .start_us = 1767225595 * SECOND, /* not at a boundary */
-	                              .names = 20000,
-	                              .clients = 3000,
-	                              .truth = true};
+				      .scenario = scenario,
+				      .pairs = PAIRS,
+				      .duration_s = duration_s,
+				      .interval_s = interval_s,
+				      .start_us = 1767225595 * SECOND, /* not at a boundary */
+				      .names = 20000,
+				      .clients = 3000,
+				      .truth = true};
 	struct load l = {.gen = ft_gen_create(&o)};
 	struct ft_gen_frame f;
 	size_t cap = 0;
@@ -98,13 +99,12 @@ static void check_closed(const struct rig *r, uint64_t packets)
 	assert_int_equal(l->sum.c[FT_CTR_RX_PACKETS], packets);
 	assert_int_equal(l->sum.c[FT_CTR_HELD], 0);
 	assert_int_equal(l->sum.c[FT_CTR_HELD_PACKETS], 0);
-	assert_int_equal(l->sum.c[FT_CTR_RECORDS],
-	                 l->merged + l->sum.c[FT_CTR_RING_FULL_RECORDS]);
+	assert_int_equal(l->sum.c[FT_CTR_RECORDS], l->merged + l->sum.c[FT_CTR_RING_FULL_RECORDS]);
 	assert_true(r->in_order);
 }
 
 static void check_counts(const json_t *o, const struct ft_gen_counts *c,
-                         const char *(*name)(uint32_t, char *))
+			 const char *(*name)(uint32_t, char *))
 {
 	char text[FT_GEN_NAME_BUF];
 
@@ -150,8 +150,7 @@ static void check_series(const json_t *o, const struct ft_gen_row *t, uint32_t i
 		const json_t *a = json_object_get(o, ft_gen_group_name((enum ft_gen_group)g));
 		assert_int_equal(a != NULL, t->series[g] != NULL);
 		for (uint32_t s = 0; a != NULL && s < interval_s; s++)
-			assert_int_equal(json_integer_value(json_array_get(a, s)),
-			                 t->series[g][s]);
+			assert_int_equal(json_integer_value(json_array_get(a, s)), t->series[g][s]);
 	}
 }
 
@@ -175,14 +174,14 @@ static void check_row(const json_t *o, const struct ft_gen_row *t, uint32_t inte
 	check_counts(json_object_get(o, "by_opcode"), &t->by_opcode, opcode_name);
 	for (unsigned i = 0; i < FT_GEN_CLASSES; i++)
 		assert_int_equal(rig_number(class, ft_gen_class_name((enum ft_gen_class)i)),
-		                 t->by_class[i]);
+				 t->by_class[i]);
 	for (unsigned i = 0; i < FT_GEN_TRANSPORTS; i++)
 		assert_int_equal(
 		    rig_number(transport, ft_gen_transport_name((enum ft_gen_transport)i)),
 		    t->by_transport[i]);
 	for (unsigned i = 0; i < FT_GEN_EDNS_FIELDS; i++)
 		assert_int_equal(rig_number(edns, ft_gen_edns_name((enum ft_gen_edns)i)),
-		                 t->edns[i]);
+				 t->edns[i]);
 	assert_int_equal(rig_number(rtt, "count"), t->rtt_count);
 	if (t->rtt_count != 0) {
 		assert_int_equal(rig_number(rtt, "max"), t->rtt_max_us);
@@ -196,17 +195,19 @@ static void check_row(const json_t *o, const struct ft_gen_row *t, uint32_t inte
 static void check_truth(const struct rig *r, const struct ft_gen_truth *t)
 {
 	const struct ft_gen_totals *sum = &t->totals;
-	static const unsigned reason[FT_GEN_MALFORMED] = {
-	    [FT_GEN_SHORT] = FT_MSG_SHORT,         [FT_GEN_BAD_LABEL] = FT_MSG_BAD_LABEL,
-	    [FT_GEN_NAME_LOOP] = FT_MSG_NAME_LOOP, [FT_GEN_NAME_LONG] = FT_MSG_NAME_LONG,
-	    [FT_GEN_QUESTION_CUT] = FT_MSG_QUESTION_CUT};
+	static const unsigned reason[FT_GEN_MALFORMED] = {[FT_GEN_SHORT] = FT_MSG_SHORT,
+							  [FT_GEN_BAD_LABEL] = FT_MSG_BAD_LABEL,
+							  [FT_GEN_NAME_LOOP] = FT_MSG_NAME_LOOP,
+							  [FT_GEN_NAME_LONG] = FT_MSG_NAME_LONG,
+							  [FT_GEN_QUESTION_CUT] =
+							      FT_MSG_QUESTION_CUT};
 	const uint64_t *c = rig_sums(r)->sum.c;
 	size_t traffic = 0;
 
 	check_closed(r, sum->packets);
 	for (size_t i = 0; i < t->row_count; i++) {
 		const json_t *o = rig_find(r, "traffic", t->rows[i].start_s, "vantage",
-		                           ft_gen_vantage_name(t->rows[i].vantage));
+					   ft_gen_vantage_name(t->rows[i].vantage));
 		assert_non_null(o);
 		check_row(o, &t->rows[i], t->interval_s);
 	}
@@ -252,7 +253,8 @@ static void rest_us(long us)
 static void run_fan(uint32_t interval_s, enum ft_gen_scenario scenario, size_t ring_bytes)
 {
 	struct load l = load(scenario, interval_s, 80);
-	struct rx_fan *fan = rx_fan_create(rx_mem_create(l.frame, l.n, LINK_ETHERNET, 1, 0), 2, 1 << 16);
+	struct rx_fan *fan =
+	    rx_fan_create(rx_mem_create(l.frame, l.n, LINK_ETHERNET, 1, 0), 2, 1 << 16);
 	struct worker *w[2];
 	struct rig r;
 
@@ -317,7 +319,8 @@ static void test_tiny_ring(void **state)
 		rig_init(&r, 1, 1, ring_bytes, true);
 		assert_true(run_away(&r, &l, l.n / BATCH_CAP) > 0);
 		check_closed(&r, l.truth->totals.packets);
-		assert_int_equal(rig_sums(&r)->sum.c[FT_CTR_MESSAGES], l.truth->totals.dns_messages);
+		assert_int_equal(rig_sums(&r)->sum.c[FT_CTR_MESSAGES],
+				 l.truth->totals.dns_messages);
 		if (ring_bytes == 128 << 10) /* all of it is the ledgers' reserve */
 			assert_int_equal(rig_sums(&r)->merged, 0);
 		else
@@ -331,7 +334,7 @@ static void test_tiny_ring(void **state)
  * does speaks for those before it. */
 static void test_ring_full_of_ledgers(void **state)
 {
-	static const double duration_s[] = {1500, 2000, 3000, 4000};
+	static const double duration_s[] = {1500, 3000, 10000, 100000};
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
@@ -347,7 +350,8 @@ static void test_ring_full_of_ledgers(void **state)
 }
 
 /* Times moved by jump[i / every % jumps]. */
-static void run_jumps(uint32_t interval_s, const int64_t *jump, size_t jumps, size_t every, bool live)
+static void run_jumps(uint32_t interval_s, const int64_t *jump, size_t jumps, size_t every,
+		      bool live)
 {
 	struct load l = load(FT_GEN_ZOO, interval_s, 40);
 	struct rig r;
@@ -368,7 +372,8 @@ static void test_clock_jumps(void **state)
 	const int64_t hours[] = {0, hour, -hour, 5 * hour, 2 * hour, 23 * hour};
 	const int64_t years[] = {0, year, -year, 30 * year, -50 * year, 200 * year};
 	/* Multiples of the number of rows: the same slot again. */
-	const int64_t rows[] = {0, 16 * (int64_t)SECOND, 7 * (int64_t)SECOND, 160 * (int64_t)SECOND};
+	const int64_t rows[] = {0, 16 * (int64_t)SECOND, 7 * (int64_t)SECOND,
+				160 * (int64_t)SECOND};
 
 	(void)state;
 	for (uint32_t interval_s = 1; interval_s <= 60; interval_s *= interval_s == 1 ? 10 : 6) {
@@ -399,7 +404,7 @@ static void test_ends_of_time(void **state)
 			run_alone(&r, l.frame, l.n);
 			check_closed(&r, l.truth->totals.packets);
 			assert_int_equal(rig_sums(&r)->first_s,
-			                 starts[s] / SECOND / intervals[i] * intervals[i]);
+					 starts[s] / SECOND / intervals[i] * intervals[i]);
 			assert_int_equal(rig_sums(&r)->sum.c[FT_CTR_LATE], 0);
 			rig_fini(&r);
 			unload(&l);
@@ -422,10 +427,10 @@ static void test_late(void **state)
 	rig_init(&r, 1, 10, LARGE_RING, false);
 	run_alone(&r, f, 4);
 	check_closed(&r, 4);
-	assert_int_equal(rig_sums(&r)->sum.c[FT_CTR_LATE], 1);
 	assert_int_equal(rig_number(rig_find(&r, "ledger", 100, "worker", "all"), "rx_packets"), 1);
-	assert_int_equal(rig_number(rig_find(&r, "ledger", 120, "worker", "all"), "rx_packets"), 3);
-	assert_int_equal(rig_number(rig_find(&r, "ledger", 120, "worker", "all"), "late"), 1);
+	const json_t *o = rig_find(&r, "ledger", 120, "worker", "all");
+	assert_int_equal(rig_number(o, "rx_packets"), 3);
+	assert_int_equal(rig_number(o, "late"), 1);
 	rig_fini(&r);
 	unload(&l);
 }
@@ -435,7 +440,7 @@ static void test_late(void **state)
 static void test_old_fragment(void **state)
 {
 	uint8_t frame[14 + 20 + 64] = {[12] = 0x08, [14] = 0x45, [17] = 84, [20] = 0x20,
-	                               [22] = 64,   [23] = 17,   [26] = 10, [30] = 11};
+				       [22] = 64,   [23] = 17,   [26] = 10, [30] = 11};
 	static const uint64_t times[] = {100, 115, 109, 117, 130};
 	struct rx_mem_frame f[5 * BATCH_CAP]; /* control looks in between */
 	struct rig r;
@@ -443,7 +448,7 @@ static void test_old_fragment(void **state)
 	(void)state;
 	for (size_t i = 0; i < 5 * BATCH_CAP; i++)
 		f[i] = (struct rx_mem_frame){frame, i == 2 * BATCH_CAP ? sizeof(frame) : 14, 0,
-		                             times[i / BATCH_CAP] * SECOND};
+					     times[i / BATCH_CAP] * SECOND};
 	rig_init(&r, 1, 10, LARGE_RING, false);
 	run_alone(&r, f, 5 * BATCH_CAP);
 	check_closed(&r, 5 * BATCH_CAP);
@@ -476,17 +481,22 @@ static void test_abandon(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_truth),
+	const struct CMUnitTest threads[] = {
 	    cmocka_unit_test(test_two_workers),
+	    cmocka_unit_test(test_abandon),
+	};
+	const struct CMUnitTest one_thread[] = {
+	    cmocka_unit_test(test_truth),
 	    cmocka_unit_test(test_tiny_ring),
-	    cmocka_unit_test(test_ring_full_of_ledgers),
 	    cmocka_unit_test(test_clock_jumps),
 	    cmocka_unit_test(test_ends_of_time),
 	    cmocka_unit_test(test_late),
 	    cmocka_unit_test(test_old_fragment),
-	    cmocka_unit_test(test_abandon),
+	    cmocka_unit_test(test_ring_full_of_ledgers),
 	};
+	int failed = cmocka_run_group_tests(threads, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (ONE_THREAD_TOO)
+		failed += cmocka_run_group_tests(one_thread, NULL, NULL);
+	return failed;
 }
