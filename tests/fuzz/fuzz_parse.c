@@ -71,7 +71,8 @@ static struct ref_name ref_read(const uint8_t *msg, uint32_t len, uint32_t off)
 				return ref_no_name(FT_MSG_NAME_LONG, r.jumps);
 			for (uint32_t i = 0; i <= msg[at]; i++) {
 				const uint8_t c = msg[at + i];
-				r.octets[r.len++] = i > 0 && c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+				r.octets[r.len++] =
+				    i > 0 && c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 			}
 			at += 1u + msg[at];
 		}
@@ -299,15 +300,18 @@ static void compare_message(const uint8_t *msg, uint32_t len, bool tcp)
 static void compare_names(const uint8_t *msg, uint32_t len)
 {
 	static struct ref_name names[NAMES];
-	uint8_t *out = malloc(NAME_BUF_BYTES);
+	uint8_t *out = malloc(NAME_BUF_BYTES), *slow = malloc(NAME_BUF_BYTES);
 	const uint32_t n = len < NAMES ? len : NAMES;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct cursor c = cursor_init(msg, i, len), s = c;
-		uint32_t out_len = 0;
+		struct cursor c = cursor_init(msg, i, len), s = c, any = c;
+		uint32_t out_len = 0, slow_len = 0;
 		names[i] = ref_read(msg, len, i);
 		const enum ft_msg_drop drop = name_read(&c, out, &out_len);
 		CHECK(drop == names[i].drop || names[i].jumps > REF_JUMPS);
+		CHECK(name_read_any(&any, slow, &slow_len) == drop);
+		CHECK(drop != FT_MSG_KEPT || (any.off == c.off && slow_len == out_len &&
+		                              memcmp(slow, out, out_len) == 0));
 		const uint32_t behind = ref_skip(msg, len, i);
 		CHECK(name_skip(&s) == (behind != 0));
 		CHECK(behind == 0 || s.off == behind);
@@ -325,6 +329,7 @@ static void compare_names(const uint8_t *msg, uint32_t len)
 		}
 	}
 	free(out);
+	free(slow);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)

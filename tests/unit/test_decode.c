@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -47,8 +48,9 @@ static void put_ip(const char *word)
 	if (v6)
 		wire_ipv6(&w, proto, inner || strchr(word, 'F') != NULL);
 	else
-		wire_ipv4_more(&w, proto, inner, at != NULL ? (unsigned)strtoul(at + 1, NULL, 16) : 0x4000,
-		               plus != NULL ? (uint32_t)strtoul(plus + 1, NULL, 16) : 0);
+		wire_ipv4_more(&w, proto, inner,
+			       at != NULL ? (unsigned)strtoul(at + 1, NULL, 16) : 0x4000,
+			       plus != NULL ? (uint32_t)strtoul(plus + 1, NULL, 16) : 0);
 }
 
 static void put_word(const char *word)
@@ -96,10 +98,23 @@ static struct decoded decode(const uint8_t *data, uint32_t cap_len, uint32_t wir
 {
 	const struct pkt p = {
 	    .data = data, .cap_len = cap_len, .wire_len = wire_len, .link = (uint8_t)link};
-	struct decoded d;
+	struct decoded d, slow;
 
 	memset(&d, 0xa5, sizeof(d));
+	memset(&slow, 0xa5, sizeof(slow));
 	decode_frame(&p, &ports, &d);
+	decode_frame_any(&p, &ports, &slow); /* common frames have a quick way of their own */
+	assert_int_equal(d.kind, slow.kind);
+	if (d.kind == DECODE_DROP) {
+		assert_int_equal(d.drop, slow.drop);
+	} else {
+		assert_memory_equal(&d.flow, &slow.flow, offsetof(struct flow, sport));
+		assert_ptr_equal(d.data, slow.data);
+		assert_int_equal(d.len, slow.len);
+		assert_int_equal(d.proto, slow.proto);
+	}
+	if (d.kind == DECODE_UDP)
+		assert_memory_equal(&d.flow, &slow.flow, offsetof(struct flow, tcp) + 1);
 	return d;
 }
 
@@ -137,8 +152,9 @@ static void check_cut(const struct wire_frame *f, uint32_t cap, uint32_t wire_le
 
 	if (want != FT_PKT_CARRIED) {
 		if (!damage_fits(&d, want))
-			fail_msg("%s: %u of %u octets: kind %d, %s instead of %d", f->what, cap, wire_len,
-			         (int)d.kind, ft_pkt_drop_texts[d.drop % FT_PKT_DROP_CAP].metric, want);
+			fail_msg("%s: %u of %u octets: kind %d, %s instead of %d", f->what, cap,
+				 wire_len, (int)d.kind,
+				 ft_pkt_drop_texts[d.drop % FT_PKT_DROP_CAP].metric, want);
 		guard_free(p, cap);
 		return;
 	}
@@ -212,7 +228,8 @@ static void test_padding(void **state)
 			uint8_t *p = guard_copy(w.b, cap);
 			const struct decoded d = decode(p, cap, n + 40, wire_frames[i].link);
 			if (d.kind != kind)
-				fail_msg("%s: %u octets: drop %d", wire_frames[i].what, cap, (int)d.drop);
+				fail_msg("%s: %u octets: drop %d", wire_frames[i].what, cap,
+					 (int)d.drop);
 			assert_int_equal(d.len, sizeof(message));
 			assert_ptr_equal(d.data, p + payload_at);
 			guard_free(p, cap);
@@ -268,7 +285,8 @@ static void expect_drop(const char *recipe, enum link_type link, int want)
 	const struct decoded d = decode(p, w.n, w.n, link);
 
 	if (!damage_fits(&d, want))
-		fail_msg("%s: kind %d, drop %d instead of %d", recipe, (int)d.kind, (int)d.drop, want);
+		fail_msg("%s: kind %d, drop %d instead of %d", recipe, (int)d.kind, (int)d.drop,
+			 want);
 	guard_free(p, w.n);
 }
 
@@ -278,33 +296,37 @@ static void test_reasons(void **state)
 		const char *recipe;
 		int want;
 	} cases[] = {
-		{"E0806 L0001080006040001", FT_PKT_NOT_IP}, /* ARP */
-		{"E88cc L0207040000000000", FT_PKT_NOT_IP}, /* LLDP */
-		{"E0026 L424203000002020000", FT_PKT_NOT_IP}, /* spanning tree: LLC, no SNAP */
-		{"E8863 L1109000000040101", FT_PKT_NOT_IP}, /* PPPoE discovery */
-		{"E8864 P L8021 L01010004", FT_PKT_NOT_IP}, /* PPP: IPCP */
-		{"E0800 L55000000", FT_PKT_NOT_IP}, /* version 5 */
-		{"E8847 L00010140 L10000021", FT_PKT_NOT_IP}, /* pseudowire's own channel */
-		{"E0800 42f L00000000", FT_PKT_NOT_IP}, /* GRE keep-alive */
-		{"E0800 4i01 D", FT_PKT_NOT_DNS}, /* ICMP */
-		{"E86dd 6i3a D", FT_PKT_NOT_DNS}, /* ICMPv6 */
-		{"E86dd 6i3b D", FT_PKT_NOT_DNS}, /* no next header */
-		{"E0800 4i11 U007b", FT_PKT_NOT_DNS}, /* NTP */
-		{"E0800 411 U06a5 L4c02000c0001000000000000", FT_PKT_BAD_LINK}, /* L2TP, no PPP */
-		{"E0800 411 U06a5 Lc802000c0001000000000000", FT_PKT_NOT_DNS}, /* L2TP control */
-		{"E0800 411 U06a5 L000300010001ff030021", FT_PKT_NOT_DNS}, /* L2TP version 3 */
-		{"404 404 404 404 404 4i11 D", FT_PKT_TUNNEL_DEPTH},
-		{"404 429 629 604 404 404 404 4i11 D", FT_PKT_TUNNEL_DEPTH},
-		{"E8847 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 "
-	     "L00010140 4i11 D", FT_PKT_BAD_LINK}, /* nine labels */
-		{"E8100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 "
-	     "L00640800 4i11 D", FT_PKT_BAD_LINK}, /* nine tags */
+	    {"E0806 L0001080006040001", FT_PKT_NOT_IP},   /* ARP */
+	    {"E88cc L0207040000000000", FT_PKT_NOT_IP},   /* LLDP */
+	    {"E0026 L424203000002020000", FT_PKT_NOT_IP}, /* spanning tree: LLC, no SNAP */
+	    {"E8863 L1109000000040101", FT_PKT_NOT_IP},   /* PPPoE discovery */
+	    {"E8864 P L8021 L01010004", FT_PKT_NOT_IP},   /* PPP: IPCP */
+	    {"E0800 L55000000", FT_PKT_NOT_IP},           /* version 5 */
+	    {"E8847 L00010140 L10000021", FT_PKT_NOT_IP}, /* pseudowire's own channel */
+	    {"E0800 42f L00000000", FT_PKT_NOT_IP},       /* GRE keep-alive */
+	    {"E0800 4i01 D", FT_PKT_NOT_DNS},             /* ICMP */
+	    {"E86dd 6i3a D", FT_PKT_NOT_DNS},             /* ICMPv6 */
+	    {"E86dd 6i3b D", FT_PKT_NOT_DNS},             /* no next header */
+	    {"E0800 4i11 U007b", FT_PKT_NOT_DNS},         /* NTP */
+	    {"E0800 411 U06a5 L4c02000c0001000000000000", FT_PKT_BAD_LINK}, /* L2TP, no PPP */
+	    {"E0800 411 U06a5 Lc802000c0001000000000000", FT_PKT_NOT_DNS},  /* L2TP control */
+	    {"E0800 411 U06a5 L000300010001ff030021", FT_PKT_NOT_DNS},      /* L2TP version 3 */
+	    {"404 404 404 404 404 4i11 D", FT_PKT_TUNNEL_DEPTH},
+	    {"404 429 629 604 404 404 404 4i11 D", FT_PKT_TUNNEL_DEPTH},
+	    {"E8847 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 L00010040 "
+	     "L00010040 "
+	     "L00010140 4i11 D",
+	     FT_PKT_BAD_LINK}, /* nine labels */
+	    {"E8100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 "
+	     "L00648100 "
+	     "L00640800 4i11 D",
+	     FT_PKT_BAD_LINK}, /* nine tags */
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		expect_drop(cases[i].recipe, cases[i].recipe[0] == 'E' ? LINK_ETHERNET : LINK_RAW_IP,
-		            cases[i].want);
+		expect_drop(cases[i].recipe,
+			    cases[i].recipe[0] == 'E' ? LINK_ETHERNET : LINK_RAW_IP, cases[i].want);
 	expect_drop("4i11 D", LINK_TYPE_CAP, FT_PKT_BAD_LINK);
 	expect_drop("E0800 4i06 T0", LINK_NULL, FT_PKT_NOT_IP);
 }
@@ -325,8 +347,10 @@ static void test_limits_inclusive(void **state)
 {
 	(void)state;
 	skip();
-	build("E8100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00640800 "
-	      "4i11 D", false);
+	build(
+	    "E8100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00648100 L00640800 "
+	    "4i11 D",
+	    false);
 	assert_int_equal(decode(w.b, w.n, w.n, LINK_ETHERNET).kind, DECODE_UDP);
 	wire_init(&w, false);
 	wire_ipv6(&w, 60, true);
@@ -362,7 +386,9 @@ static void test_lengths(void **state)
 	expect_patched("4i11+4 D", 3, 23, FT_PKT_BAD_IP);
 	expect_patched("4i11 D", 25, 7, FT_PKT_BAD_L4); /* UDP length below its header */
 	expect_patched("4i11 D", 25, udp + 1, FT_PKT_BAD_L4);
-	expect_patched("4i11 D", 25, 8, FT_PKT_CARRIED); /* an empty message is parse's */
+	expect_patched("4i11 D", 25, 8, FT_PKT_EMPTY);
+	expect_patched("6i11 D", 45, 8, FT_PKT_EMPTY);
+	expect_patched("4i11 D", 25, 9, FT_PKT_CARRIED); /* a message of one octet is parse's */
 	expect_patched("4i11 D", 25, 0, FT_PKT_CARRIED); /* offload: the rest */
 	expect_patched("6i11 D", 5, udp + 1, FT_PKT_BAD_IP);
 	expect_patched("6i11 D", 5, udp - 1, FT_PKT_BAD_L4);

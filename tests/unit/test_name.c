@@ -19,8 +19,17 @@ static enum ft_msg_drop read_at(uint32_t at, uint32_t len, uint8_t *out, uint32_
 {
 	uint8_t *p = guard_copy(w.b, len);
 	struct cursor c = cursor_init(p, at, len);
+	struct cursor any = c;
+	uint8_t slow[NAME_BUF_BYTES];
+	uint32_t slow_len = 0;
 	const enum ft_msg_drop drop = name_read(&c, out, out_len);
 
+	assert_int_equal(name_read_any(&any, slow, &slow_len), drop);
+	if (drop == FT_MSG_KEPT) {
+		assert_int_equal(slow_len, *out_len);
+		assert_memory_equal(slow, out, slow_len);
+		assert_int_equal(any.off, c.off);
+	}
 	assert_false(c.bad && drop == FT_MSG_KEPT);
 	*behind = c.off;
 	guard_free(p, len);
@@ -87,7 +96,8 @@ static void test_fold(void **state)
 		for (unsigned i = 0; i < 32; i++) {
 			const unsigned octet = at + i;
 			wire_u8(&w, octet);
-			want[1 + i] = (uint8_t)(octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet);
+			want[1 + i] =
+			    (uint8_t)(octet >= 0x41 && octet <= 0x5a ? octet + 0x20 : octet);
 		}
 		wire_u8(&w, 0);
 		want[33] = 0;
@@ -201,7 +211,8 @@ static void test_pointers(void **state)
 static void test_bad_pointers(void **state)
 {
 	(void)state;
-	for (uint32_t to = 0; to < 12; to++) { /* into the header, wherever it reads on from there */
+	for (uint32_t to = 0; to < 12;
+	     to++) { /* into the header, wherever it reads on from there */
 		start(12);
 		wire_name(&w, "com");
 		wire_pointer(&w, to);
@@ -425,7 +436,8 @@ static void test_hash(void **state)
 	/* XXH3_64bits of nothing and of "a", from the published vectors of xxHash. */
 	assert_true(name_hash((const uint8_t *)"", 0, 0) == 0x2d06800538d394c2u);
 	assert_true(name_hash((const uint8_t *)"a", 1, 0) == 0xe6c632b61e964e1fu);
-	assert_true(name_hash((const uint8_t *)"\2de", 4, 1) != name_hash((const uint8_t *)"\2de", 4, 2));
+	assert_true(name_hash((const uint8_t *)"\2de", 4, 1) !=
+		    name_hash((const uint8_t *)"\2de", 4, 2));
 }
 
 int main(void)

@@ -95,7 +95,8 @@ static void test_fields(void **state)
 	(void)state;
 	begin(16);
 	struct msg *m = put(false, 7, 3, T0);
-	m->edns = 5, m->len = 77, m->qclass = 3, m->qtype = 28, m->tcp = 1, m->v6 = 1, m->malformed = 1;
+	m->edns = 5, m->len = 77, m->qclass = 3, m->qtype = 28, m->tcp = 1, m->v6 = 1,
+	m->malformed = 1;
 	m->dns_flags = 0x2900; /* opcode 5, RD */
 	m->client_sketch = 11, m->name_sketch = 12, m->vantage = FT_VANTAGE_AUTH;
 	m = put(true, 7, 3, T0 + 1500);

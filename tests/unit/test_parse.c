@@ -111,7 +111,8 @@ static void test_no_question(void **state)
 	wire_u32(&w, 10u << 16 | 8);
 	wire_fill(&w, 0xcc, 8);
 	m = parse();
-	assert_int_equal(m.edns, 1u << FT_EDNS_queries | 1u << FT_EDNS_bufsize_1232 | 1u << FT_EDNS_cookie);
+	assert_int_equal(m.edns,
+			 1u << FT_EDNS_queries | 1u << FT_EDNS_bufsize_1232 | 1u << FT_EDNS_cookie);
 }
 
 static void test_two_questions(void **state)
@@ -159,11 +160,12 @@ static void test_rcodes(void **state)
 	static const struct {
 		unsigned low, high;
 		enum ft_class class;
-	} codes[] = {{1, 0, FT_CLASS_FORMERR},   {2, 0, FT_CLASS_SERVFAIL}, {3, 0, FT_CLASS_NXDOMAIN},
-	             {4, 0, FT_CLASS_NOTIMP},    {5, 0, FT_CLASS_REFUSED},  {6, 0, FT_CLASS_OTHER},
-	             {9, 0, FT_CLASS_OTHER},     {15, 0, FT_CLASS_OTHER},   {0, 1, FT_CLASS_BADVERS},
-	             {7, 1, FT_CLASS_BADCOOKIE}, {3, 1, FT_CLASS_OTHER},    {15, 255, FT_CLASS_OTHER},
-	             {0, 255, FT_CLASS_OTHER}};
+	} codes[] = {
+	    {1, 0, FT_CLASS_FORMERR},   {2, 0, FT_CLASS_SERVFAIL}, {3, 0, FT_CLASS_NXDOMAIN},
+	    {4, 0, FT_CLASS_NOTIMP},    {5, 0, FT_CLASS_REFUSED},  {6, 0, FT_CLASS_OTHER},
+	    {9, 0, FT_CLASS_OTHER},     {15, 0, FT_CLASS_OTHER},   {0, 1, FT_CLASS_BADVERS},
+	    {7, 1, FT_CLASS_BADCOOKIE}, {3, 1, FT_CLASS_OTHER},    {15, 255, FT_CLASS_OTHER},
+	    {0, 255, FT_CLASS_OTHER}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
@@ -191,21 +193,25 @@ static void test_edns(void **state)
 	static const struct {
 		uint16_t size;
 		enum ft_edns band;
-	} bands[] = {{0, FT_EDNS_bufsize_511},      {511, FT_EDNS_bufsize_511},   {512, FT_EDNS_bufsize_512},
-	             {513, FT_EDNS_bufsize_1231},   {1231, FT_EDNS_bufsize_1231}, {1232, FT_EDNS_bufsize_1232},
-	             {1233, FT_EDNS_bufsize_1400},  {1400, FT_EDNS_bufsize_1400}, {1401, FT_EDNS_bufsize_4095},
-	             {4095, FT_EDNS_bufsize_4095},  {4096, FT_EDNS_bufsize_4096}, {4097, FT_EDNS_bufsize_65535},
-	             {65535, FT_EDNS_bufsize_65535}};
+	} bands[] = {{0, FT_EDNS_bufsize_511},      {511, FT_EDNS_bufsize_511},
+		     {512, FT_EDNS_bufsize_512},    {513, FT_EDNS_bufsize_1231},
+		     {1231, FT_EDNS_bufsize_1231},  {1232, FT_EDNS_bufsize_1232},
+		     {1233, FT_EDNS_bufsize_1400},  {1400, FT_EDNS_bufsize_1400},
+		     {1401, FT_EDNS_bufsize_4095},  {4095, FT_EDNS_bufsize_4095},
+		     {4096, FT_EDNS_bufsize_4096},  {4097, FT_EDNS_bufsize_65535},
+		     {65535, FT_EDNS_bufsize_65535}};
 	static const struct {
 		uint16_t code;
 		enum ft_edns bit;
-	} options[] = {{3, FT_EDNS_nsid},       {8, FT_EDNS_ecs},      {10, FT_EDNS_cookie},
-	               {11, FT_EDNS_keepalive}, {12, FT_EDNS_padding}, {15, FT_EDNS_ede},
-	               {1, FT_EDNS_other_option}, {9, FT_EDNS_other_option}, {65001, FT_EDNS_other_option}};
+	} options[] = {
+	    {3, FT_EDNS_nsid},         {8, FT_EDNS_ecs},          {10, FT_EDNS_cookie},
+	    {11, FT_EDNS_keepalive},   {12, FT_EDNS_padding},     {15, FT_EDNS_ede},
+	    {1, FT_EDNS_other_option}, {9, FT_EDNS_other_option}, {65001, FT_EDNS_other_option}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bands) / sizeof(*bands); i++)
-		assert_int_equal(edns_of(bands[i].size, 0, 0), 1u << FT_EDNS_queries | 1u << bands[i].band);
+		assert_int_equal(edns_of(bands[i].size, 0, 0),
+				 1u << FT_EDNS_queries | 1u << bands[i].band);
 	const uint32_t plain = edns_of(512, 0, 0);
 	assert_int_equal(edns_of(512, 0, 0x8000), plain | 1u << FT_EDNS_do);
 	assert_int_equal(edns_of(512, 0, 0x7fff), plain); /* Z */
@@ -300,7 +306,8 @@ static void test_classes(void **state)
 	start(QR, A, 1, 1, 0), wire_cname(&w, "www.example.com", "a.example");
 	wire_rr4(&w, "example", SOA);
 	assert_int_equal(class_now(), FT_CLASS_CNAME_ONLY); /* though the end has no data */
-	start(QR, A, 1, 1, 0), wire_rr4(&w, "www.example.com", RRSIG), wire_rr4(&w, "example.com", SOA);
+	start(QR, A, 1, 1, 0), wire_rr4(&w, "www.example.com", RRSIG),
+	    wire_rr4(&w, "example.com", SOA);
 	assert_int_equal(class_now(), FT_CLASS_NODATA); /* an answer, but none of the type */
 }
 
@@ -330,7 +337,8 @@ static void test_tc(void **state)
 /* A damaged tail: what stood before it counts. */
 static void test_malformed(void **state)
 {
-	static const uint8_t tails[][4] = {{0x41, 'a'}, {0x80}, {0xc0}, {3, 'c', 'o'}, {0, 0, 1, 0}};
+	static const uint8_t tails[][4] = {
+	    {0x41, 'a'}, {0x80}, {0xc0}, {3, 'c', 'o'}, {0, 0, 1, 0}};
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++) {
@@ -363,7 +371,8 @@ static const char *hop(unsigned k)
 	static unsigned turn;
 
 	turn = (turn + 1) % 4;
-	(void)snprintf(text[turn], sizeof(*text), turn % 2 ? "h%u.example.COM" : "H%u.Example.com", k);
+	(void)snprintf(text[turn], sizeof(*text), turn % 2 ? "h%u.example.COM" : "H%u.Example.com",
+		       k);
 	return k == 0 ? "wWw.example.com" : text[turn];
 }
 
@@ -389,7 +398,8 @@ static void test_chain(void **state)
 			chain(hops, reversed, true);
 			assert_int_equal(class_now(), FT_CLASS_DATA);
 			chain(hops, reversed, false);
-			assert_int_equal(class_now(), hops == 0 ? FT_CLASS_OTHER : FT_CLASS_CNAME_ONLY);
+			assert_int_equal(class_now(),
+					 hops == 0 ? FT_CLASS_OTHER : FT_CLASS_CNAME_ONLY);
 		}
 	}
 	/* Data at another name than the chain's end. */

@@ -93,7 +93,9 @@ static uint64_t draw(unsigned distribution)
 	case 0: return next() % 5000000; /* uniform over the wait */
 	case 1: return (uint64_t)exp(9.2 + 1.5 * normal()); /* log-normal about 10 ms */
 	case 2: return (uint64_t)(-20000 * log(1 - uniform())); /* exponential */
-	case 3: return next() % 10 < 7 ? 300 + next() % 100 : 2000000 + next() % 1000; /* two humps */
+	case 3:
+		return next() % 10 < 7 ? 300 + next() % 100
+				       : 2000000 + next() % 1000; /* two humps */
 	case 4: return next() % 4; /* a local resolver: zeros among them */
 	case 5: return 31337; /* one value */
 	default: return (uint64_t)(100 / pow(1 - uniform(), 1 / 1.2)) % 600000000; /* Pareto */
@@ -110,7 +112,8 @@ static int compare_u64(const void *a, const void *b)
 static void test_quantiles(void **state)
 {
 	enum { N = 100001 };
-	static const double q[] = {0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1};
+	static const double q[] = {0,    0.001, 0.01, 0.1,   0.25,   0.5,
+				   0.75, 0.9,   0.99, 0.999, 0.9999, 1};
 	uint64_t *v = malloc(N * sizeof(*v));
 	static uint64_t bins[DD_BINS];
 
@@ -127,8 +130,8 @@ static void test_quantiles(void **state)
 				const double want = (double)v[(uint64_t)(q[k] * (n - 1))];
 				const double got = dd_quantile(bins, n, q[k]);
 				if (fabs(got - want) > 0.01 * want + 1e-6)
-					fail_msg("distribution %u, %u values, q %f: %f, not %f", distribution, n,
-					         q[k], got, want);
+					fail_msg("distribution %u, %u values, q %f: %f, not %f",
+						 distribution, n, q[k], got, want);
 			}
 		}
 	}
@@ -185,7 +188,8 @@ static void test_exact(void **state)
 
 static void test_estimate(void **state)
 {
-	static const uint32_t sizes[] = {1025, 2000, 5000, 16384, 40000, 60000, 100000, 300000, 1000000};
+	static const uint32_t sizes[] = {1025,  2000,   5000,   16384,  40000,
+					 60000, 100000, 300000, 1000000};
 	double squares = 0;
 	unsigned runs = 0;
 

@@ -76,11 +76,13 @@ static void test_sets(void **state)
 	(void)state;
 	check_set("", "-0.0.0.0 -:: -255.255.255.255 -ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	check_set("192.0.2.0/24", "+192.0.2.0 +192.0.2.255 -192.0.1.255 -192.0.3.0 -::c000:201");
-	check_set("192.0.2.77/24", "+192.0.2.0 +192.0.2.255 -192.0.3.0"); /* host bits do not matter */
+	check_set("192.0.2.77/24",
+		  "+192.0.2.0 +192.0.2.255 -192.0.3.0"); /* host bits do not matter */
 	check_set("192.0.2.1/32", "+192.0.2.1 -192.0.2.0 -192.0.2.2");
 	check_set("10.0.0.0/9", "+10.127.255.255 -10.128.0.0 -9.255.255.255");
-	check_set("2001:db8::/32", "+2001:db8:: +2001:db8:ffff:ffff:ffff:ffff:ffff:ffff -2001:db7:ffff:: "
-	          "-2001:db9::");
+	check_set("2001:db8::/32",
+		  "+2001:db8:: +2001:db8:ffff:ffff:ffff:ffff:ffff:ffff -2001:db7:ffff:: "
+		  "-2001:db9::");
 	check_set("2001:db8::1/128", "+2001:db8::1 -2001:db8:: -2001:db8::2");
 	check_set("2001:db8:0:10::/61", "+2001:db8:0:17:ffff:: -2001:db8:0:18:: -2001:db8:0:f::");
 	/* /0 of a family: that of IPv6 has the mapped addresses in it, that of IPv4 no others. */
@@ -88,7 +90,8 @@ static void test_sets(void **state)
 	check_set("::/0", "+:: +10.0.0.1 +ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	check_set("::ffff:192.0.2.0/120", "+192.0.2.9 -192.0.3.9"); /* IPv4 written as IPv6 */
 	/* Adjacent, nested, the same twice, in any order. */
-	check_set("10.0.1.0/24 10.0.0.0/24", "+10.0.0.0 +10.0.0.255 +10.0.1.0 +10.0.1.255 -10.0.2.0");
+	check_set("10.0.1.0/24 10.0.0.0/24",
+		  "+10.0.0.0 +10.0.0.255 +10.0.1.0 +10.0.1.255 -10.0.2.0");
 	check_set("10.0.0.0/24 10.0.0.128/25 10.0.0.0/8 10.0.0.0/8 10.9.0.1/32",
 	          "+10.0.0.1 +10.0.0.200 +10.255.255.255 +10.9.0.1 -11.0.0.0 -9.255.255.255");
 	check_set("10.0.0.0/8 10.1.0.0/16 10.2.0.0/16 12.0.0.0/8", "+10.3.0.0 -11.0.0.0 +12.0.0.0");
@@ -163,7 +166,8 @@ static uint8_t by_addrs(const char *auth, const char *resolvers, const char *cli
 
 static void test_addresses(void **state)
 {
-	const char *auth = "192.0.2.0/24 2001:db8:53::/48", *res = "198.51.100.0/24 2001:db8:1::/48";
+	const char *auth = "192.0.2.0/24 2001:db8:53::/48",
+		   *res = "198.51.100.0/24 2001:db8:1::/48";
 	const struct vantage_rules nothing = {.configured = false};
 	const struct addr any = address("10.0.0.1");
 
@@ -192,7 +196,8 @@ static void test_flags(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 64; i++) {
-		const bool rd = i & 1, ra = i & 2, aa = i & 4, referral = i & 8, query = i & 16, echo = i & 32;
+		const bool rd = i & 1, ra = i & 2, aa = i & 4, referral = i & 8, query = i & 16,
+			   echo = i & 32;
 		struct txn t = {.has_query = query, .has_response = true, .ra = ra, .aa = aa};
 		t.q.rd = query ? rd : !rd; /* without a query nothing of it may count */
 		t.rd = query ? echo : rd; /* with one, what the server echoes does not */
@@ -217,7 +222,8 @@ static void test_addresses_first(void **state)
 	(void)state;
 	for (uint8_t v = 0; v < FT_VANTAGE_CAP; v++) {
 		for (unsigned i = 0; i < 16; i++) {
-			struct txn t = {.has_query = true, .has_response = i & 8, .ra = i & 1, .aa = i & 2};
+			struct txn t = {
+			    .has_query = true, .has_response = i & 8, .ra = i & 1, .aa = i & 2};
 			t.q.rd = (uint8_t)(i >> 2 & 1);
 			t.q.vantage = v;
 			t.vantage = FT_VANTAGE_CAP;
@@ -232,25 +238,31 @@ static void test_addresses_first(void **state)
 }
 
 /* Mnemonics of the IANA DNS parameters. */
+struct text {
+	uint16_t n;
+	const char *text;
+};
+static const struct text types[] = {
+	{0, "TYPE0"}, {1, "A"}, {2, "NS"}, {5, "CNAME"}, {6, "SOA"}, {12, "PTR"}, {15, "MX"},
+	{16, "TXT"}, {28, "AAAA"}, {33, "SRV"}, {35, "NAPTR"}, {39, "DNAME"}, {41, "OPT"},
+	{43, "DS"}, {46, "RRSIG"}, {47, "NSEC"}, {48, "DNSKEY"}, {50, "NSEC3"}, {52, "TLSA"},
+	{54, "TYPE54"}, {59, "CDS"}, {60, "CDNSKEY"}, {62, "CSYNC"}, {63, "ZONEMD"}, {64, "SVCB"},
+	{65, "HTTPS"}, {99, "SPF"}, {249, "TKEY"}, {250, "TSIG"}, {251, "IXFR"}, {252, "AXFR"},
+	{255, "ANY"}, {256, "URI"}, {257, "CAA"}, {65280, "TYPE65280"}, {65535, "TYPE65535"},
+};
+static const struct text rcodes[] = {
+	{0, "NOERROR"}, {1, "FORMERR"}, {2, "SERVFAIL"}, {3, "NXDOMAIN"}, {4, "NOTIMP"},
+	{5, "REFUSED"}, {6, "YXDOMAIN"}, {7, "YXRRSET"}, {8, "NXRRSET"}, {9, "NOTAUTH"},
+	{10, "NOTZONE"}, {11, "DSOTYPENI"}, {12, "RCODE12"}, {15, "RCODE15"}, {16, "BADVERS"},
+	{22, "BADTRUNC"}, {23, "BADCOOKIE"}, {24, "RCODE24"}, {4095, "RCODE4095"},
+};
+static const struct text opcodes[] = {
+	{0, "QUERY"}, {1, "IQUERY"}, {2, "STATUS"}, {3, "OPCODE3"}, {4, "NOTIFY"}, {5, "UPDATE"},
+	{6, "DSO"}, {7, "OPCODE7"}, {15, "OPCODE15"},
+};
+
 static void test_texts(void **state)
 {
-	static const struct {
-		uint16_t n;
-		const char *text;
-	} types[] = {{0, "TYPE0"},     {1, "A"},        {2, "NS"},      {5, "CNAME"},     {6, "SOA"},
-	             {12, "PTR"},      {15, "MX"},      {16, "TXT"},    {28, "AAAA"},     {33, "SRV"},
-	             {35, "NAPTR"},    {39, "DNAME"},   {41, "OPT"},    {43, "DS"},       {46, "RRSIG"},
-	             {47, "NSEC"},     {48, "DNSKEY"},  {50, "NSEC3"},  {52, "TLSA"},     {54, "TYPE54"},
-	             {59, "CDS"},      {60, "CDNSKEY"}, {62, "CSYNC"},  {63, "ZONEMD"},   {64, "SVCB"},
-	             {65, "HTTPS"},    {99, "SPF"},     {249, "TKEY"},  {250, "TSIG"},    {251, "IXFR"},
-	             {252, "AXFR"},    {255, "ANY"},    {256, "URI"},   {257, "CAA"},     {65280, "TYPE65280"},
-	             {65535, "TYPE65535"}},
-	  rcodes[] = {{0, "NOERROR"},  {1, "FORMERR"},  {2, "SERVFAIL"}, {3, "NXDOMAIN"}, {4, "NOTIMP"},
-	              {5, "REFUSED"},  {6, "YXDOMAIN"}, {7, "YXRRSET"},  {8, "NXRRSET"},  {9, "NOTAUTH"},
-	              {10, "NOTZONE"}, {11, "DSOTYPENI"}, {12, "RCODE12"}, {15, "RCODE15"}, {16, "BADVERS"},
-	              {22, "BADTRUNC"}, {23, "BADCOOKIE"}, {24, "RCODE24"}, {4095, "RCODE4095"}},
-	  opcodes[] = {{0, "QUERY"}, {1, "IQUERY"}, {2, "STATUS"}, {3, "OPCODE3"}, {4, "NOTIFY"},
-	               {5, "UPDATE"}, {6, "DSO"}, {7, "OPCODE7"}, {15, "OPCODE15"}};
 	char buf[16];
 
 	(void)state;
@@ -259,7 +271,8 @@ static void test_texts(void **state)
 	for (size_t i = 0; i < sizeof(rcodes) / sizeof(*rcodes); i++)
 		assert_string_equal(ft_rcode_text(rcodes[i].n, buf, sizeof(buf)), rcodes[i].text);
 	for (size_t i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++)
-		assert_string_equal(ft_opcode_text((uint8_t)opcodes[i].n, buf, sizeof(buf)), opcodes[i].text);
+		assert_string_equal(ft_opcode_text((uint8_t)opcodes[i].n, buf, sizeof(buf)),
+				    opcodes[i].text);
 	assert_string_equal(ft_class_texts[FT_CLASS_CNAME_ONLY], "CNAME_ONLY");
 	assert_string_equal(ft_class_texts[FT_CLASS_TIMEOUT], "TIMEOUT");
 	assert_string_equal(ft_vantage_texts[FT_VANTAGE_X], "X");
