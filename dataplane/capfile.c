@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "capfile.h"
+#include "pcapng.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pcap/pcap.h>
@@ -17,9 +19,16 @@
 
 #define CHUNK_BYTES ((size_t)128 << 10)
 #define WORDS_CAP 160
+#define LOOK_WAIT_MS 100
 #define SECOND_CAP 253402300800 /* the year 10000: later times are nonsense */
 
 enum packing { PACKING_NONE, PACKING_GZIP, PACKING_ZSTD };
+
+/* Octets on their way, CHUNK_BYTES of room; end is exclusive. */
+struct span {
+	uint8_t *p;
+	size_t off, end;
+};
 
 /* Octets go file -> raw -> (decompressor -> plain) -> libpcap. */
 struct capfile {
@@ -34,55 +43,53 @@ struct capfile {
 	_Atomic uint64_t raw_bytes; /* reader stores relaxed, any thread loads */
 	uint64_t total_bytes;
 	uint64_t off; /* uncompressed octets handed to the stream */
-	uint8_t *raw, *plain;
-	size_t raw_off, raw_end, plain_off, plain_end; /* ends exclusive */
+	struct span raw, plain;
 	bool raw_ended;
 	int read_errno;
 	z_stream z;
 	ZSTD_DStream *zstd;
 	bool inside; /* a gzip member or zstd frame has begun and not ended */
 	bool gzip_more; /* at least one member lies behind */
+	struct pcapng pcapng;
 	char words[WORDS_CAP]; /* why the packed stream cannot be read on; empty: it can */
 };
 
-/* Makes sure that raw holds an octet: 1, or 0 at the end, or -1 + read_errno. */
-static int raw_fill(struct capfile *c)
+/* Moves what is left to the front; returns the room behind it. */
+static size_t span_room(struct span *s)
 {
+	if (s->off > 0)
+		memmove(s->p, s->p + s->off, s->end - s->off);
+	s->end -= s->off;
+	s->off = 0;
+	assert(s->end < CHUNK_BYTES);
+	return CHUNK_BYTES - s->end;
+}
+
+/* Puts at least one more octet into raw: 1, or 0 at the end, or -1 + read_errno. */
+static int raw_more(struct capfile *c)
+{
+	const size_t room = span_room(&c->raw);
 	ssize_t got;
 
-	if (c->raw_off < c->raw_end)
-		return 1;
 	if (c->raw_ended)
 		return 0;
 	do {
-		got = read(c->fd, c->raw, CHUNK_BYTES);
+		got = read(c->fd, c->raw.p + c->raw.end, room);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0) {
 		c->read_errno = errno;
 		return -1;
 	}
 	c->raw_ended = got == 0;
-	c->raw_off = 0;
-	c->raw_end = (size_t)got;
+	c->raw.end += (size_t)got;
 	atomic_store_explicit(&c->raw_bytes, c->raw_bytes + (uint64_t)got, memory_order_relaxed);
 	return got > 0;
 }
 
-/* Reads until raw holds the four octets of a magic number, or the file ends. */
-static int raw_peek(struct capfile *c)
+/* Makes sure that raw holds an octet; returns as raw_more. */
+static int raw_fill(struct capfile *c)
 {
-	while (c->raw_end < 4 && !c->raw_ended) {
-		ssize_t got = read(c->fd, c->raw + c->raw_end, CHUNK_BYTES - c->raw_end);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		c->raw_ended = got == 0;
-		c->raw_end += (size_t)got;
-	}
-	atomic_store_explicit(&c->raw_bytes, c->raw_end, memory_order_relaxed);
-	return 0;
+	return c->raw.off < c->raw.end ? 1 : raw_more(c);
 }
 
 static enum packing packing_of(const uint8_t *p, size_t len)
@@ -100,26 +107,27 @@ static enum packing packing_of(const uint8_t *p, size_t len)
 static bool gzip_next_member(struct capfile *c)
 {
 	while (raw_fill(c) > 0) {
-		if (!c->gzip_more || c->raw[c->raw_off] != 0) {
+		if (!c->gzip_more || c->raw.p[c->raw.off] != 0) {
 			(void)inflateReset(&c->z);
 			return c->inside = true;
 		}
-		c->raw_off++;
+		c->raw.off++;
 	}
 	return false;
 }
 
-/* One step of inflate: octets put into plain; words are set when it failed. */
-static size_t gzip_step(struct capfile *c)
+/* One step of inflate: puts octets into plain; words are set when it failed. */
+static void gzip_step(struct capfile *c)
 {
-	c->z.next_in = c->raw + c->raw_off;
-	c->z.avail_in = (uInt)(c->raw_end - c->raw_off);
-	c->z.next_out = c->plain;
-	c->z.avail_out = (uInt)CHUNK_BYTES;
+	c->z.next_in = c->raw.p + c->raw.off;
+	c->z.avail_in = (uInt)(c->raw.end - c->raw.off);
+	c->z.next_out = c->plain.p + c->plain.end;
+	c->z.avail_out = (uInt)(CHUNK_BYTES - c->plain.end);
 
 	int rc = inflate(&c->z, Z_NO_FLUSH);
 
-	c->raw_off = c->raw_end - c->z.avail_in;
+	c->raw.off = c->raw.end - c->z.avail_in;
+	c->plain.end = CHUNK_BYTES - c->z.avail_out;
 	if (rc == Z_STREAM_END) {
 		c->inside = false;
 		c->gzip_more = true;
@@ -127,30 +135,30 @@ static size_t gzip_step(struct capfile *c)
 		(void)snprintf(c->words, sizeof(c->words), "the gzip stream is damaged (%s)",
 		               c->z.msg != NULL ? c->z.msg : zError(rc));
 	}
-	return CHUNK_BYTES - c->z.avail_out;
 }
 
-static size_t zstd_step(struct capfile *c)
+static void zstd_step(struct capfile *c)
 {
-	ZSTD_inBuffer in = {c->raw + c->raw_off, c->raw_end - c->raw_off, 0};
-	ZSTD_outBuffer out = {c->plain, CHUNK_BYTES, 0};
+	ZSTD_inBuffer in = {c->raw.p + c->raw.off, c->raw.end - c->raw.off, 0};
+	ZSTD_outBuffer out = {c->plain.p, CHUNK_BYTES, c->plain.end};
 	size_t rc = ZSTD_decompressStream(c->zstd, &out, &in);
 
-	c->raw_off += in.pos;
+	c->raw.off += in.pos;
+	c->plain.end = out.pos;
 	if (ZSTD_isError(rc))
 		(void)snprintf(c->words, sizeof(c->words), "the zstd stream is damaged (%s)",
 		               ZSTD_getErrorName(rc));
 	c->inside = rc != 0;
-	return out.pos;
 }
 
-/* Makes sure that plain holds an octet: 1, or 0 at the end, or -1. What came out
+/* Puts at least one more octet into plain: 1, or 0 at the end, or -1. What came out
  * together with an error is given out first. */
-static int plain_fill(struct capfile *c)
+static int plain_more(struct capfile *c)
 {
 	const bool gzip = c->packing == PACKING_GZIP;
+	const size_t room = span_room(&c->plain);
 
-	while (c->plain_off == c->plain_end) {
+	while (CHUNK_BYTES - c->plain.end == room) {
 		if (c->words[0] != '\0')
 			return -1;
 		if (gzip && !c->inside && !gzip_next_member(c))
@@ -160,34 +168,49 @@ static int plain_fill(struct capfile *c)
 
 		if (have < 0 || (have == 0 && !c->inside))
 			return have;
-		c->plain_off = 0;
 		/* Without input the decompressor may still give what it holds. */
-		c->plain_end = gzip ? gzip_step(c) : zstd_step(c);
-		if (have == 0 && c->plain_end == 0 && c->inside && c->words[0] == '\0')
+		if (gzip)
+			gzip_step(c);
+		else
+			zstd_step(c);
+		if (have == 0 && CHUNK_BYTES - c->plain.end == room && c->inside &&
+		    c->words[0] == '\0')
 			(void)snprintf(c->words, sizeof(c->words), "the %s stream breaks off",
 			               gzip ? "gzip" : "zstd");
 	}
 	return 1;
 }
 
+/* Where libpcap's octets come from. */
+static struct span *source(struct capfile *c)
+{
+	return c->packing != PACKING_NONE ? &c->plain : &c->raw;
+}
+
+static int source_more(struct capfile *c)
+{
+	return c->packing != PACKING_NONE ? plain_more(c) : raw_more(c);
+}
+
 /* Fills the stream's buffer (fopencookie). */
 static ssize_t cookie_read(void *cookie, char *buf, size_t len)
 {
 	struct capfile *c = cookie;
-	const bool packed = c->packing != PACKING_NONE;
-	const int have = packed ? plain_fill(c) : raw_fill(c);
+	struct span *s = source(c);
+	size_t n;
 
-	if (have <= 0) {
-		errno = c->read_errno != 0 ? c->read_errno : EIO;
-		return have;
+	while ((n = pcapng_pass(&c->pcapng, s->p + s->off, s->end - s->off, len)) == 0) {
+		const int have = source_more(c);
+
+		if (have <= 0 && s->off == s->end) {
+			errno = c->read_errno != 0 ? c->read_errno : EIO;
+			return have;
+		}
+		if (have <= 0) /* ends in the head of a block */
+			c->pcapng.on = false;
 	}
-
-	size_t *off = packed ? &c->plain_off : &c->raw_off;
-	const size_t ready = (packed ? c->plain_end : c->raw_end) - *off;
-	const size_t n = len < ready ? len : ready;
-
-	memcpy(buf, (packed ? c->plain : c->raw) + *off, n);
-	*off += n;
+	memcpy(buf, s->p + s->off, n);
+	s->off += n;
 	c->off += n;
 	return (ssize_t)n;
 }
@@ -273,23 +296,40 @@ static int open_packing(struct capfile *c, char *err, size_t err_cap)
 {
 	int rc = 0;
 
-	c->raw = malloc(CHUNK_BYTES);
-	if (c->raw == NULL)
+	c->raw.p = malloc(CHUNK_BYTES);
+	if (c->raw.p == NULL)
 		return refuse(c, ENOMEM, strerror(ENOMEM), err, err_cap);
-	rc = raw_peek(c);
+	while (c->raw.end < 4 && (rc = raw_more(c)) > 0)
+		;
 	if (rc < 0)
-		return refuse(c, -rc, strerror(-rc), err, err_cap);
-	c->packing = packing_of(c->raw, c->raw_end);
+		return refuse(c, c->read_errno, strerror(c->read_errno), err, err_cap);
+	rc = 0;
+	c->packing = packing_of(c->raw.p, c->raw.end);
 	if (c->packing == PACKING_NONE)
 		return 0;
-	c->plain = malloc(CHUNK_BYTES);
+	c->plain.p = malloc(CHUNK_BYTES);
 	if (c->packing == PACKING_ZSTD)
 		c->zstd = ZSTD_createDStream();
 	else if (inflateInit2(&c->z, 15 + 16) != Z_OK) /* 32 KiB window, gzip header */
 		rc = -ENOMEM;
-	if (c->plain == NULL || rc != 0 || (c->packing == PACKING_ZSTD && c->zstd == NULL))
+	if (c->plain.p == NULL || rc != 0 || (c->packing == PACKING_ZSTD && c->zstd == NULL))
 		return refuse(c, ENOMEM, strerror(ENOMEM), err, err_cap);
 	return 0;
+}
+
+/* Looks at the interfaces ahead of the first packet. A pipe that has told of one and
+ * then falls silent is not waited for: its first packet may be hours away. */
+static void look_ahead(struct capfile *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	const struct span *s = source(c);
+
+	while (!pcapng_look(&c->pcapng, s->p, s->end) && s->end < CHUNK_BYTES) {
+		if (c->waits && c->pcapng.iface && poll(&p, 1, LOOK_WAIT_MS) == 0)
+			return;
+		if (source_more(c) <= 0)
+			return;
+	}
 }
 
 /* Hands the octets to libpcap, which reads the header. */
@@ -298,6 +338,7 @@ static int open_pcap(struct capfile *c, char *err, size_t err_cap)
 	const cookie_io_functions_t io = {.read = cookie_read, .seek = cookie_seek};
 	char words[PCAP_ERRBUF_SIZE] = "";
 
+	look_ahead(c);
 	c->file = fopencookie(c, "r", io);
 	if (c->file == NULL)
 		return refuse(c, ENOMEM, strerror(ENOMEM), err, err_cap);
@@ -365,8 +406,8 @@ void capfile_close(struct capfile *c)
 	(void)ZSTD_freeDStream(c->zstd);
 	if (c->path != NULL && c->fd >= 0)
 		(void)close(c->fd);
-	free(c->plain);
-	free(c->raw);
+	free(c->plain.p);
+	free(c->raw.p);
 	free(c->path);
 	free(c);
 }
@@ -376,8 +417,8 @@ static bool ready(const struct capfile *c, uint64_t off, int wait_ms)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
-	if (!c->waits || c->raw_ended || c->raw_off < c->raw_end ||
-	    c->plain_off < c->plain_end || off < c->off)
+	if (!c->waits || c->raw_ended || c->raw.off < c->raw.end ||
+	    c->plain.off < c->plain.end || off < c->off)
 		return true;
 	return poll(&p, 1, wait_ms) > 0;
 }

@@ -41,7 +41,7 @@ struct rx_xdp {
 	struct rx rx;
 	struct rx_wall wall;
 	struct xsk *from; /* of the batch that is out */
-	size_t next, n;
+	size_t n;
 	enum link_type link;
 	uint8_t *linear; /* BATCH_CAP slots for frames in pieces */
 	struct xsk q[];
@@ -87,6 +87,26 @@ static uint64_t meta_take(uint8_t *frame)
 		return 0;
 	memset(frame - sizeof(meta), 0, sizeof(meta.magic));
 	return meta.mono_ns;
+}
+
+static uint64_t meta_peek(const uint8_t *frame)
+{
+	struct ft_xdp_meta meta;
+
+	memcpy(&meta, frame - sizeof(meta), sizeof(meta));
+	return meta.magic == FT_XDP_META_MAGIC ? meta.mono_ns : 0;
+}
+
+/* The time of the frame that waits first; UINT64_MAX where none does. */
+static uint64_t head_ns(struct xsk *x)
+{
+	uint32_t idx;
+
+	if (xsk_ring_cons__peek(&x->rx, 1, &idx) == 0)
+		return UINT64_MAX;
+	const uint64_t ns = meta_peek(x->area + xsk_ring_cons__rx_desc(&x->rx, idx)->addr);
+	xsk_ring_cons__cancel(&x->rx, 1);
+	return ns;
 }
 
 /* The fill ring has as many places as there are chunks, so there is always room. */
@@ -142,7 +162,7 @@ static uint32_t join(struct rx_xdp *s, struct xsk *x, uint32_t idx, uint32_t ava
 
 /* One batch from one queue. Two passes, so that the lines of all frames are on
  * their way before the first is read. */
-static int take(struct rx_xdp *s, struct xsk *x, struct batch *b)
+static int take(struct rx_xdp *s, struct xsk *x, uint64_t limit_ns, struct batch *b)
 {
 	uint64_t mono_ns[BATCH_CAP];
 	uint32_t idx = 0, used = 0, n = 0;
@@ -153,6 +173,8 @@ static int take(struct rx_xdp *s, struct xsk *x, struct batch *b)
 		struct pkt *p = &b->pkt[n];
 		uint32_t step = 1;
 
+		if (n > 0 && limit_ns != UINT64_MAX && meta_peek(x->area + d->addr) > limit_ns)
+			break;
 		if ((d->options & XDP_PKT_CONTD) == 0) {
 			p->data = x->area + d->addr;
 			p->cap_len = p->wire_len = d->len;
@@ -186,22 +208,32 @@ static int take(struct rx_xdp *s, struct xsk *x, struct batch *b)
 	return (int)n;
 }
 
+/* From the queue whose first frame is the oldest, up to the first of the next:
+ * a response must not overtake its query on another queue. */
 static int xdp_recv(struct rx *rx, struct batch *b)
 {
 	struct rx_xdp *s = (struct rx_xdp *)rx;
+	uint64_t oldest_ns = UINT64_MAX, next_ns = UINT64_MAX;
+	struct xsk *from = NULL;
 
 	b->n = 0;
 	for (size_t i = 0; i < s->n; i++) {
-		struct xsk *x = &s->q[s->next];
+		const uint64_t ns = head_ns(&s->q[i]);
 
-		s->next = s->next + 1 == s->n ? 0 : s->next + 1;
-		if (take(s, x, b) > 0) {
-			s->from = x;
-			return (int)b->n;
+		if (ns == UINT64_MAX) {
+			wake(&s->q[i]);
+		} else if (from == NULL || ns < oldest_ns) {
+			next_ns = oldest_ns;
+			oldest_ns = ns;
+			from = &s->q[i];
+		} else if (ns < next_ns) {
+			next_ns = ns;
 		}
-		wake(x);
 	}
-	return 0;
+	if (from == NULL)
+		return 0;
+	s->from = from;
+	return take(s, from, next_ns, b);
 }
 
 static void xdp_release(struct rx *rx, struct batch *b)
