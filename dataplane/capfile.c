@@ -325,9 +325,8 @@ static void look_ahead(struct capfile *c)
 	const struct span *s = source(c);
 
 	while (!pcapng_look(&c->pcapng, s->p, s->end) && s->end < CHUNK_BYTES) {
-		if (c->waits && c->pcapng.iface && poll(&p, 1, LOOK_WAIT_MS) == 0)
-			return;
-		if (source_more(c) <= 0)
+		if ((c->waits && c->pcapng.iface && poll(&p, 1, LOOK_WAIT_MS) == 0) ||
+		    source_more(c) <= 0)
 			return;
 	}
 }

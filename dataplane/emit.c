@@ -16,17 +16,21 @@ static void push_block(struct tally *t)
 		                &t->row[t->seal_row % TALLY_ROWS].ledger);
 }
 
-/* The row that accounts for a record emitted now: the clock's own, opened where it
- * is not yet. While an older row that closes still has its slot, that one does
- * instead: either is open until its ledger has gone out, behind the block. */
+/* The row that accounts for a record emitted now: the newest that is open, for it is
+ * so until its ledger has gone out, behind the block; the clock's own where none is. */
 static uint64_t account_row(struct tally *t)
 {
-	const uint64_t now_row = t->clock->now_us / t->clock->interval_us;
-	const struct tally_row *r = &t->row[now_row % TALLY_ROWS];
+	const struct tally_row *newest = NULL;
 
-	if (r->state == ROW_FREE)
-		(void)tally_ledger(t, t->clock->now_us);
-	return r->number;
+	for (unsigned i = 0; i < TALLY_ROWS; i++) {
+		const struct tally_row *r = &t->row[i];
+		if (r->state != ROW_FREE && (newest == NULL || r->number > newest->number))
+			newest = r;
+	}
+	if (newest != NULL)
+		return newest->number;
+	(void)tally_ledger(t, t->clock->now_us);
+	return t->clock->row;
 }
 
 void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned vantage,
@@ -199,16 +203,31 @@ static bool close_part(struct tally *t, struct tally_row *r)
 	return true;
 }
 
-void tally_close_row(struct tally *t, struct tally_row *row)
+/* Not even the reserve has room: the next row that is open takes the account over, be
+ * it the one that is about to take this slot. */
+static void hand_over(struct tally *t, struct tally_row *row, uint64_t number)
+{
+	struct tally_row *to = row;
+	struct ft_ledger sum = {{0}};
+
+	for (unsigned i = 0; i < TALLY_ROWS; i++) {
+		struct tally_row *r = &t->row[i];
+		if (r->state != ROW_FREE && r->number > row->number && r->number < number) {
+			to = r;
+			number = r->number;
+		}
+	}
+	ledger_add(&sum, &row->ledger);
+	row_clear(row);
+	ledger_add(&to->ledger, &sum);
+}
+
+void tally_close_row(struct tally *t, struct tally_row *row, uint64_t number)
 {
 	while (row->part < PART_LEDGER || row->state == ROW_OPEN)
 		(void)close_part(t, row);
-	if (!close_part(t, row)) {
-		/* Not even the reserve has room: the next row takes the account over. */
-		struct tally_row *next = &t->row[(row->number + 1) % TALLY_ROWS];
-		ledger_add(next->state != ROW_FREE ? &next->ledger : &t->done, &row->ledger);
-		row_clear(row);
-	}
+	if (!close_part(t, row))
+		hand_over(t, row, number);
 }
 
 static struct tally_row *oldest_row(struct tally *t)

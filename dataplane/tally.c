@@ -39,7 +39,7 @@ static struct tally_row *row_get(struct tally *t, uint64_t number)
 
 	if (r->state == ROW_FREE || r->number != number) {
 		if (r->state != ROW_FREE)
-			tally_close_row(t, r);
+			tally_close_row(t, r, number);
 		r->number = number;
 		r->state = ROW_OPEN;
 		r->part = 0;

@@ -84,8 +84,8 @@ enum close_result {
 /* Emits rows that have closed: at most one part, and so about one block, a call.
  * all: the input has ended and every row closes. */
 enum close_result tally_close(struct tally *t, bool all);
-/* Emits all of one row at once, because its slot is needed. */
-void tally_close_row(struct tally *t, struct tally_row *row);
+/* Emits all of one row at once, because row `number` needs its slot. */
+void tally_close_row(struct tally *t, struct tally_row *row, uint64_t number);
 /* Appends one record, pushing the block first where it has no room. */
 void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned vantage,
                 unsigned which, const void *body, size_t body_bytes);

@@ -160,6 +160,21 @@ static void defrag_settle(void *ctx, uint64_t held_us, uint64_t settled_us, enum
 	tally_held(w->tally, FT_CTR_HELD_PACKETS, held_us, settled_us);
 }
 
+/* At each segment, so that the interval does not depend on how batches are cut. */
+static void count_stream(struct worker *w, uint64_t t_us)
+{
+	const struct stream_stats *now = stream_stats_get(w->stream);
+
+	if (now->gaps == w->stream_seen.gaps && now->lost_bytes == w->stream_seen.lost_bytes &&
+	    now->evicted == w->stream_seen.evicted)
+		return;
+	struct ft_ledger *l = tally_ledger(w->tally, t_us);
+	l->c[FT_CTR_TCP_GAPS] += now->gaps - w->stream_seen.gaps;
+	l->c[FT_CTR_TCP_LOST_BYTES] += now->lost_bytes - w->stream_seen.lost_bytes;
+	l->c[FT_CTR_TCP_EVICTED] += now->evicted - w->stream_seen.evicted;
+	w->stream_seen = *now;
+}
+
 /* What decode found, up to the next thing that takes it. Returns what became of
  * the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
 static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t t_us,
@@ -181,7 +196,9 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 		    .t_us = t_us,
 		    .in_frame = in_frame,
 		};
-		return stream_put(w->stream, &s.seg);
+		const enum ft_pkt_drop drop = stream_put(w->stream, &s.seg);
+		count_stream(w, t_us);
+		return drop;
 	}
 	case DECODE_FRAGMENT:
 	case DECODE_DROP:
@@ -190,7 +207,8 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 	return d->drop;
 }
 
-/* A fragment; where it makes its datagram whole, that goes on at once. */
+/* A fragment; where it makes its datagram whole, that goes on at once. Its wait counts
+ * from the clock on: an older interval that is still open may close before it ends. */
 static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uint64_t t_us,
                                       struct decoded *d)
 {
@@ -205,7 +223,7 @@ static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uin
 	    .off = d->frag_off,
 	    .data = d->data,
 	    .len = d->len,
-	    .t_us = t_us,
+	    .t_us = w->clock.now_us,
 	    .now_us = w->clock.now_us,
 	};
 	const enum ft_pkt_drop drop = defrag_put(w->defrag, &f, &whole);
@@ -235,24 +253,12 @@ static void take_packet(struct worker *w, const struct pkt *p)
 	}
 	const enum ft_pkt_drop drop = d.kind == DECODE_FRAGMENT ? take_fragment(w, p, t_us, &d)
 	                                                        : dispatch(w, p, t_us, &d, true);
-	if (drop == FT_PKT_HELD)
+	if (drop == FT_PKT_HELD) {
+		tally_held(w->tally, FT_CTR_HELD_PACKETS, t_us, w->clock.now_us);
 		return;
+	}
 	tally_ledger(w->tally, t_us)
 	    ->c[drop == FT_PKT_CARRIED ? (unsigned)FT_CTR_CARRIED : FT_CTR_PKT_DROP + drop]++;
-}
-
-static void count_stream(struct worker *w)
-{
-	const struct stream_stats *now = stream_stats_get(w->stream);
-
-	if (now->gaps == w->stream_seen.gaps && now->lost_bytes == w->stream_seen.lost_bytes &&
-	    now->evicted == w->stream_seen.evicted)
-		return;
-	struct ft_ledger *l = tally_ledger(w->tally, w->clock.now_us);
-	l->c[FT_CTR_TCP_GAPS] += now->gaps - w->stream_seen.gaps;
-	l->c[FT_CTR_TCP_LOST_BYTES] += now->lost_bytes - w->stream_seen.lost_bytes;
-	l->c[FT_CTR_TCP_EVICTED] += now->evicted - w->stream_seen.evicted;
-	w->stream_seen = *now;
 }
 
 /* Settles what has waited too long, then emits what has closed. In steps, one for
@@ -321,7 +327,6 @@ static void process_batch(struct worker *w)
 		take_packet(w, &b->pkt[i]);
 	}
 	step_messages(w);
-	count_stream(w);
 }
 
 /* The input has ended: everything that waits settles, every row closes. */
@@ -336,7 +341,8 @@ static int flush(struct worker *w)
 		n = pair_flush(w->pair, w->clock.now_us, w->txn, MSG_CAP);
 		tally_step(w->tally, w->txn, n);
 	} while (n == MSG_CAP);
-	count_stream(w);
+	stream_expire(w->stream, UINT64_MAX);
+	count_stream(w, w->clock.now_us);
 	enum close_result r;
 	while ((r = tally_close(w->tally, true)) != CLOSE_DONE) {
 		if (r == CLOSE_STUCK) {

@@ -16,6 +16,8 @@
 struct account {
 	struct ft_ledger l;
 	uint64_t merged, source_dropped;
+	uint64_t carried; /* records merged that the next account speaks for */
+	bool told; /* an account came */
 };
 
 struct row {
@@ -99,6 +101,7 @@ static int ledger_record(void *stat, const struct stat_record *rec)
 			return -EBADMSG;
 		a->l.c[pair[i].id] += pair[i].value;
 	}
+	a->told = true;
 	return 0;
 }
 
@@ -213,6 +216,19 @@ static void add_sums(struct ledger *s, const struct stat_interval *in, const str
 	sums->end_s = in->end_s;
 }
 
+/* Where no account came, nothing happened, or it found no room in the ring and the
+ * next one speaks for it, too: what was held still is, what was merged waits. */
+static void settle(struct account *a, const struct account *before)
+{
+	a->merged += before->carried;
+	if (a->told)
+		return;
+	a->carried = a->merged;
+	a->merged = 0;
+	a->l.c[FT_CTR_HELD] = before->l.c[FT_CTR_HELD];
+	a->l.c[FT_CTR_HELD_PACKETS] = before->l.c[FT_CTR_HELD_PACKETS];
+}
+
 static void ledger_close(void *stat, struct stat_interval *in)
 {
 	struct ledger *s = stat;
@@ -223,6 +239,7 @@ static void ledger_close(void *stat, struct stat_interval *in)
 	if (r == NULL)
 		return; /* no memory: the equations of the next interval will say so */
 	for (unsigned w = 0; w < s->run->workers; w++) {
+		settle(&r->worker[w], &s->before[w]);
 		r->worker[w].source_dropped = s->run->source_dropped(s->run->ctx, w);
 		add(&all, &r->worker[w]);
 		(void)snprintf(who, sizeof(who), "%u", w);
