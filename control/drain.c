@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #define STATS_CAP 32u
+#define SILENT_ROWS_CAP 3600u /* more in a row is a step of the clock and no silence */
 
 struct drain {
 	struct drain_opts set;
@@ -151,7 +152,8 @@ static void close_rows(struct drain *d, uint64_t closed_us, bool ended)
 	for (;;) {
 		uint64_t row = first_row(d);
 		/* Silence is a finding, too: a live probe accounts for every interval. */
-		if (d->set.live && !ended && d->next_row != 0 && row > d->next_row)
+		if (d->set.live && !ended && d->next_row != 0 && row > d->next_row &&
+		    closed_us / interval_us - d->next_row < SILENT_ROWS_CAP)
 			row = d->next_row;
 		if (row == UINT64_MAX || (!ended && (row + 1) * interval_us > closed_us))
 			return;

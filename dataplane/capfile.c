@@ -169,10 +169,7 @@ static int plain_more(struct capfile *c)
 		if (have < 0 || (have == 0 && !c->inside))
 			return have;
 		/* Without input the decompressor may still give what it holds. */
-		if (gzip)
-			gzip_step(c);
-		else
-			zstd_step(c);
+		(gzip ? gzip_step : zstd_step)(c);
 		if (have == 0 && CHUNK_BYTES - c->plain.end == room && c->inside &&
 		    c->words[0] == '\0')
 			(void)snprintf(c->words, sizeof(c->words), "the %s stream breaks off",
@@ -299,11 +296,10 @@ static int open_packing(struct capfile *c, char *err, size_t err_cap)
 	c->raw.p = malloc(CHUNK_BYTES);
 	if (c->raw.p == NULL)
 		return refuse(c, ENOMEM, strerror(ENOMEM), err, err_cap);
-	while (c->raw.end < 4 && (rc = raw_more(c)) > 0)
+	while (c->raw.end < 4 && raw_more(c) > 0)
 		;
-	if (rc < 0)
+	if (c->read_errno != 0)
 		return refuse(c, c->read_errno, strerror(c->read_errno), err, err_cap);
-	rc = 0;
 	c->packing = packing_of(c->raw.p, c->raw.end);
 	if (c->packing == PACKING_NONE)
 		return 0;

@@ -96,7 +96,7 @@ static enum layer step_mpls(struct walk *w)
 
 static enum layer step_type(struct walk *w)
 {
-	for (unsigned i = 0; i < TAGS_CAP; i++) {
+	for (unsigned i = 0; i <= TAGS_CAP; i++) {
 		switch (w->ether_type) {
 		case ETHER_VLAN:
 		case ETHER_QINQ:
@@ -118,13 +118,17 @@ static enum layer step_type(struct walk *w)
 			return LAYER_PPP;
 		default:
 			/* A length instead of a type: LLC/SNAP carries the type (RFC 1042). */
-			if (w->ether_type <= 1500 && cursor_u32(&w->c) >> 8 == 0xaaaa03) {
+			if (w->ether_type > 1500)
+				return leave(w, FT_PKT_NOT_IP);
+			const bool snap = cursor_u32(&w->c) >> 8 == 0xaaaa03;
+			if (snap) {
 				cursor_skip(&w->c, 2);
 				w->ether_type = cursor_u16(&w->c);
-				if (!w->c.bad)
-					continue;
 			}
-			return leave(w, FT_PKT_NOT_IP);
+			if (w->c.bad)
+				return leave_short(w, snap ? FT_PKT_BAD_LINK : FT_PKT_NOT_IP);
+			if (!snap)
+				return leave(w, FT_PKT_NOT_IP);
 		}
 	}
 	return leave(w, FT_PKT_BAD_LINK);
@@ -134,7 +138,7 @@ static enum layer step_type(struct walk *w)
  * protocol may be one octet. */
 static enum layer step_ppp(struct walk *w)
 {
-	if (cursor_has(&w->c, 2) && load_u16_be(w->c.base + w->c.off) == 0xff03)
+	if (cursor_peek(&w->c) == 0xff) /* no protocol: the address, and control behind it */
 		cursor_skip(&w->c, 2);
 	const uint16_t proto =
 	    cursor_peek(&w->c) & 1 ? cursor_u8(&w->c) : cursor_u16(&w->c);
@@ -211,7 +215,7 @@ static enum layer step_ipv4(struct walk *w)
 /* Steps over extension headers (RFC 8200 section 4) to the upper protocol. */
 static enum layer step_extensions(struct walk *w)
 {
-	for (unsigned i = 0; i < EXT_CAP; i++) {
+	for (unsigned i = 0; i <= EXT_CAP; i++) {
 		uint32_t unit = 8;
 
 		switch (w->proto) {
@@ -275,7 +279,8 @@ static enum layer step_ip(struct walk *w)
 	switch (cursor_peek(&w->c) >> 4) {
 	case 4: return step_ipv4(w);
 	case 6: return step_ipv6(w);
-	default: return leave_short(w, FT_PKT_NOT_IP);
+	default:
+		return cursor_has(&w->c, 1) ? leave(w, FT_PKT_NOT_IP) : leave_short(w, FT_PKT_NOT_IP);
 	}
 }
 
@@ -324,7 +329,7 @@ static enum layer step_l2tp(struct walk *w)
 	const uint16_t flags = cursor_u16(&w->c);
 
 	if ((flags & 0x800f) != 2)
-		return leave(w, FT_PKT_NOT_DNS);
+		return w->c.bad ? leave_short(w, FT_PKT_NOT_DNS) : leave(w, FT_PKT_NOT_DNS);
 	cursor_skip(&w->c, (flags & 0x4000) != 0 ? 6 : 4); /* length, tunnel, session */
 	if ((flags & 0x0800) != 0)
 		cursor_skip(&w->c, 4); /* Ns, Nr */
@@ -565,11 +570,12 @@ void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
                   struct addr *dst)
 {
-	static const struct decode_ports no_ports = {.n = 0};
+	/* A client may send from a tunnel's port: what is DNS is no tunnel. */
+	static const struct decode_ports dns = {.port = {53}, .n = 1};
 	struct decoded d = {.kind = DECODE_DROP};
 	struct walk w = {
 	    .c = cursor_init(frame, 0, cap_len),
-	    .ports = &no_ports,
+	    .ports = &dns,
 	    .out = &d,
 	    .cut = UINT32_MAX / 2, /* the addresses of a cut packet count, too */
 	};

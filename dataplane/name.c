@@ -4,6 +4,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define JUMPS_CAP 128u /* pointers in one name: one for each label that can be */
+
 static inline uint8_t fold(uint8_t c)
 {
 	return (uint8_t)(c + ((uint8_t)(c - 'A') < 26 ? 32 : 0));
@@ -70,8 +72,7 @@ static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
 enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len)
 {
 	struct cursor at = *c;
-	uint32_t n = 0, limit = c->off;
-	bool jumped = false;
+	uint32_t n = 0, limit = c->off, jumps = 0;
 
 	for (;;) {
 		if (!cursor_has(&at, 1))
@@ -80,11 +81,10 @@ enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len
 		if (label >= 0xc0) {
 			if (!cursor_has(&at, 2))
 				return FT_MSG_QUESTION_CUT;
-			if (!jumped)
+			if (jumps++ == 0)
 				c->off = at.off + 2;
-			jumped = true;
 			limit = follow(&at, limit);
-			if (limit == 0)
+			if (limit == 0 || jumps > JUMPS_CAP)
 				return FT_MSG_NAME_LOOP;
 			at.off = limit;
 			continue;
@@ -101,7 +101,7 @@ enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len
 		if (label == 0)
 			break;
 	}
-	if (!jumped)
+	if (jumps == 0)
 		c->off = at.off;
 	*out_len = n;
 	return FT_MSG_KEPT;
@@ -141,11 +141,12 @@ bool name_skip(struct cursor *c)
 
 /* Follows pointers at *off to a label; false where the name is damaged.
  * *limit falls with each jump, as in name_read. */
-static bool settle(const uint8_t *msg, uint32_t len, uint32_t *off, uint32_t *limit)
+static bool settle(const uint8_t *msg, uint32_t len, uint32_t *off, uint32_t *limit,
+                   uint32_t *jumps)
 {
 	while (*off < len && msg[*off] >= 0xc0) {
 		const struct cursor c = cursor_init(msg, *off, len);
-		if (!cursor_has(&c, 2))
+		if (!cursor_has(&c, 2) || ++*jumps > JUMPS_CAP)
 			return false;
 		*limit = follow(&c, *limit);
 		if (*limit == 0)
@@ -157,14 +158,13 @@ static bool settle(const uint8_t *msg, uint32_t len, uint32_t *off, uint32_t *li
 
 bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off)
 {
-	uint32_t a_limit = a_off, b_limit = b_off;
+	uint32_t a_limit = a_off, b_limit = b_off, a_jumps = 0, b_jumps = 0;
 
 	/* 128 labels are the most that 255 octets can hold. */
 	for (unsigned labels = 0; labels < 128; labels++) {
-		if (!settle(msg, len, &a_off, &a_limit) || !settle(msg, len, &b_off, &b_limit))
+		if (!settle(msg, len, &a_off, &a_limit, &a_jumps) ||
+		    !settle(msg, len, &b_off, &b_limit, &b_jumps))
 			return false;
-		if (a_off == b_off)
-			return true;
 		const uint32_t label = msg[a_off];
 		if (label != msg[b_off])
 			return false;

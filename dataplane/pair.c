@@ -28,8 +28,9 @@ struct slot {
 	uint32_t dup_last; /* of the group; kept in its head */
 	uint32_t wheel_next, wheel_prev;
 	uint32_t bucket;
-	uint32_t wheel_bucket;
-	uint32_t place; /* enum place */
+	uint32_t arrival; /* counts up and wraps: compared by difference */
+	uint16_t wheel_bucket;
+	uint16_t place; /* enum place */
 	/* line 2: to count it */
 	struct query q;
 };
@@ -39,6 +40,7 @@ struct pair {
 	uint64_t hash_key, wait_us;
 	uint32_t entries, buckets; /* buckets: power of two */
 	uint32_t free_first; /* stack through dup_next: the slot used last is used next */
+	uint32_t arrivals;
 	uint32_t used; /* slots ever taken from the untouched end */
 	size_t held;
 	uint64_t wheel_now; /* first wheel turn not yet settled */
@@ -120,7 +122,7 @@ static void wheel_add(struct pair *p, uint32_t s)
 
 	if (turn < p->wheel_now)
 		turn = p->wheel_now; /* the bucket that is looked at next */
-	e->wheel_bucket = (uint32_t)(turn % WHEEL_CAP);
+	e->wheel_bucket = (uint16_t)(turn % WHEEL_CAP);
 	e->wheel_prev = NONE;
 	e->wheel_next = p->wheel[e->wheel_bucket];
 	if (e->wheel_next != NONE)
@@ -238,7 +240,7 @@ static bool is_answer(const struct slot *e, uint64_t key, const struct msg *m)
  * ones leave their group here, each once, and settle with the wheel. */
 static uint32_t find(struct pair *p, uint64_t key, const struct msg *m)
 {
-	uint32_t s = head_get(p, (uint32_t)(key & (p->buckets - 1)));
+	uint32_t s = head_get(p, (uint32_t)(key & (p->buckets - 1))), oldest = NONE;
 
 	while (s != NONE) {
 		const struct slot *e = &p->slots[s];
@@ -249,10 +251,14 @@ static uint32_t find(struct pair *p, uint64_t key, const struct msg *m)
 			group_del(p, s);
 			s = next;
 		} else {
-			return s;
+			if (oldest == NONE || (int32_t)(e->arrival - p->slots[oldest].arrival) < 0)
+				oldest = s;
+			if (m->name_len != 0)
+				break; /* one group alone has this name */
+			s = e->chain_next;
 		}
 	}
-	return NONE;
+	return oldest;
 }
 
 static void fill_query(struct slot *e, const struct msg *m)
@@ -289,6 +295,7 @@ static void put_query(struct pair *p, struct msg *m, uint64_t key)
 	e->deadline_us = m->t_us + p->wait_us;
 	e->bucket = (uint32_t)(key & (p->buckets - 1));
 	e->dup_next = NONE;
+	e->arrival = p->arrivals++;
 	fill_query(e, m);
 	wheel_add(p, s);
 	p->held++;

@@ -107,7 +107,7 @@ static bool chain_reaches(const struct msg *m, const struct records *r, uint32_t
 {
 	uint32_t at = HEADER_BYTES; /* the question's name */
 
-	for (*hops = 0; *hops < HOPS_CAP; ++*hops) {
+	for (*hops = 0; *hops <= HOPS_CAP; ++*hops) {
 		uint32_t next = 0;
 		for (uint32_t i = 0; i < r->answers; i++) {
 			const bool wanted = r->answer[i].type == m->qtype;
@@ -188,7 +188,8 @@ void parse_message(struct msg *m, uint8_t *name, uint64_t name_seed)
 	m->dns_flags = cursor_u16(&c);
 	const uint16_t qdcount = cursor_u16(&c);
 	m->ancount = cursor_u16(&c);
-	const uint16_t counts[3] = {m->ancount, cursor_u16(&c), cursor_u16(&c)};
+	const uint16_t nscount = cursor_u16(&c);
+	const uint16_t counts[3] = {m->ancount, nscount, cursor_u16(&c)};
 	m->rcode = m->dns_flags & 15u;
 	m->edns = 0;
 	m->qtype = m->qclass = 0;

@@ -33,6 +33,8 @@ void dd_init(void)
 {
 	const double log_gamma = log(gamma_of_alpha());
 
+	if (dd_upper[DD_BINS - 1] != 0)
+		return;
 	for (uint32_t i = 1; i < DD_BINS; i++)
 		dd_upper[i] = (uint64_t)floor(exp(log_gamma * (double)(i - 1)));
 	dd_upper[DD_BINS - 1] = UINT64_MAX;

@@ -18,11 +18,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 #define MODEL_CAP 512
 #define LAZY_ENTRIES 2048
 #define TURN_US 131072 /* how finely pair_expire goes */
-/* PENDING: 1 once a response without a question takes the oldest query of its key
- * and not the oldest of any one name. */
-#ifndef OLDEST_OF_ALL
-#define OLDEST_OF_ALL 0
-#endif
 
 static void check_failed(const char *what, int line)
 {
@@ -103,15 +98,6 @@ static void check_response(const struct msg *m, uint32_t key, uint32_t name, con
 	if (i == model.n) {
 		CHECK(t->settled_us == m->t_us);
 		return;
-	}
-	if (name == 0 && !OLDEST_OF_ALL) {
-		/* Any name will do, but it is the oldest of that name. */
-		for (uint32_t k = i; k < model.n; k = model_find(m, key, 0, k + 1))
-			model.unsure = model.unsure || model.w[k].name != model.w[i].name;
-		while (i < model.n && model.w[i].serial != t->q.client_sketch)
-			i = model_find(m, key, 0, i + 1);
-		CHECK(i < model.n);
-		CHECK(model_find(m, key, model.w[i].name, 0) == i || model.w[i].name == 0);
 	}
 	const struct waiting *w = &model.w[i];
 	check_query(t, w);

@@ -93,7 +93,6 @@ static void pass(const struct bytes *in, size_t cut, size_t want, struct bytes *
 
 	out->n = 0;
 	for (unsigned i = 0; i < 2; i++) {
-		/* What was edited and kept back before is in out already, or not yet edited. */
 		const size_t len = ends[i] - from;
 		uint8_t *p = guard_copy(in->p + from, len);
 		size_t off = 0, n;
@@ -420,17 +419,13 @@ static pid_t writer(const struct bytes *b, size_t piece, int *fd, int *stop)
 			if (write(data[1], b->p + off, n) != (ssize_t)n)
 				_exit(1);
 		}
-		if (stop != NULL)
-			(void)!read(hold[0], &octet, 1);
+		(void)!read(hold[0], &octet, 1);
 		_exit(0);
 	}
 	(void)close(data[1]);
 	(void)close(hold[0]);
 	*fd = data[0];
-	if (stop != NULL)
-		*stop = hold[1];
-	else
-		(void)close(hold[1]);
+	*stop = hold[1];
 	return pid;
 }
 
@@ -442,9 +437,10 @@ static void test_read_pipe(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		struct bytes *b = make_mixed((i & 1) != 0);
-		int fd;
-		const pid_t pid = writer(b, pieces[i], &fd, NULL);
+		int fd, stop;
+		const pid_t pid = writer(b, pieces[i], &fd, &stop);
 
+		(void)close(stop); /* do not hold it */
 		read_fd(fd, &g);
 		check_mixed(&g);
 		(void)close(fd);
