@@ -12,12 +12,13 @@
 #define WHEEL_SHIFT 17
 #define WHEEL_CAP 64u
 
-/* Where a slot stands beside the wheel: before its group, behind another of its
- * group, or nowhere any more because its time is up. */
+/* Where a slot stands beside the wheel: in its queue and before its group, in its
+ * queue and behind another of its group, or nowhere any more because its time is up. */
 enum place { PLACE_HEAD, PLACE_BEHIND, PLACE_STALE };
 
-/* A waiting query. Slots with one key and one name form a group: its oldest
- * stands in the bucket's chain, the others hang behind it. */
+/* A waiting query. Slots with one key, name and type form a group: its oldest
+ * stands in the bucket's chain, the others hang behind it. Beside that each stands
+ * in the queue of its key's bucket, which responses without a question go along. */
 struct slot {
 	/* line 1: to find it */
 	_Alignas(CACHE_LINE) uint64_t key;
@@ -27,25 +28,31 @@ struct slot {
 	uint32_t dup_next, dup_prev; /* within the group, oldest first */
 	uint32_t dup_last; /* of the group; kept in its head */
 	uint32_t wheel_next, wheel_prev;
-	uint32_t bucket;
-	uint32_t arrival; /* counts up and wraps: compared by difference */
-	uint16_t wheel_bucket;
-	uint16_t place; /* enum place */
+	uint32_t bucket; /* of the chain */
+	uint32_t wheel_bucket;
+	uint32_t place; /* enum place */
 	/* line 2: to count it */
 	struct query q;
+	uint32_t queue_next, queue_prev; /* oldest first */
 };
+static_assert(offsetof(struct slot, q) == CACHE_LINE, "line 2 begins here");
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "two lines a waiting query");
+
+/* Both ends of a queue, as slot number + 1: 0 means none, see head_get. */
+struct queue {
+	uint32_t first, last;
+};
 
 struct pair {
 	uint64_t hash_key, wait_us;
 	uint32_t entries, buckets; /* buckets: power of two */
 	uint32_t free_first; /* stack through dup_next: the slot used last is used next */
-	uint32_t arrivals;
 	uint32_t used; /* slots ever taken from the untouched end */
 	size_t held;
 	uint64_t wheel_now; /* first wheel turn not yet settled */
 	uint32_t wheel[WHEEL_CAP]; /* first slot of each bucket */
-	uint32_t *heads; /* first group of each bucket, NONE; 0 means empty: see head_get */
+	uint32_t *heads; /* first group of each bucket by key, name and type: see head_get */
+	struct queue *queues; /* of each bucket by key alone */
 	struct slot *slots;
 };
 
@@ -81,8 +88,9 @@ struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key)
 	p->free_first = NONE;
 	memset(p->wheel, 0xff, sizeof(p->wheel));
 	p->heads = mem_map(buckets * sizeof(*p->heads));
+	p->queues = mem_map(buckets * sizeof(*p->queues));
 	p->slots = mem_map(entries * sizeof(*p->slots));
-	if (p->heads == NULL || p->slots == NULL) {
+	if (p->heads == NULL || p->queues == NULL || p->slots == NULL) {
 		pair_destroy(p);
 		errno = ENOMEM;
 		return NULL;
@@ -95,6 +103,7 @@ void pair_destroy(struct pair *p)
 	if (p == NULL)
 		return;
 	mem_unmap(p->slots, p->entries * sizeof(*p->slots));
+	mem_unmap(p->queues, p->buckets * sizeof(*p->queues));
 	mem_unmap(p->heads, p->buckets * sizeof(*p->heads));
 	free(p);
 }
@@ -173,23 +182,60 @@ static void chain_del(struct pair *p, uint32_t s)
 		p->slots[e->chain_next].chain_prev = e->chain_prev;
 }
 
-/* The head of the group that a slot belongs to: only for one that is not its
- * head itself, and only when the group's last leaves; never the common way. */
-static uint32_t group_head(const struct pair *p, const struct slot *e)
+/* The head of the group of a key, name and type. Chains are short whatever the
+ * traffic: all three decide the bucket, and the run's secret is in two of them. */
+static uint32_t group_get(const struct pair *p, uint32_t bucket, uint64_t key, uint64_t name_key,
+                          uint16_t qtype)
 {
-	uint32_t s = head_get(p, e->bucket);
+	uint32_t s = head_get(p, bucket);
 
-	while (s != NONE && (p->slots[s].key != e->key || p->slots[s].name_key != e->name_key ||
-	                     p->slots[s].q.qtype != e->q.qtype))
+	while (s != NONE && (p->slots[s].key != key || p->slots[s].name_key != name_key ||
+	                     p->slots[s].q.qtype != qtype))
 		s = p->slots[s].chain_next;
 	return s;
 }
 
-/* Takes a slot out of its group, so that no response finds it any more. */
-static void group_del(struct pair *p, uint32_t s)
+static struct queue *queue_of(const struct pair *p, uint64_t key)
+{
+	return &p->queues[key & (p->buckets - 1)];
+}
+
+static void queue_add(struct pair *p, uint32_t s)
+{
+	struct slot *e = &p->slots[s];
+	struct queue *queue = queue_of(p, e->key);
+
+	e->queue_prev = queue->last - 1;
+	e->queue_next = NONE;
+	if (e->queue_prev != NONE)
+		p->slots[e->queue_prev].queue_next = s;
+	else
+		queue->first = s + 1;
+	queue->last = s + 1;
+}
+
+static void queue_del(struct pair *p, uint32_t s)
+{
+	const struct slot *e = &p->slots[s];
+	struct queue *queue = queue_of(p, e->key);
+
+	if (e->queue_prev != NONE)
+		p->slots[e->queue_prev].queue_next = e->queue_next;
+	else
+		queue->first = e->queue_next + 1;
+	if (e->queue_next != NONE)
+		p->slots[e->queue_next].queue_prev = e->queue_prev;
+	else
+		queue->last = e->queue_prev + 1;
+}
+
+/* Takes a slot out of its group and its queue, so that no response finds it any more. */
+static void index_del(struct pair *p, uint32_t s)
 {
 	struct slot *e = &p->slots[s];
 
+	if (e->place != PLACE_STALE)
+		queue_del(p, s);
 	if (e->place == PLACE_HEAD && e->dup_next != NONE) {
 		chain_replace(p, s, e->dup_next);
 	} else if (e->place == PLACE_HEAD) {
@@ -199,14 +245,15 @@ static void group_del(struct pair *p, uint32_t s)
 		if (e->dup_next != NONE)
 			p->slots[e->dup_next].dup_prev = e->dup_prev;
 		else
-			p->slots[group_head(p, e)].dup_last = e->dup_prev;
+			p->slots[group_get(p, e->bucket, e->key, e->name_key, e->q.qtype)]
+			    .dup_last = e->dup_prev;
 	}
 	e->place = PLACE_STALE;
 }
 
 static void slot_remove(struct pair *p, uint32_t s)
 {
-	group_del(p, s);
+	index_del(p, s);
 	wheel_del(p, s);
 	p->slots[s].dup_next = p->free_first;
 	p->free_first = s;
@@ -226,39 +273,51 @@ static uint64_t key_of(const struct pair *p, const struct msg *m)
 	return hash_mix(x * 0x9e3779b97f4a7c15ull ^ addr_hash(server, ~p->hash_key));
 }
 
-/* A response without a question answers any query of its key (RFC 7873 5.2.2
- * and servers that refuse before they parse). */
-static bool is_answer(const struct slot *e, uint64_t key, const struct msg *m)
+static uint32_t bucket_of(const struct pair *p, const struct msg *m, uint64_t key)
 {
-	return e->key == key && (m->name_len == 0 || (e->name_key == m->name_key &&
-	                                              e->q.qtype == m->qtype));
+	return (uint32_t)hash_mix(key ^ m->name_key ^ m->qtype) & (p->buckets - 1);
 }
 
-/* The oldest query that waits for this response. Whether a query's time is up is
- * decided by the event clock at the response's packet and not by how far the
- * wheel has turned, so that the split into batches and workers never shows. Stale
- * ones leave their group here, each once, and settle with the wheel. */
-static uint32_t find(struct pair *p, uint64_t key, const struct msg *m)
+/* Whether a query's time is up is decided by the event clock at the response's
+ * packet and not by how far the wheel has turned, so that the split into batches
+ * and workers never shows. Stale ones that a search meets leave the index, each
+ * once, and settle with the wheel: the clock never goes back, nothing would find
+ * them later either. */
+static bool is_stale(const struct slot *e, const struct msg *m)
 {
-	uint32_t s = head_get(p, (uint32_t)(key & (p->buckets - 1))), oldest = NONE;
+	return e->deadline_us < m->now_us;
+}
+
+/* The oldest query of the response's name and type. */
+static uint32_t find_same(struct pair *p, uint64_t key, uint32_t bucket, const struct msg *m)
+{
+	uint32_t s = group_get(p, bucket, key, m->name_key, m->qtype);
+
+	while (s != NONE && is_stale(&p->slots[s], m)) {
+		const uint32_t next = p->slots[s].dup_next;
+		index_del(p, s);
+		s = next;
+	}
+	return s;
+}
+
+/* The oldest query of the response's key: a response without a question answers any
+ * (RFC 7873 5.2.2 and servers that refuse before they parse). On its way are as many
+ * queries of other keys as there are to a bucket on average, at most one. */
+static uint32_t find_any(struct pair *p, uint64_t key, const struct msg *m)
+{
+	uint32_t s = queue_of(p, key)->first - 1;
 
 	while (s != NONE) {
 		const struct slot *e = &p->slots[s];
-		if (!is_answer(e, key, m)) {
-			s = e->chain_next;
-		} else if (e->deadline_us < m->now_us) {
-			const uint32_t next = e->dup_next != NONE ? e->dup_next : e->chain_next;
-			group_del(p, s);
-			s = next;
-		} else {
-			if (oldest == NONE || (int32_t)(e->arrival - p->slots[oldest].arrival) < 0)
-				oldest = s;
-			if (m->name_len != 0)
-				break; /* one group alone has this name */
-			s = e->chain_next;
-		}
+		const uint32_t next = e->queue_next;
+		if (is_stale(e, m))
+			index_del(p, s);
+		else if (e->key == key)
+			break;
+		s = next;
 	}
-	return oldest;
+	return s;
 }
 
 static void fill_query(struct slot *e, const struct msg *m)
@@ -281,7 +340,7 @@ static void fill_query(struct slot *e, const struct msg *m)
 	};
 }
 
-static void put_query(struct pair *p, struct msg *m, uint64_t key)
+static void put_query(struct pair *p, struct msg *m, uint64_t key, uint32_t bucket)
 {
 	const uint32_t s = slot_take(p);
 
@@ -293,14 +352,14 @@ static void put_query(struct pair *p, struct msg *m, uint64_t key)
 	e->key = key;
 	e->name_key = m->name_key;
 	e->deadline_us = m->t_us + p->wait_us;
-	e->bucket = (uint32_t)(key & (p->buckets - 1));
+	e->bucket = bucket;
 	e->dup_next = NONE;
-	e->arrival = p->arrivals++;
 	fill_query(e, m);
 	wheel_add(p, s);
+	queue_add(p, s);
 	p->held++;
-	uint32_t first = head_get(p, e->bucket);
-	const uint32_t group = first == NONE ? NONE : group_head(p, e);
+	const uint32_t first = head_get(p, bucket);
+	const uint32_t group = group_get(p, bucket, key, m->name_key, m->qtype);
 	if (group != NONE) {
 		const uint32_t last = p->slots[group].dup_last;
 		e->place = PLACE_BEHIND;
@@ -316,7 +375,7 @@ static void put_query(struct pair *p, struct msg *m, uint64_t key)
 	e->chain_next = first;
 	if (first != NONE)
 		p->slots[first].chain_prev = s;
-	head_put(p, e->bucket, s);
+	head_put(p, bucket, s);
 }
 
 static void fill_response(struct txn *t, const struct msg *m)
@@ -342,10 +401,10 @@ static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, stru
 	slot_remove(p, s);
 }
 
-static void take_response(struct pair *p, const struct msg *m, uint64_t key,
+static void take_response(struct pair *p, const struct msg *m, uint64_t key, uint32_t bucket,
                           struct txn *t)
 {
-	const uint32_t s = find(p, key, m);
+	const uint32_t s = m->name_len != 0 ? find_same(p, key, bucket, m) : find_any(p, key, m);
 
 	t->has_query = s != NONE;
 	fill_response(t, m);
@@ -361,17 +420,24 @@ static void take_response(struct pair *p, const struct msg *m, uint64_t key,
 uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
 {
 	uint64_t key[MSG_CAP];
-	uint32_t n = 0;
+	uint32_t bucket[MSG_CAP], n = 0;
 
 	for (uint32_t i = 0; i < batch->n; i++) {
 		key[i] = key_of(p, &batch->m[i]);
-		__builtin_prefetch(&p->heads[key[i] & (p->buckets - 1)]);
+		bucket[i] = bucket_of(p, &batch->m[i], key[i]);
+		__builtin_prefetch(&p->heads[bucket[i]]);
+		__builtin_prefetch(queue_of(p, key[i]));
 	}
 	for (uint32_t i = 0; i < batch->n; i++) {
-		const uint32_t s = head_get(p, (uint32_t)(key[i] & (p->buckets - 1)));
+		const uint32_t s = head_get(p, bucket[i]);
 		if (s != NONE) {
 			__builtin_prefetch(&p->slots[s]);
 			__builtin_prefetch(&p->slots[s].q);
+		}
+		const struct queue *queue = queue_of(p, key[i]);
+		if (queue->first != 0) {
+			__builtin_prefetch(&p->slots[queue->first - 1].q);
+			__builtin_prefetch(&p->slots[queue->last - 1].q);
 		}
 	}
 	for (uint32_t i = 0; i < batch->n; i++) {
@@ -379,9 +445,9 @@ uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
 		if (m->drop != FT_MSG_KEPT)
 			continue;
 		if (msg_is_response(m))
-			take_response(p, m, key[i], &out[n++]);
+			take_response(p, m, key[i], bucket[i], &out[n++]);
 		else
-			put_query(p, m, key[i]);
+			put_query(p, m, key[i], bucket[i]);
 	}
 	return n;
 }

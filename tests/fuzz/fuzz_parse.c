@@ -341,7 +341,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		memcpy(msg, input, size);
 	compare_message(msg, (uint32_t)size, false);
 	compare_message(msg, (uint32_t)size, true);
-	compare_names(msg, (uint32_t)size);
+	if (size % 8 == 0) /* it takes ten times as long as all the rest */
+		compare_names(msg, (uint32_t)size);
 	free(msg);
 	return 0;
 }

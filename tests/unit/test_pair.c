@@ -264,6 +264,45 @@ static void test_no_question_expiry(void **state)
 	assert_true(took[0] == took[1]);
 }
 
+#define NAMES 200000u
+
+static void query_names(void)
+{
+	for (unsigned i = 0; i < NAMES; i++)
+		assert_true(query(7, 1 + i, T0 + i));
+	assert_int_equal(pair_held(p), NAMES);
+}
+
+/* Random names under one id and one pair of ports: no search goes along them all,
+ * or this takes minutes. */
+static void test_many_names(void **state)
+{
+	(void)state;
+	begin(NAMES + 1);
+	query_names();
+	for (unsigned i = 0; i < NAMES; i++) {
+		const unsigned name = (unsigned)((i * 77777ull + 13) % NAMES); /* each once */
+		assert_true(response(7, 1 + name, T0 + NAMES) == T0 + name);
+	}
+	assert_int_equal(pair_held(p), 0);
+	query_names();
+	for (unsigned i = 0; i < NAMES; i++)
+		assert_true(response(7, 0, T0 + NAMES) == T0 + i);
+	assert_int_equal(pair_held(p), 0);
+	/* Stale ones do not stand in the way either, though they wait on. */
+	query_names();
+	for (unsigned i = 0; i < NAMES; i++)
+		assert_true(response(7, 0, T0 + NAMES + WAIT) == 0);
+	query(7, 1, T0 + NAMES + WAIT);
+	assert_true(response(7, 2, T0 + NAMES + WAIT) == 0);
+	assert_true(response(7, 1, T0 + NAMES + WAIT) == T0 + NAMES + WAIT);
+	assert_int_equal(pair_held(p), NAMES);
+	for (unsigned left = NAMES; left != 0; left -= MSG_CAP) /* 3125 * 64 */
+		assert_int_equal(pair_expire(p, T0 + 2 * WAIT, out, MSG_CAP), MSG_CAP);
+	assert_int_equal(pair_held(p), 0);
+	pair_destroy(p);
+}
+
 static void test_full(void **state)
 {
 	(void)state;
@@ -431,10 +470,10 @@ int main(void)
 		cmocka_unit_test(test_keys),             cmocka_unit_test(test_same_id_other_name),
 		cmocka_unit_test(test_timeout_boundary), cmocka_unit_test(test_stale_duplicates),
 		cmocka_unit_test(test_no_question),      cmocka_unit_test(test_no_question_oldest),
-		cmocka_unit_test(test_no_question_expiry), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_out_of_order),     cmocka_unit_test(test_jump),
-		cmocka_unit_test(test_flush),            cmocka_unit_test(test_model),
-		cmocka_unit_test(test_clock),
+		cmocka_unit_test(test_no_question_expiry), cmocka_unit_test(test_many_names),
+		cmocka_unit_test(test_full),             cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_jump),             cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_model),            cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests_name("pair", tests, NULL, NULL);
