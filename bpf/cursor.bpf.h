@@ -17,13 +17,13 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define CURSOR_OFF_CAP  4096 /* headers end before this, or the walk does */
+#define CURSOR_OFF_CAP 4096 /* headers end before this, or the walk does */
 #define CURSOR_VLAN_CAP 4
-#define CURSOR_EXT_CAP  8  /* IPv6 extension headers */
+#define CURSOR_EXT_CAP 8   /* IPv6 extension headers */
 #define CURSOR_LOAD_CAP 40 /* longest header read at once */
 
-#define PORT_L2TP   1701 /* RFC 2661 */
-#define PORT_VXLAN  4789 /* RFC 7348 */
+#define PORT_L2TP 1701   /* RFC 2661 */
+#define PORT_VXLAN 4789  /* RFC 7348 */
 #define PORT_GENEVE 6081 /* RFC 8926 */
 
 enum verdict { VERDICT_PASS, VERDICT_TAKE };

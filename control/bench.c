@@ -28,7 +28,7 @@
 #include <x86intrin.h>
 #endif
 
-#define SLICE 65536u /* packets of one turn of the floor, then of the probe */
+#define SLICE 65536u         /* packets of one turn of the floor, then of the probe */
 #define SPAN_US 600000000ull /* event time of the standard mix */
 
 /* Frames back to back in one mapping. */
@@ -87,7 +87,7 @@ static uint64_t ticks(void)
 }
 
 static int load_add(struct load *l, const uint8_t *data, uint32_t len, uint32_t wire_len,
-                    uint64_t ts_us)
+		    uint64_t ts_us)
 {
 	if (l->used + len > l->bytes)
 		return -ENOSPC;
@@ -139,7 +139,7 @@ static int load_pcap(struct load *l, const struct config_texts *paths)
 		for (uint32_t i = 0; i < b.n && r == 0; i++) {
 			l->link = (enum link_type)b.pkt[i].link;
 			r = load_add(l, b.pkt[i].data, b.pkt[i].cap_len, b.pkt[i].wire_len,
-			             b.pkt[i].ts_us);
+				     b.pkt[i].ts_us);
 		}
 		rx->ops->release(rx, &b);
 	}
@@ -281,7 +281,8 @@ static double turn_quantile_us(const struct bench *b, double q)
 	for (unsigned i = 0; i < WORKER_TURN_BINS; i++) {
 		seen += t->turns[i];
 		if ((double)seen > q * (double)sum)
-			return fmin(worker_turn_ticks(i), (double)t->turn_max) / b->ticks_per_ns / 1000;
+			return fmin(worker_turn_ticks(i), (double)t->turn_max) / b->ticks_per_ns /
+			       1000;
 	}
 	return 0;
 }
@@ -300,15 +301,16 @@ static json_t *result(const struct bench *b)
 	const double us = b->ticks_per_ns * 1000;
 	/* The ledger has the warm-up in it, too. */
 	const uint64_t all = l->sum.c[FT_CTR_MESSAGES], packets = b->packets + b->warm_packets;
-	const uint64_t messages = (uint64_t)((double)all * (double)b->packets / (double)packets + 0.5);
+	const uint64_t messages =
+	    (uint64_t)((double)all * (double)b->packets / (double)packets + 0.5);
 	struct rusage usage;
 	json_t *stages = json_object();
 
 	(void)getrusage(RUSAGE_SELF, &usage);
 	for (unsigned i = 0; i < STAGE_CAP; i++)
-		json_object_set_new(stages, worker_stage_texts[i],
-		                    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns /
-		                                      (double)b->packets)));
+		json_object_set_new(
+		    stages, worker_stage_texts[i],
+		    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns / (double)b->packets)));
 	return json_pack(
 	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:i,s:i,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:f,s:I}",
 	    "ns_per_packet", rounded(ns), "floor_ns_per_packet", rounded(floor_ns), "ratio",
@@ -319,8 +321,8 @@ static json_t *result(const struct bench *b)
 	    rounded(turn_quantile_us(b, 0.99)), "p999", rounded(turn_quantile_us(b, 0.999)), "max",
 	    rounded((double)t->turn_max / us), "seal_us", "max", rounded((double)t->seal_max / us),
 	    "stages", stages, "control_ms_per_million_messages",
-	    rounded((double)b->control_cpu_ns / (double)(all + 1)),
-	    "rss_bytes", (json_int_t)usage.ru_maxrss * 1024);
+	    rounded((double)b->control_cpu_ns / (double)(all + 1)), "rss_bytes",
+	    (json_int_t)usage.ru_maxrss * 1024);
 }
 
 static void print_text(const json_t *r)
@@ -331,17 +333,20 @@ static void print_text(const json_t *r)
 #define N(object, k) json_number_value(json_object_get(object, k))
 
 	(void)printf("probe  %8.2f ns a packet, %.2f M packets/s on one core\n",
-	             N(r, "ns_per_packet"), N(r, "mpps"));
+		     N(r, "ns_per_packet"), N(r, "mpps"));
 	(void)printf("floor  %8.2f ns a packet\n", N(r, "floor_ns_per_packet"));
 	(void)printf("ratio  %8.2f x floor over %.0f packets\n", N(r, "ratio"), N(r, "packets"));
-	json_object_foreach(json_object_get(r, "stages"), key, value)
-		(void)printf("  %-8s %7.2f ns\n", key, json_number_value(value));
-	(void)printf("loop turn  p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f us; sealing at most %.1f us\n",
-	             N(loop, "p50"), N(loop, "p99"), N(loop, "p999"), N(loop, "max"),
-	             N(json_object_get(r, "seal_us"), "max"));
-	(void)printf("control    %.2f ms of CPU per million messages; ring full: %.0f records lost\n",
-	             N(r, "control_ms_per_million_messages"), N(r, "ring_full"));
-	(void)printf("memory     %.0f MiB at most, packets included\n", N(r, "rss_bytes") / 1048576);
+	json_object_foreach(json_object_get(r, "stages"), key, value)(void)
+	    printf("  %-8s %7.2f ns\n", key, json_number_value(value));
+	(void)printf(
+	    "loop turn  p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f us; sealing at most %.1f us\n",
+	    N(loop, "p50"), N(loop, "p99"), N(loop, "p999"), N(loop, "max"),
+	    N(json_object_get(r, "seal_us"), "max"));
+	(void)printf(
+	    "control    %.2f ms of CPU per million messages; ring full: %.0f records lost\n",
+	    N(r, "control_ms_per_million_messages"), N(r, "ring_full"));
+	(void)printf("memory     %.0f MiB at most, packets included\n",
+		     N(r, "rss_bytes") / 1048576);
 #undef N
 }
 
@@ -353,7 +358,8 @@ static int print_result(const struct bench *b)
 	if (r == NULL)
 		return EXIT_FAILED;
 	if (b->config.bench_json) {
-		(void)json_dumpf(r, stdout, JSON_PRESERVE_ORDER | JSON_COMPACT | JSON_REAL_PRECISION(8));
+		(void)json_dumpf(r, stdout,
+				 JSON_PRESERVE_ORDER | JSON_COMPACT | JSON_REAL_PRECISION(8));
 		(void)printf("\n");
 	} else {
 		print_text(r);
@@ -392,9 +398,9 @@ int bench_main(int argc, char **argv)
 	}
 	b.load.bytes = (size_t)1 << 30;
 	b.load.data = mem_map(b.load.bytes);
-	const int loaded = b.load.data == NULL       ? -ENOMEM
-	                   : b.config.pcap.n != 0 ? load_pcap(&b.load, &b.config.pcap)
-	                                          : load_mix(&b.load);
+	const int loaded = b.load.data == NULL    ? -ENOMEM
+			   : b.config.pcap.n != 0 ? load_pcap(&b.load, &b.config.pcap)
+						  : load_mix(&b.load);
 	if (loaded != 0) {
 		(void)fprintf(stderr, "fluxtap: cannot load the packets: %s\n", strerror(-loaded));
 		code = b.config.pcap.n != 0 ? EXIT_USAGE : EXIT_MACHINE;

@@ -21,7 +21,7 @@ struct reading {
 	unsigned command;
 	struct config c;
 	bool given[SETTINGS_CAP]; /* by the source that is being read */
-	bool set[SETTINGS_CAP]; /* by any source */
+	bool set[SETTINGS_CAP];   /* by any source */
 	char *err;
 	size_t cap;
 };
@@ -100,8 +100,8 @@ static int put_scalar(struct reading *r, const struct document *d, const struct 
 		return refuse(r, "%s:%lu: %s: %s where one value is wanted; write \"%s: %s\"",
 			      d->name, line_of(node), s->key, kind_of(node), s->key, example(s));
 	if (is_null(node))
-		return refuse(r, "%s:%lu: %s: no value; write \"%s: %s\" or remove the line", d->name,
-			      line_of(node), s->key, s->key, example(s));
+		return refuse(r, "%s:%lu: %s: no value; write \"%s: %s\" or remove the line",
+			      d->name, line_of(node), s->key, s->key, example(s));
 	if (strlen(scalar(node)) != node->data.scalar.length)
 		return refuse(r, "%s:%lu: %s: the value holds a NUL character; remove it", d->name,
 			      line_of(node), s->key);
@@ -425,9 +425,10 @@ static int check_sources(struct reading *r)
 		    r, "no source of packets; give --pcap FILE, --xdp SPEC or --dpdk DEVARGS");
 	if (kinds > 1)
 		return refuse(r, "%s cannot be used together; give one kind of source",
-			      c->pcap.n == 0 ? "--xdp and --dpdk"
-			      : c->xdp == NULL ? "--pcap and --dpdk"
-			      : c->dpdk == NULL ? "--pcap and --xdp" : "--pcap, --xdp and --dpdk");
+			      c->pcap.n == 0    ? "--xdp and --dpdk"
+			      : c->xdp == NULL  ? "--pcap and --dpdk"
+			      : c->dpdk == NULL ? "--pcap and --xdp"
+						: "--pcap, --xdp and --dpdk");
 	for (size_t i = 0; i < c->pcap.n; i++)
 		stdins += strcmp(c->pcap.v[i], "-") == 0;
 	if (stdins > 1)

@@ -20,7 +20,7 @@ struct config {
 	struct config_texts pcap;
 	char *xdp, *dpdk; /* or NULL */
 
-	struct config_u16s cores; /* one worker each; never empty for run */
+	struct config_u16s cores;        /* one worker each; never empty for run */
 	struct config_u16s control_core; /* empty: not pinned */
 	bool no_huge;
 	uint32_t duration_s; /* 0: no limit */

@@ -15,7 +15,7 @@ struct drain {
 	struct drain_opts set;
 	void *stat[STATS_CAP];
 	ZSTD_DCtx *zstd;
-	uint8_t *raw; /* FT_BLOCK_RAW_CAP, aligned */
+	uint8_t *raw;      /* FT_BLOCK_RAW_CAP, aligned */
 	uint64_t next_row; /* live: the row after the one closed last; 0: none yet */
 	uint64_t bad_blocks;
 };
@@ -100,7 +100,7 @@ int drain_block(struct drain *d, const uint8_t *data, size_t bytes)
 	    h.raw_bytes > FT_BLOCK_RAW_CAP)
 		return -EBADMSG;
 	const size_t n = ZSTD_decompressDCtx(d->zstd, d->raw, FT_BLOCK_RAW_CAP, data + sizeof(h),
-	                                     bytes - sizeof(h));
+					     bytes - sizeof(h));
 	if (ZSTD_isError(n) || n != h.raw_bytes)
 		return -EBADMSG;
 	return read_records(d, &h, n);

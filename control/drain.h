@@ -15,7 +15,7 @@ struct drain;
 struct drain_opts {
 	const struct segment *segment;
 	const struct stat_run *run; /* must outlive the drain */
-	bool live; /* intervals without a packet get their ledger rows, too */
+	bool live;                  /* intervals without a packet get their ledger rows, too */
 	/* Called when all statistics have written an interval; may be NULL. */
 	void (*closed)(void *ctx, const struct stat_interval *interval);
 	void *ctx;

@@ -6,7 +6,7 @@
 enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1, /* failed while running; what was gathered is flushed and readable */
-	EXIT_USAGE = 2, /* wrong use or configuration */
+	EXIT_USAGE = 2,  /* wrong use or configuration */
 	EXIT_MACHINE = 3 /* the machine lacks something: permission, huge pages, kernel feature */
 };
 

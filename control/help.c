@@ -39,9 +39,9 @@ struct example {
 	const char *line, *text;
 };
 static const struct example examples[] = {
-	{"fluxtap run --pcap dns.pcap.gz --out records", "statistics from a capture file"},
-	{"fluxtap report traffic records", "look at them"},
-	{"fluxtap cat --set traffic records | jq .queries", "take them further"},
+    {"fluxtap run --pcap dns.pcap.gz --out records", "statistics from a capture file"},
+    {"fluxtap report traffic records", "look at them"},
+    {"fluxtap cat --set traffic records | jq .queries", "take them further"},
 };
 #define EXAMPLES_LEN (sizeof examples / sizeof *examples)
 
@@ -50,10 +50,10 @@ struct exit_code {
 	const char *text;
 };
 static const struct exit_code exit_codes[] = {
-	{0, "done"},
-	{1, "failed on the way; what was gathered until then is written and readable"},
-	{2, "wrong use or configuration; the message says what would be right"},
-	{3, "the machine lacks something; the message names the command that gives it"},
+    {0, "done"},
+    {1, "failed on the way; what was gathered until then is written and readable"},
+    {2, "wrong use or configuration; the message says what would be right"},
+    {3, "the machine lacks something; the message names the command that gives it"},
 };
 #define EXIT_CODES_LEN (sizeof exit_codes / sizeof *exit_codes)
 
@@ -85,7 +85,8 @@ void help_print(FILE *out)
 	fputs("fluxtap watches DNS traffic without touching it. It reads packets from a network\n"
 	      "interface or from capture files, counts every DNS message in them, and writes\n"
 	      "statistics, one record per interval, to files that other tools can read.\n"
-	      "\nUsage: fluxtap COMMAND [ARGUMENT...]\n\nCommands:\n", out);
+	      "\nUsage: fluxtap COMMAND [ARGUMENT...]\n\nCommands:\n",
+	      out);
 	for (size_t i = 0; i < COMMANDS_LEN; i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].brief);
 	fputs("\nExamples:\n", out);
@@ -95,11 +96,13 @@ void help_print(FILE *out)
 	      "(fluxtap-out if none is given): JSON lines, compressed with zstd.\n"
 	      "Tables and records that you ask for go to standard output; progress, notes and\n"
 	      "errors go to standard error.\n"
-	      "\nExit codes:\n", out);
+	      "\nExit codes:\n",
+	      out);
 	for (size_t i = 0; i < EXIT_CODES_LEN; i++)
 		fprintf(out, "  %d  %s\n", exit_codes[i].code, exit_codes[i].text);
-	fputs("\n\"fluxtap help COMMAND\" explains one, \"fluxtap --version\" prints the version.\n",
-	      out);
+	fputs(
+	    "\n\"fluxtap help COMMAND\" explains one, \"fluxtap --version\" prints the version.\n",
+	    out);
 }
 
 static void text_of(const struct setting *s, char *out, size_t cap)

@@ -97,7 +97,7 @@ static int fail_said(char *err, size_t err_cap, int code, const char *name, cons
 	if (strncmp(words, "EAL: ", 5) == 0)
 		words += 5;
 	(void)snprintf(err, err_cap, "%s: %s%s%.*s", name, what, words[0] != '\0' ? ": " : "",
-	               RX_TEXT_CAP - 1, words);
+		       RX_TEXT_CAP - 1, words);
 	return -code;
 }
 
@@ -129,9 +129,10 @@ static int plan_capture(struct plan *plan, const char *path, char *err, size_t e
 	capfile_close(c);
 	if (packed)
 		return fail(err, err_cap, EINVAL, path,
-		            "net_pcap reads no gzip or zstd; use --pcap, or unpack it");
+			    "net_pcap reads no gzip or zstd; use --pcap, or unpack it");
 	if (!first && link != plan->link)
-		return fail(err, err_cap, EINVAL, path, "its link type differs from the file before");
+		return fail(err, err_cap, EINVAL, path,
+			    "its link type differs from the file before");
 	plan->link = link;
 	plan->file = true;
 	return 0;
@@ -140,7 +141,7 @@ static int plan_capture(struct plan *plan, const char *path, char *err, size_t e
 static int plan_pcap_arg(struct plan *plan, char *arg, char *err, size_t err_cap)
 {
 	static const char *const keys[] = {"rx_pcap",  "tx_pcap", "rx_iface", "rx_iface_in",
-	                                   "tx_iface", "iface",   "phy_mac",  "infinite_rx"};
+					   "tx_iface", "iface",   "phy_mac",  "infinite_rx"};
 	char *value = strchr(arg, '=');
 	size_t k = 0;
 
@@ -150,7 +151,7 @@ static int plan_pcap_arg(struct plan *plan, char *arg, char *err, size_t err_cap
 		k++;
 	if (value == NULL || k == sizeof(keys) / sizeof(keys[0])) {
 		(void)snprintf(err, err_cap, "%s: bad argument \"%.64s\"; rx_pcap=FILE is right",
-		               plan->name, arg);
+			       plan->name, arg);
 		return -EINVAL;
 	}
 	if (strcmp(arg, "rx_pcap") == 0)
@@ -181,9 +182,11 @@ static int plan_make(struct plan *plan, const char *devargs, char *err, size_t e
 	const char *args = devargs[name_len] == ',' ? devargs + name_len + 1 : "";
 
 	*plan = (struct plan){.link = LINK_ETHERNET};
-	if (name_len == 0 || name_len + 2 > sizeof(plan->name) || strlen(args) >= sizeof(plan->args))
-		return fail(err, err_cap, EINVAL, devargs[0] != '\0' ? devargs : "--dpdk",
-		            "a PCI address or a virtual device is right, e.g. net_af_xdp0,iface=eth0");
+	if (name_len == 0 || name_len + 2 > sizeof(plan->name) ||
+	    strlen(args) >= sizeof(plan->args))
+		return fail(
+		    err, err_cap, EINVAL, devargs[0] != '\0' ? devargs : "--dpdk",
+		    "a PCI address or a virtual device is right, e.g. net_af_xdp0,iface=eth0");
 	for (size_t i = 0; i < name_len; i++)
 		if (!isalnum((unsigned char)devargs[i]) && strchr("_-.:", devargs[i]) == NULL)
 			return fail(err, err_cap, EINVAL, devargs, "no name of a device");
@@ -194,7 +197,8 @@ static int plan_make(struct plan *plan, const char *devargs, char *err, size_t e
 		return 0;
 	if (!isdigit((unsigned char)plan->name[name_len - 1]))
 		plan->name[name_len] = '0';
-	plan->pcap = strncmp(plan->name, "net_pcap", 8) == 0 || strncmp(plan->name, "eth_pcap", 8) == 0;
+	plan->pcap =
+	    strncmp(plan->name, "net_pcap", 8) == 0 || strncmp(plan->name, "eth_pcap", 8) == 0;
 	return plan->pcap ? plan_pcap(plan, err, err_cap) : 0;
 }
 
@@ -255,7 +259,7 @@ static int eal_init(const struct ports_opts *o, const struct plan *plan)
 	lcores_text(&before, lcores, sizeof(lcores));
 	(void)snprintf(mb, sizeof(mb), "%u", o->memory_mb != 0 ? o->memory_mb : NO_HUGE_MB);
 	(void)snprintf(allow, sizeof(allow), "%s%s%s", plan->name, plan->args[0] != '\0' ? "," : "",
-	               plan->args);
+		       plan->args);
 	args_add(&a, "fluxtap");
 	args_add(&a, lcores);
 	args_add(&a, "--no-telemetry");
@@ -318,14 +322,15 @@ static int port_attach(struct ports *p, const struct plan *plan, char *err, size
 		if (!plan->pci && (rc == -EFAULT || rc == -EINVAL)) /* no bus knows the name */
 			return fail(err, err_cap, EINVAL, plan->name, "DPDK has no such driver");
 		return fail_said(err, err_cap, ENODEV, plan->name,
-		                 plan->pci ? "no such device, or no DPDK driver is bound to it "
-		                             "(dpdk-devbind.py --status)"
-		                           : "the device cannot be opened");
+				 plan->pci ? "no such device, or no DPDK driver is bound to it "
+					     "(dpdk-devbind.py --status)"
+					   : "the device cannot be opened");
 	}
 	p->attached = true;
 	if (rte_eth_dev_get_port_by_name(plan->name, &p->port) == 0)
 		return 0;
-	RTE_ETH_FOREACH_MATCHING_DEV(port, plan->name, &it) {
+	RTE_ETH_FOREACH_MATCHING_DEV(port, plan->name, &it)
+	{
 		p->port = port;
 		rte_eth_iterator_cleanup(&it);
 		return 0;
@@ -335,17 +340,18 @@ static int port_attach(struct ports *p, const struct plan *plan, char *err, size
 
 /* Only devices that hash the addresses of every IP packet alike, fragments too:
  * drivers that tell UDP from other IP do not have the plain types. */
-static bool can_spread(const struct plan *plan, const struct rte_eth_dev_info *info, unsigned workers)
+static bool can_spread(const struct plan *plan, const struct rte_eth_dev_info *info,
+		       unsigned workers)
 {
 	const uint64_t both = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6;
 
-	return plan->pci && workers > 1 && info->max_rx_queues >= workers && info->hash_key_size > 0 &&
-	       info->hash_key_size <= RSS_KEY_CAP && info->reta_size > 0 &&
-	       (info->flow_type_rss_offloads & both) == both;
+	return plan->pci && workers > 1 && info->max_rx_queues >= workers &&
+	       info->hash_key_size > 0 && info->hash_key_size <= RSS_KEY_CAP &&
+	       info->reta_size > 0 && (info->flow_type_rss_offloads & both) == both;
 }
 
 static uint16_t queue_count(const struct ports *p, const struct rte_eth_dev_info *info,
-                            unsigned workers)
+			    unsigned workers)
 {
 	static const char *const own[] = {"net_pcap", "net_ring", "net_af_xdp"};
 
@@ -354,19 +360,20 @@ static uint16_t queue_count(const struct ports *p, const struct rte_eth_dev_info
 	/* These have as many queues as the devargs (or rings) say, and packets in each. */
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		if (strcmp(info->driver_name, own[i]) == 0)
-			return info->max_rx_queues < SOURCES_CAP ? info->max_rx_queues : SOURCES_CAP;
+			return info->max_rx_queues < SOURCES_CAP ? info->max_rx_queues
+								 : SOURCES_CAP;
 	return 1;
 }
 
 /* Returns how many queues to send there are (0 where the driver allows it), or -errno. */
 static int port_configure(struct ports *p, const struct plan *plan,
-                          const struct rte_eth_dev_info *info, uint16_t queues)
+			  const struct rte_eth_dev_info *info, uint16_t queues)
 {
 	struct rte_eth_conf conf = {0};
 	uint8_t key[RSS_KEY_CAP];
 
-	conf.rxmode.offloads = info->rx_offload_capa &
-	                       (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TIMESTAMP);
+	conf.rxmode.offloads =
+	    info->rx_offload_capa & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TIMESTAMP);
 	/* Not for virtual devices: theirs is the MTU of a kernel interface. */
 	if (plan->pci && (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0)
 		conf.rxmode.mtu = info->max_mtu < MTU_MAX ? info->max_mtu : MTU_MAX;
@@ -402,9 +409,10 @@ static struct rte_mempool *pool_create(const struct plan *plan, unsigned mbufs, 
 	(void)snprintf(name, sizeof(name), "fluxtap_%u", serial++);
 	/* No cache by lcore: a pool has one user, who is no lcore. */
 	if (plan->pci)
-		return rte_pktmbuf_pool_create(name, mbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, socket);
+		return rte_pktmbuf_pool_create(name, mbufs, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+					       socket);
 	mp = rte_mempool_create_empty(name, mbufs, elt, 0, sizeof(struct rte_pktmbuf_pool_private),
-	                              socket, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+				      socket, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	if (mp == NULL)
 		return NULL;
 	/* Last in, first out: the buffers in use stay in the CPU's caches. */
@@ -420,8 +428,8 @@ undo:
 	return NULL;
 }
 
-static int port_queues(struct ports *p, const struct plan *plan, const struct rte_eth_dev_info *info,
-                       uint16_t rx, uint16_t tx)
+static int port_queues(struct ports *p, const struct plan *plan,
+		       const struct rte_eth_dev_info *info, uint16_t rx, uint16_t tx)
 {
 	/* One that lives in the kernel takes thousands of buffers for each of its queues. */
 	const bool fills = strcmp(info->driver_name, "net_af_xdp") == 0;
@@ -439,14 +447,14 @@ static int port_queues(struct ports *p, const struct plan *plan, const struct rt
 	}
 	for (uint16_t q = 0; q < rx && rc == 0; q++)
 		rc = rte_eth_rx_queue_setup(p->port, q, rx_descs, (unsigned)socket, NULL,
-		                            p->pools[q / per_source]);
+					    p->pools[q / per_source]);
 	for (uint16_t q = 0; q < tx && rc == 0; q++)
 		rc = rte_eth_tx_queue_setup(p->port, q, tx_descs, (unsigned)socket, NULL);
 	return rc;
 }
 
 static int port_start(struct ports *p, const struct plan *plan, const struct rte_eth_dev_info *info,
-                      uint16_t *queues, unsigned workers)
+		      uint16_t *queues, unsigned workers)
 {
 	int rc;
 
@@ -464,13 +472,13 @@ static int port_sources(struct ports *p, const struct plan *plan, uint16_t queue
 {
 	for (size_t i = 0; i < p->n; i++) {
 		const struct rx_dpdk_opts o = {
-			.port = p->port,
-			.first_queue = (uint16_t)i,
-			.queues = (uint16_t)(queues / p->n),
-			.link = plan->link,
-			.live = !plan->pcap || plan->live,
-			.stamps_us = plan->pcap,
-			.counts_drops = i == 0,
+		    .port = p->port,
+		    .first_queue = (uint16_t)i,
+		    .queues = (uint16_t)(queues / p->n),
+		    .link = plan->link,
+		    .live = !plan->pcap || plan->live,
+		    .stamps_us = plan->pcap,
+		    .counts_drops = i == 0,
 		};
 
 		p->sources[i] = rx_dpdk_create(&o);
@@ -481,10 +489,12 @@ static int port_sources(struct ports *p, const struct plan *plan, uint16_t queue
 	return 0;
 }
 
-static int port_open(struct ports *p, const struct ports_opts *o, const struct plan *plan, char *err,
-                     size_t err_cap)
+static int port_open(struct ports *p, const struct ports_opts *o, const struct plan *plan,
+		     char *err, size_t err_cap)
 {
-	const unsigned workers = o->workers < 1 ? 1 : o->workers > SOURCES_CAP ? SOURCES_CAP : o->workers;
+	const unsigned workers = o->workers < 1             ? 1
+				 : o->workers > SOURCES_CAP ? SOURCES_CAP
+							    : o->workers;
 	struct rte_eth_dev_info info;
 	uint16_t queues;
 	int rc = rte_eth_dev_info_get(p->port, &info);
@@ -501,17 +511,17 @@ static int port_open(struct ports *p, const struct ports_opts *o, const struct p
 	}
 	if (rc == -ENOMEM)
 		return fail(err, err_cap, ENOMEM, plan->name,
-		            o->no_huge ? "too little memory for packet buffers"
-		                       : "too few huge pages: " HUGE_HINT);
+			    o->no_huge ? "too little memory for packet buffers"
+				       : "too few huge pages: " HUGE_HINT);
 	if (rc < 0)
 		return fail_said(err, err_cap, rc == -1 ? ENODEV : -rc, plan->name,
-		                 "the port does not start");
+				 "the port does not start");
 	(void)rte_eth_promiscuous_enable(p->port); /* virtual ones need not know it */
 	(void)snprintf(p->note, sizeof(p->note), "DPDK port %s (driver %s): %u queue%s%s", p->name,
-	               info.driver_name, queues, queues == 1 ? "" : "s",
-	               workers == 1 ? ""
-	               : p->spread  ? ", flows spread by the device"
-	                            : ", flows spread in software");
+		       info.driver_name, queues, queues == 1 ? "" : "s",
+		       workers == 1 ? ""
+		       : p->spread  ? ", flows spread by the device"
+				    : ", flows spread in software");
 	rc = port_sources(p, plan, queues);
 	return rc < 0 ? fail(err, err_cap, -rc, plan->name, strerror(-rc)) : 0;
 }

@@ -66,7 +66,8 @@ static size_t terminal_width(void)
 {
 	struct winsize size;
 
-	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 80)
+	if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 &&
+	    size.ws_col > 80)
 		return size.ws_col;
 	return 80;
 }
@@ -147,7 +148,8 @@ int report_main(int argc, char **argv)
 			help_command(stdout, COMMAND_REPORT);
 			goto done;
 		}
-		if (step < 0 || value_put(VALUE_TEXTS, NULL, value, &operands, err, sizeof err) != 0)
+		if (step < 0 ||
+		    value_put(VALUE_TEXTS, NULL, value, &operands, err, sizeof err) != 0)
 			code = refuse(err);
 	}
 	if (code == 0)

@@ -30,7 +30,7 @@ struct books {
 	struct chain *chains;
 	size_t chains_len;
 	uint64_t intervals, equations, wrong; /* wrong: that do not close */
-	json_t *dropped, *msg_dropped, *sum; /* over all intervals */
+	json_t *dropped, *msg_dropped, *sum;  /* over all intervals */
 	bool overlap;
 };
 
@@ -47,8 +47,7 @@ static uint64_t sum_of(const json_t *map)
 	json_t *value;
 	uint64_t sum = 0;
 
-	json_object_foreach((json_t *)(uintptr_t)map, key, value)
-		sum += report_count(map, key);
+	json_object_foreach((json_t *)(uintptr_t)map, key, value) sum += report_count(map, key);
 	return sum;
 }
 
@@ -63,7 +62,7 @@ static void add_map(json_t *sums, const json_t *map)
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)map, key, value)
-		add_to(sums, key, report_count(map, key));
+	    add_to(sums, key, report_count(map, key));
 }
 
 static bool closes(const struct equation *e)
@@ -140,9 +139,9 @@ static void print_equation(const struct equation *e)
 	const uint64_t left = e->in + e->before, right = e->dropped + e->on + e->held;
 
 	printf("  %-8s%15s%10s%13s%15s%9s%s\n", e->name, report_number(in, e->in),
-	       e->level ? report_number(before, e->before) : "-", report_number(dropped, e->dropped),
-	       report_number(on, e->on), e->level ? report_number(held, e->held) : "-",
-	       closes(e) ? "  closes" : "");
+	       e->level ? report_number(before, e->before) : "-",
+	       report_number(dropped, e->dropped), report_number(on, e->on),
+	       e->level ? report_number(held, e->held) : "-", closes(e) ? "  closes" : "");
 	if (!closes(e))
 		printf("            DOES NOT CLOSE by %s: the right side is %s\n",
 		       report_number(in, left > right ? left - right : right - left),
@@ -181,7 +180,7 @@ static void print_map(const char *heading, const json_t *map)
 	if (sum_of(map) > 0)
 		printf("  %s\n", heading);
 	json_object_foreach((json_t *)(uintptr_t)map, key, value)
-		print_line(key, report_count(map, key), text_of(key));
+	    print_line(key, report_count(map, key), text_of(key));
 }
 
 static void print_reasons(const json_t *dropped, const json_t *msg_dropped, const json_t *counts)
@@ -227,7 +226,7 @@ static void print_record(const json_t *record, const struct equation e[3])
 static void add_record(struct books *b, const json_t *record, const struct equation e[3])
 {
 	static const char *const summed[] = {"rx_packets",     "messages",   "source_dropped",
-					     "late",	       "malformed",  "tcp_gaps",
+					     "late",           "malformed",  "tcp_gaps",
 					     "tcp_lost_bytes", "tcp_evicted"};
 
 	b->intervals++;

@@ -22,7 +22,7 @@ struct row {
 	json_t *by_qtype, *by_class;
 	uint64_t rtt_count, rtt_max, bins[DD_BINS];
 	uint64_t quantile[3]; /* of the only record */
-	bool mergeable; /* all records had registers */
+	bool mergeable;       /* all records had registers */
 	struct distinct distinct[FT_DISTINCT_CAP];
 };
 
@@ -56,7 +56,8 @@ static void add_map(json_t *sums, const json_t *map)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)map, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)map, key, value)
+	{
 		const uint64_t n = report_count(sums, key) + report_count(map, key);
 
 		json_object_set_new(sums, key, json_integer((json_int_t)n));
@@ -118,7 +119,8 @@ static void add_rtt(struct row *r, const json_t *rtt)
 	r->quantile[0] = report_count(rtt, "p50");
 	r->quantile[1] = report_count(rtt, "p90");
 	r->quantile[2] = report_count(rtt, "p99");
-	json_array_foreach(bins, i, pair) {
+	json_array_foreach(bins, i, pair)
+	{
 		const json_int_t bin = json_integer_value(json_array_get(pair, 0));
 		const json_int_t n = json_integer_value(json_array_get(pair, 1));
 
@@ -173,7 +175,8 @@ static void print_shares(const char *label, const json_t *map, size_t width, boo
 	uint64_t sum = 0;
 	char text[64];
 
-	json_object_foreach((json_t *)(uintptr_t)map, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)map, key, value)
+	{
 		sum += report_count(map, key);
 		if (n < LIST_CAP)
 			shares[n++] = (struct share){key, report_count(map, key)};
@@ -269,8 +272,8 @@ static void print_row(const struct row *r, size_t width)
 		printf("    %-8s  %s messages with damaged records\n", "note",
 		       report_number(number, r->malformed));
 	if (r->lost_ppm > 0)
-		printf("    %-8s  up to %.4f %% of packets were lost or unreadable\n",
-		       "note", (double)r->lost_ppm / 1e4);
+		printf("    %-8s  up to %.4f %% of packets were lost or unreadable\n", "note",
+		       (double)r->lost_ppm / 1e4);
 }
 
 /* All rows so far. */

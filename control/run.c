@@ -163,9 +163,9 @@ static int create_workers(struct run *r, char *err, size_t cap)
 		r->worker[i] = worker_create(&s);
 		if (r->worker[i] == NULL) {
 			(void)snprintf(err, cap,
-			               "not enough memory for worker %u; smaller tables need less: "
-			               "--pair-entries, --tcp-connections, --tcp-buffer-mb",
-			               i);
+				       "not enough memory for worker %u; smaller tables need less: "
+				       "--pair-entries, --tcp-connections, --tcp-buffer-mb",
+				       i);
 			return EXIT_MACHINE;
 		}
 	}
@@ -192,7 +192,8 @@ static int open_all(struct run *r, char *err, size_t cap)
 	r->source = source_create(c, &code, err, cap);
 	if (r->source == NULL)
 		return code;
-	if (segment_init(&r->segment, c->probe, r->workers, (size_t)c->ring_mb << 20, err, cap) != 0)
+	if (segment_init(&r->segment, c->probe, r->workers, (size_t)c->ring_mb << 20, err, cap) !=
+	    0)
 		return EXIT_MACHINE;
 	code = create_workers(r, err, cap);
 	if (code != EXIT_DONE)
@@ -287,13 +288,13 @@ static void say_start(const struct run *r)
 	if (c->quiet || !source_is_live(r->source))
 		return;
 	(void)fprintf(stderr, "fluxtap: %s; %u worker%s, interval %u s, output in %s\n",
-	              source_note(r->source), r->workers, r->workers == 1 ? "" : "s", c->interval_s,
-	              c->out);
+		      source_note(r->source), r->workers, r->workers == 1 ? "" : "s", c->interval_s,
+		      c->out);
 	if (mem_mapped(MEM_HUGE) == 0 && !c->no_huge)
 		(void)fprintf(stderr,
-		              "fluxtap: no huge pages: slower under load; for %zu MiB of them: "
-		              "sysctl -w vm.nr_hugepages=%zu\n",
-		              mem_mapped(MEM_ORDINARY) >> 20, (mem_mapped(MEM_ORDINARY) >> 21) + 1);
+			      "fluxtap: no huge pages: slower under load; for %zu MiB of them: "
+			      "sysctl -w vm.nr_hugepages=%zu\n",
+			      mem_mapped(MEM_ORDINARY) >> 20, (mem_mapped(MEM_ORDINARY) >> 21) + 1);
 }
 
 static void loop(struct run *r)
@@ -303,8 +304,8 @@ static void loop(struct run *r)
 	bool stopping = false;
 
 	while (drain_step(r->drain)) {
-		const bool over = r->config.duration_s != 0 &&
-		                  seconds_since(r->begin_us) >= r->config.duration_s;
+		const bool over =
+		    r->config.duration_s != 0 && seconds_since(r->begin_us) >= r->config.duration_s;
 		if (!stopping && (stop_signals != 0 || over)) {
 			stop_all(r);
 			stopping = true;
@@ -327,17 +328,16 @@ static int verdict(struct run *r)
 	if (source_error(r->source)[0] != 0)
 		code = complain(EXIT_FAILED, source_error(r->source));
 	if (r->export_failed != 0 || jsonl_lost_records(r->jsonl) != 0) {
-		(void)snprintf(text, sizeof(text),
-		               "%" PRIu64 " records could not be written: %s",
-		               jsonl_lost_records(r->jsonl) + jsonl_held_records(r->jsonl),
-		               jsonl_error(r->jsonl));
+		(void)snprintf(text, sizeof(text), "%" PRIu64 " records could not be written: %s",
+			       jsonl_lost_records(r->jsonl) + jsonl_held_records(r->jsonl),
+			       jsonl_error(r->jsonl));
 		code = complain(EXIT_FAILED, text);
 	}
 	if (l->broken != 0 || drain_bad_blocks(r->drain) != 0) {
 		(void)snprintf(text, sizeof(text),
-		               "the ledger does not close (%" PRIu64 " rows, %" PRIu64
-		               " unreadable blocks), which is a fault in fluxtap: %s",
-		               l->broken, drain_bad_blocks(r->drain), l->broken_text);
+			       "the ledger does not close (%" PRIu64 " rows, %" PRIu64
+			       " unreadable blocks), which is a fault in fluxtap: %s",
+			       l->broken, drain_bad_blocks(r->drain), l->broken_text);
 		code = complain(EXIT_FAILED, text);
 	}
 	return code;

@@ -93,8 +93,9 @@ static void put_envelope(struct shape *s, const char *set, json_t *vantage)
 	shape_put(s, "set", json_pack("{s:s}", "const", set), "kind of record");
 	shape_put(s, "v", json_pack("{s:i}", "const", ENVELOPE_VERSION),
 		  "version of the record's meaning");
-	shape_put(s, "probe", json_pack("{s:s, s:s}", "type", "string", "pattern",
-					"^[A-Za-z0-9_.-]{1,63}$"), "name of the probe");
+	shape_put(s, "probe",
+		  json_pack("{s:s, s:s}", "type", "string", "pattern", "^[A-Za-z0-9_.-]{1,63}$"),
+		  "name of the probe");
 	shape_put(s, "vantage", vantage, "where the tap saw the traffic");
 	shape_put(s, "start", integer(0), "begin of the interval, UTC seconds since 1970");
 	shape_put(s, "end", integer(1), "end of the interval, exclusive");
@@ -102,19 +103,23 @@ static void put_envelope(struct shape *s, const char *set, json_t *vantage)
 	    s, "p",
 	    json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0, "maximum", 1),
 	    "share of flows that was kept");
-	shape_put(s, "loss_ppm",
-		  json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 1000000),
-		  "packets that the source lost and messages that could not be read, of all packets, "
-		  "and records lost to a full ring, of all records; in millionths");
+	shape_put(
+	    s, "loss_ppm",
+	    json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", 1000000),
+	    "packets that the source lost and messages that could not be read, of all packets, "
+	    "and records lost to a full ring, of all records; in millionths");
 }
 
 static json_t *ledger_schema(void)
 {
 	static const char *const shown[] = {
-		"rx_packets", "rx_bytes", "source_dropped", "carried", "held_packets", "messages",
-		"counted", "held", "late", "records", "merged", "blocks", "block_bytes_raw",
-		"block_bytes", "ring_full_records", "malformed", "tcp_gaps", "tcp_lost_bytes",
-		"tcp_evicted",
+	    "rx_packets",      "rx_bytes",     "source_dropped",
+	    "carried",         "held_packets", "messages",
+	    "counted",         "held",         "late",
+	    "records",         "merged",       "blocks",
+	    "block_bytes_raw", "block_bytes",  "ring_full_records",
+	    "malformed",       "tcp_gaps",     "tcp_lost_bytes",
+	    "tcp_evicted",
 	};
 	struct shape s = shape_init();
 
@@ -125,8 +130,8 @@ static json_t *ledger_schema(void)
 		  "number of the worker, or all together");
 	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
 		const char *text = strcmp(shown[i], "merged") == 0
-					   ? "records that control merged"
-					   : "packets that the source lost before the probe";
+				       ? "records that control merged"
+				       : "packets that the source lost before the probe";
 
 		for (size_t k = 0; k < FT_CTR_PLAIN_CAP; k++) {
 			if (strcmp(ft_counter_texts[k].name, shown[i]) == 0)
@@ -135,7 +140,8 @@ static json_t *ledger_schema(void)
 		shape_put(&s, shown[i], integer(0), text);
 	}
 	shape_put(&s, "dropped", map_of(pkt_drops), "packets by the reason why they left early");
-	shape_put(&s, "msg_dropped", map_of(msg_drops), "messages by the reason why they left early");
+	shape_put(&s, "msg_dropped", map_of(msg_drops),
+		  "messages by the reason why they left early");
 	return shape_fini(&s);
 }
 
@@ -146,9 +152,12 @@ static json_t *rtt_schema(void)
 
 	shape_put(&s, "count", integer(0), "answered queries");
 	for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++)
-		shape_put(&s, quantiles[i], integer_or_null(), "microseconds; null without answers");
-	shape_put(&s, "alpha", json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0,
-					 "exclusiveMaximum", 1), "relative error of the quantiles");
+		shape_put(&s, quantiles[i], integer_or_null(),
+			  "microseconds; null without answers");
+	shape_put(&s, "alpha",
+		  json_pack("{s:s, s:i, s:i}", "type", "number", "exclusiveMinimum", 0,
+			    "exclusiveMaximum", 1),
+		  "relative error of the quantiles");
 	shape_put(&s, "bins",
 		  json_pack("{s:s, s:{s:s, s:[o, o], s:i, s:b}}", "type", "array", "items", "type",
 			    "array", "prefixItems", integer(0), integer(1), "minItems", 2, "items",
@@ -192,12 +201,12 @@ static json_t *traffic_schema(void)
 	static const struct {
 		const char *name, *text;
 	} counts[] = {
-		{"queries", "queries seen"},
-		{"responses", "responses seen"},
-		{"pairs", "queries whose response was seen"},
-		{"unanswered", "queries without a response in time"},
-		{"unsolicited", "responses without a query"},
-		{"malformed", "messages counted although their records are damaged"},
+	    {"queries", "queries seen"},
+	    {"responses", "responses seen"},
+	    {"pairs", "queries whose response was seen"},
+	    {"unanswered", "queries without a response in time"},
+	    {"unsolicited", "responses without a query"},
+	    {"malformed", "messages counted although their records are damaged"},
 	};
 	struct shape s = shape_init();
 

@@ -96,8 +96,9 @@ int segment_init(struct segment *s, const char *probe, unsigned workers, size_t 
 	int r;
 
 	memset(s, 0, sizeof(*s));
-	s->bytes = pages(sizeof(struct ft_shm)) + workers * (pages(sizeof(struct ft_shm_worker)) +
-							     pages(sizeof(struct ft_ring) + ring_bytes));
+	s->bytes =
+	    pages(sizeof(struct ft_shm)) + workers * (pages(sizeof(struct ft_shm_worker)) +
+						      pages(sizeof(struct ft_ring) + ring_bytes));
 	collect_dead(probe);
 	s->fd = open_any(s, probe);
 	if (s->fd < 0) {

@@ -11,12 +11,12 @@
 #include <string.h>
 
 const char *const setting_group_texts[GROUP_CAP] = {
-	[GROUP_SOURCE] = "Where packets come from (exactly one kind)",
-	[GROUP_PLACE] = "Where the work is done",
-	[GROUP_OUTPUT] = "What comes out",
-	[GROUP_DNS] = "What is looked at, and how",
-	[GROUP_LIMIT] = "Memory limits",
-	[GROUP_OTHER] = "Options",
+    [GROUP_SOURCE] = "Where packets come from (exactly one kind)",
+    [GROUP_PLACE] = "Where the work is done",
+    [GROUP_OUTPUT] = "What comes out",
+    [GROUP_DNS] = "What is looked at, and how",
+    [GROUP_LIMIT] = "Memory limits",
+    [GROUP_OTHER] = "Options",
 };
 
 #define ALL_SOURCES .sources = SOURCE_ALL
@@ -65,8 +65,8 @@ const struct setting settings_table[] = {
 	     "given, addresses alone decide the vantage of a message."},
     {"resolvers", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES,
      FIELD(resolvers), .help = "Addresses of resolvers watched here."},
-    {"ports", "LIST", VALUE_PORTS, .def = "53", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(ports),
-     .help = "The UDP and TCP ports that carry DNS."},
+    {"ports", "LIST", VALUE_PORTS, .def = "53", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
+     FIELD(ports), .help = "The UDP and TCP ports that carry DNS."},
     {"timeout-ms", "MS", VALUE_U32, NUMBER(100, 5000, "milliseconds"), .def = "5000",
      .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(timeout_ms),
      .help = "How long a query waits for its response before it counts as unanswered."},
@@ -125,7 +125,8 @@ const struct setting *settings_find(unsigned command, const char *key, size_t le
 	for (size_t i = 0; i < settings_len; i++) {
 		const struct setting *s = &settings_table[i];
 
-		if ((s->commands & command) && strlen(s->key) == len && memcmp(s->key, key, len) == 0)
+		if ((s->commands & command) && strlen(s->key) == len &&
+		    memcmp(s->key, key, len) == 0)
 			return s;
 	}
 	return NULL;
@@ -206,8 +207,8 @@ void settings_clear(const struct setting *s, void *base)
 static int refuse_option(const struct settings_args *a, const char *name, char *err, size_t cap)
 {
 	const char *command = settings_command(a->command);
-	const char *nearest = strncmp(name, "--", 2) == 0
-				      ? settings_nearest(a->command, name + 2, false) : NULL;
+	const char *nearest =
+	    strncmp(name, "--", 2) == 0 ? settings_nearest(a->command, name + 2, false) : NULL;
 	char q[VALUE_QUOTE_CAP], keys[512];
 
 	value_quote(q, name);

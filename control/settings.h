@@ -13,17 +13,17 @@
 #include <stddef.h>
 
 enum setting_command { /* bits */
-	COMMAND_RUN = 1,
-	COMMAND_BENCH = 2,
-	COMMAND_CAT = 4,
-	COMMAND_REPORT = 8,
+		       COMMAND_RUN = 1,
+		       COMMAND_BENCH = 2,
+		       COMMAND_CAT = 4,
+		       COMMAND_REPORT = 8,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */
-	SOURCE_PCAP = 1,
-	SOURCE_XDP = 2,
-	SOURCE_DPDK = 4,
-	SOURCE_ALL = 7,
+		      SOURCE_PCAP = 1,
+		      SOURCE_XDP = 2,
+		      SOURCE_DPDK = 4,
+		      SOURCE_ALL = 7,
 };
 
 enum setting_group {
@@ -42,12 +42,12 @@ struct setting {
 	const char *arg; /* placeholder in help; NULL for a flag */
 	enum value_type type;
 	struct value_range range; /* of numbers */
-	const char *def; /* default, as a user would write it; NULL: none */
-	const char *def_text; /* what help says instead of `def`; NULL: `def` */
+	const char *def;          /* default, as a user would write it; NULL: none */
+	const char *def_text;     /* what help says instead of `def`; NULL: `def` */
 	const char *help;
 	enum setting_group group;
 	unsigned commands; /* enum setting_command */
-	unsigned sources; /* enum setting_source */
+	unsigned sources;  /* enum setting_source */
 	bool command_line_only;
 	size_t off; /* of the field in the command's options */
 	int (*check)(const void *field, char *why, size_t cap); /* or NULL */
@@ -79,7 +79,7 @@ struct settings_args {
 	unsigned command;
 	int argc;
 	char **argv;
-	int at; /* begin with 1 */
+	int at;     /* begin with 1 */
 	bool plain; /* after "--" */
 };
 

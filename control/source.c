@@ -15,7 +15,7 @@
 struct source {
 	unsigned workers;
 	size_t n;
-	struct rx **rx; /* [n], owned */
+	struct rx **rx;     /* [n], owned */
 	struct rx_fan *fan; /* owns rx[0] where there is one */
 	struct steer *steer;
 	struct ports *ports;
@@ -76,7 +76,7 @@ static int share_out(struct source *s, char *err, size_t cap)
 	s->fan = rx_fan_create(s->rx[0], s->workers, FAN_RING_BYTES);
 	if (s->fan == NULL) {
 		(void)snprintf(err, cap, "not enough memory to hand packets to %u workers",
-		               s->workers);
+			       s->workers);
 		return EXIT_MACHINE;
 	}
 	for (unsigned i = 0; i < s->workers; i++)
@@ -164,9 +164,9 @@ const char *source_counts(const struct source *s, char *buf, size_t cap)
 		return "";
 	steer_counters_get(s->steer, &n);
 	(void)snprintf(buf, cap,
-	               "%" PRIu64 " frames seen, %" PRIu64 " to workers, %" PRIu64
-	               " passed on as not DNS, %" PRIu64 " on queues not watched",
-	               n.seen, n.taken, n.passed, n.unclaimed);
+		       "%" PRIu64 " frames seen, %" PRIu64 " to workers, %" PRIu64
+		       " passed on as not DNS, %" PRIu64 " on queues not watched",
+		       n.seen, n.taken, n.passed, n.unclaimed);
 	return buf;
 }
 

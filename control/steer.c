@@ -29,14 +29,14 @@
 
 /* Newer than some headers that we build with (kernel 6.6). */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
-#define ATTACH_TCX_EGRESS  ((enum bpf_attach_type)47)
-#define ATTACH_FIRST       (1u << 3) /* BPF_F_BEFORE, relative to nothing */
+#define ATTACH_TCX_EGRESS ((enum bpf_attach_type)47)
+#define ATTACH_FIRST (1u << 3) /* BPF_F_BEFORE, relative to nothing */
 
-#define RING_BYTES  ((size_t)16 << 20) /* host mode, a worker: 0.2 s of 0.5 M packets/s */
-#define TC_PRIORITY 61953 /* clsact: ours, so that a start replaces what a crash left */
-#define TC_HANDLE   1
-#define NOTE_CAP    512
-#define REASON_CAP  128
+#define RING_BYTES ((size_t)16 << 20) /* host mode, a worker: 0.2 s of 0.5 M packets/s */
+#define TC_PRIORITY 61953             /* clsact: ours, so that a start replaces what a crash left */
+#define TC_HANDLE 1
+#define NOTE_CAP 512
+#define REASON_CAP 128
 
 struct steer {
 	struct steer_spec spec;

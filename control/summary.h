@@ -12,10 +12,10 @@
 struct summary {
 	const struct ledger_sums *ledger;
 	const struct traffic_sums *traffic;
-	double seconds; /* the run took, by the host's clock */
-	uint64_t records; /* exported */
+	double seconds;      /* the run took, by the host's clock */
+	uint64_t records;    /* exported */
 	const char *steered; /* what the BPF programs did, or "" */
-	const char *out; /* directory */
+	const char *out;     /* directory */
 };
 
 void summary_print(FILE *f, const struct summary *s);

@@ -33,7 +33,8 @@ const char *value_quote(char out[VALUE_QUOTE_CAP], const char *text)
 	for (; *text != '\0' && n < room; text++)
 		out[n++] = iscntrl((unsigned char)*text) ? '?' : *text;
 	if (*text != '\0') {
-		while (((unsigned char)out[n - 1] & 0xc0) == 0x80) /* no half of a UTF-8 character */
+		while (((unsigned char)out[n - 1] & 0xc0) ==
+		       0x80) /* no half of a UTF-8 character */
 			n--;
 		if ((unsigned char)out[n - 1] >= 0xc0)
 			n--;
@@ -143,8 +144,8 @@ static int put_one_text(const char *text, struct config_texts *out, char *why, s
 	return 0;
 }
 
-static int put_u16(struct config_u16s *out, unsigned long v, size_t most, const char *what, char *why,
-		   size_t cap)
+static int put_u16(struct config_u16s *out, unsigned long v, size_t most, const char *what,
+		   char *why, size_t cap)
 {
 	for (size_t i = 0; i < out->n; i++) {
 		if (out->v[i] == v) {
@@ -209,9 +210,9 @@ static void cpus_text(const struct config_u16s *cpus, char *out, size_t cap)
 			;
 		const char *comma = i ? "," : "";
 		const int n = end - i > 1
-				      ? snprintf(out + len, cap - len, "%s%u-%u", comma, cpus->v[i],
-						 cpus->v[end - 1])
-				      : snprintf(out + len, cap - len, "%s%u", comma, cpus->v[i]);
+				  ? snprintf(out + len, cap - len, "%s%u-%u", comma, cpus->v[i],
+					     cpus->v[end - 1])
+				  : snprintf(out + len, cap - len, "%s%u", comma, cpus->v[i]);
 		len += (size_t)n;
 	}
 }
@@ -244,8 +245,10 @@ static int put_cpus(const char *item, struct config_u16s *out, char *why, size_t
 	}
 	for (; rc == 0 && lo <= hi; lo++) {
 		if (!has_cpu(&have, lo)) {
-			snprintf(why, cap, "CPU %lu does not exist or this process may not use it; "
-				 "there are CPUs %s", lo, text);
+			snprintf(why, cap,
+				 "CPU %lu does not exist or this process may not use it; "
+				 "there are CPUs %s",
+				 lo, text);
 			rc = -EINVAL;
 		} else {
 			rc = put_u16(out, lo, CPUS_CAP, "CPU", why, cap);
@@ -298,13 +301,16 @@ static int read_prefix(char *item, struct config_prefix *p, char *why, size_t ca
 	}
 	memcpy(p->addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0", 16);
 	if (inet_pton(v6 ? AF_INET6 : AF_INET, item, v6 ? p->addr : p->addr + 12) != 1) {
-		snprintf(why, cap, "%s is no address or prefix; "
-			 "give one such as 192.0.2.0/24 or 2001:db8::/32", q);
+		snprintf(why, cap,
+			 "%s is no address or prefix; "
+			 "give one such as 192.0.2.0/24 or 2001:db8::/32",
+			 q);
 		return -EINVAL;
 	}
 	p->bits = (uint8_t)(len + 128 - width);
 	if (mask_addr(p->addr, p->bits)) {
-		inet_ntop(v6 ? AF_INET6 : AF_INET, v6 ? p->addr : p->addr + 12, right, sizeof right);
+		inet_ntop(v6 ? AF_INET6 : AF_INET, v6 ? p->addr : p->addr + 12, right,
+			  sizeof right);
 		snprintf(why, cap, "%s has bits set beyond its length; %s/%lu would be right", q,
 			 right, len);
 		return -EINVAL;
@@ -340,7 +346,8 @@ static int put_item(enum value_type type, const char *at, size_t len, void *fiel
 	}
 	snprintf(item, sizeof item, "%.*s", len < sizeof item ? (int)len : (int)sizeof item, at);
 	if (len >= sizeof item) {
-		snprintf(why, cap, "%s is too long; separate items by commas", value_quote(q, item));
+		snprintf(why, cap, "%s is too long; separate items by commas",
+			 value_quote(q, item));
 		return -EINVAL;
 	}
 	switch (type) {

@@ -36,17 +36,17 @@ enum value_type {
 	VALUE_FLAG, /* bool */
 	VALUE_U32,
 	VALUE_U64,
-	VALUE_TEXT, /* char *, owned */
-	VALUE_TEXTS, /* struct config_texts; one text each time, commas are part of it */
-	VALUE_WORDS, /* struct config_texts; split at commas, likewise all below */
-	VALUE_CPUS, /* struct config_u16s, "0-3,6" */
-	VALUE_PORTS, /* struct config_u16s */
+	VALUE_TEXT,     /* char *, owned */
+	VALUE_TEXTS,    /* struct config_texts; one text each time, commas are part of it */
+	VALUE_WORDS,    /* struct config_texts; split at commas, likewise all below */
+	VALUE_CPUS,     /* struct config_u16s, "0-3,6" */
+	VALUE_PORTS,    /* struct config_u16s */
 	VALUE_PREFIXES, /* struct config_prefixes */
 };
 
 struct value_range {
 	uint64_t min, max; /* of a number; both inclusive */
-	const char *unit; /* "seconds", or NULL */
+	const char *unit;  /* "seconds", or NULL */
 };
 
 bool value_is_list(enum value_type type);

@@ -38,7 +38,7 @@ struct source {
 
 struct walk {
 	struct config_texts sets; /* borrowed */
-	struct source *sources; /* by start */
+	struct source *sources;   /* by start */
 	size_t sources_at, sources_len;
 	struct stream **heap; /* of open streams, earliest record first */
 	size_t heap_len;
@@ -363,7 +363,8 @@ struct walk *walk_create(const struct config_texts *paths, const struct config_t
 		}
 	}
 	if (rc != 0) {
-		snprintf(err, cap, "%s: %s; give the directory that --out named", at, strerror(-rc));
+		snprintf(err, cap, "%s: %s; give the directory that --out named", at,
+			 strerror(-rc));
 		walk_destroy(w);
 		return NULL;
 	}

@@ -16,21 +16,21 @@
 enum link_type {
 	LINK_ETHERNET,
 	LINK_RAW_IP, /* version nibble decides */
-	LINK_SLL, /* Linux cooked v1 */
-	LINK_SLL2, /* Linux cooked v2 */
-	LINK_NULL, /* BSD loopback, 4 octets of family in either byte order */
+	LINK_SLL,    /* Linux cooked v1 */
+	LINK_SLL2,   /* Linux cooked v2 */
+	LINK_NULL,   /* BSD loopback, 4 octets of family in either byte order */
 	LINK_PPP,
 	LINK_TYPE_CAP
 };
 
 struct pkt {
 	const uint8_t *data;
-	uint64_t ts_us; /* packet time, whole microseconds since 1970 */
+	uint64_t ts_us;    /* packet time, whole microseconds since 1970 */
 	uint64_t clock_us; /* greatest packet time of the whole source so far */
-	uint32_t cap_len; /* octets at data */
+	uint32_t cap_len;  /* octets at data */
 	uint32_t wire_len; /* octets on the wire, >= cap_len */
-	uint64_t handle; /* the source's own: descriptor, mbuf */
-	uint8_t link; /* enum link_type */
+	uint64_t handle;   /* the source's own: descriptor, mbuf */
+	uint8_t link;      /* enum link_type */
 	uint8_t pad[23];
 };
 static_assert(sizeof(struct pkt) == CACHE_LINE, "one line a packet view");

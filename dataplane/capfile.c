@@ -38,7 +38,7 @@ struct capfile {
 	bool ended;
 	enum packing packing;
 	enum link_type link;
-	FILE *file; /* what libpcap reads from: a stream over cookie_read */
+	FILE *file;   /* what libpcap reads from: a stream over cookie_read */
 	pcap_t *pcap; /* NULL: a pcapng without a single interface, so without packets */
 	_Atomic uint64_t raw_bytes; /* reader stores relaxed, any thread loads */
 	uint64_t total_bytes;
@@ -48,7 +48,7 @@ struct capfile {
 	int read_errno;
 	z_stream z;
 	ZSTD_DStream *zstd;
-	bool inside; /* a gzip member or zstd frame has begun and not ended */
+	bool inside;    /* a gzip member or zstd frame has begun and not ended */
 	bool gzip_more; /* at least one member lies behind */
 	struct pcapng pcapng;
 	char words[WORDS_CAP]; /* why the packed stream cannot be read on; empty: it can */
@@ -133,7 +133,7 @@ static void gzip_step(struct capfile *c)
 		c->gzip_more = true;
 	} else if (rc != Z_OK && rc != Z_BUF_ERROR) {
 		(void)snprintf(c->words, sizeof(c->words), "the gzip stream is damaged (%s)",
-		               c->z.msg != NULL ? c->z.msg : zError(rc));
+			       c->z.msg != NULL ? c->z.msg : zError(rc));
 	}
 }
 
@@ -147,7 +147,7 @@ static void zstd_step(struct capfile *c)
 	c->plain.end = out.pos;
 	if (ZSTD_isError(rc))
 		(void)snprintf(c->words, sizeof(c->words), "the zstd stream is damaged (%s)",
-		               ZSTD_getErrorName(rc));
+			       ZSTD_getErrorName(rc));
 	c->inside = rc != 0;
 }
 
@@ -173,7 +173,7 @@ static int plain_more(struct capfile *c)
 		if (have == 0 && CHUNK_BYTES - c->plain.end == room && c->inside &&
 		    c->words[0] == '\0')
 			(void)snprintf(c->words, sizeof(c->words), "the %s stream breaks off",
-			               gzip ? "gzip" : "zstd");
+				       gzip ? "gzip" : "zstd");
 	}
 	return 1;
 }
@@ -232,31 +232,18 @@ static uint64_t position(const struct capfile *c)
 static bool link_from_dlt(int dlt, enum link_type *link)
 {
 	switch (dlt) {
-	case DLT_EN10MB:
-		*link = LINK_ETHERNET;
-		return true;
+	case DLT_EN10MB: *link = LINK_ETHERNET; return true;
 	case 12: /* DLT_RAW, whose number differs between systems */
 	case 14:
 	case 101:
 	case DLT_IPV4:
-	case DLT_IPV6:
-		*link = LINK_RAW_IP;
-		return true;
-	case DLT_LINUX_SLL:
-		*link = LINK_SLL;
-		return true;
-	case DLT_LINUX_SLL2:
-		*link = LINK_SLL2;
-		return true;
+	case DLT_IPV6: *link = LINK_RAW_IP; return true;
+	case DLT_LINUX_SLL: *link = LINK_SLL; return true;
+	case DLT_LINUX_SLL2: *link = LINK_SLL2; return true;
 	case DLT_NULL:
-	case DLT_LOOP:
-		*link = LINK_NULL;
-		return true;
-	case DLT_PPP:
-		*link = LINK_PPP;
-		return true;
-	default:
-		return false;
+	case DLT_LOOP: *link = LINK_NULL; return true;
+	case DLT_PPP: *link = LINK_PPP; return true;
+	default: return false;
 	}
 }
 
@@ -272,7 +259,7 @@ static int open_file(struct capfile *c, char *err, size_t err_cap)
 	struct stat st;
 
 	c->fd = strcmp(c->path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-	                                  : open(c->path, O_RDONLY | O_CLOEXEC);
+					  : open(c->path, O_RDONLY | O_CLOEXEC);
 	if (c->fd < 0 || fstat(c->fd, &st) < 0) {
 		const int code = errno;
 
@@ -284,7 +271,8 @@ static int open_file(struct capfile *c, char *err, size_t err_cap)
 	if (!c->waits) {
 		const off_t at = lseek(c->fd, 0, SEEK_CUR);
 
-		c->total_bytes = (uint64_t)(at > 0 && at < st.st_size ? st.st_size - at : st.st_size);
+		c->total_bytes =
+		    (uint64_t)(at > 0 && at < st.st_size ? st.st_size - at : st.st_size);
 	}
 	return 0;
 }
@@ -347,7 +335,7 @@ static int open_pcap(struct capfile *c, char *err, size_t err_cap)
 			return 0;
 		}
 		return refuse(c, EINVAL, "not a capture file (pcap or pcapng, plain, gzip or zstd)",
-		              err, err_cap);
+			      err, err_cap);
 	}
 
 	const int dlt = pcap_datalink(c->pcap);
@@ -356,8 +344,8 @@ static int open_pcap(struct capfile *c, char *err, size_t err_cap)
 		const char *name = pcap_datalink_val_to_name(dlt);
 
 		if (name != NULL)
-			(void)snprintf(words, sizeof(words), "link type %s (%s) is not supported", name,
-			               pcap_datalink_val_to_description_or_dlt(dlt));
+			(void)snprintf(words, sizeof(words), "link type %s (%s) is not supported",
+				       name, pcap_datalink_val_to_description_or_dlt(dlt));
 		else
 			(void)snprintf(words, sizeof(words), "link type %d is not supported", dlt);
 		return refuse(c, ENOTSUP, words, err, err_cap);
@@ -412,8 +400,8 @@ static bool ready(const struct capfile *c, uint64_t off, int wait_ms)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
-	if (!c->waits || c->raw_ended || c->raw.off < c->raw.end ||
-	    c->plain.off < c->plain.end || off < c->off)
+	if (!c->waits || c->raw_ended || c->raw.off < c->raw.end || c->plain.off < c->plain.end ||
+	    off < c->off)
 		return true;
 	return poll(&p, 1, wait_ms) > 0;
 }
@@ -443,7 +431,8 @@ static int broken(struct capfile *c, uint64_t off, char *err, size_t err_cap)
 		words = c->words;
 	else if (strncmp(words, "truncated", 9) == 0)
 		words = "breaks off in the middle of a packet";
-	(void)snprintf(err, err_cap, "%s: offset %llu: %s", c->path, (unsigned long long)off, words);
+	(void)snprintf(err, err_cap, "%s: offset %llu: %s", c->path, (unsigned long long)off,
+		       words);
 	c->ended = true;
 	return -EIO;
 }

@@ -36,8 +36,7 @@ void capfile_close(struct capfile *c);
 /* Reads one packet. Returns 1 (*out is filled), 0 at the end, -EAGAIN where a
  * pipe has had nothing for wait_ms, or -EIO when the rest cannot be read: then a
  * sentence with file and offset is in err, and the file has ended. */
-int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *err,
-                 size_t err_cap);
+int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *err, size_t err_cap);
 
 enum link_type capfile_link(const struct capfile *c);
 /* True for gzip and zstd. */

@@ -108,14 +108,10 @@ static enum layer step_type(struct walk *w)
 				return leave_short(w, FT_PKT_BAD_LINK);
 			continue;
 		case ETHER_IPV4:
-		case ETHER_IPV6:
-			return LAYER_IP;
+		case ETHER_IPV6: return LAYER_IP;
 		case ETHER_MPLS:
-		case ETHER_MPLS_UPSTREAM:
-			return step_mpls(w);
-		case ETHER_PPPOE:
-			cursor_skip(&w->c, 6);
-			return LAYER_PPP;
+		case ETHER_MPLS_UPSTREAM: return step_mpls(w);
+		case ETHER_PPPOE: cursor_skip(&w->c, 6); return LAYER_PPP;
 		default:
 			/* A length instead of a type: LLC/SNAP carries the type (RFC 1042). */
 			if (w->ether_type > 1500)
@@ -140,8 +136,7 @@ static enum layer step_ppp(struct walk *w)
 {
 	if (cursor_peek(&w->c) == 0xff) /* no protocol: the address, and control behind it */
 		cursor_skip(&w->c, 2);
-	const uint16_t proto =
-	    cursor_peek(&w->c) & 1 ? cursor_u8(&w->c) : cursor_u16(&w->c);
+	const uint16_t proto = cursor_peek(&w->c) & 1 ? cursor_u8(&w->c) : cursor_u16(&w->c);
 
 	if (w->c.bad)
 		return leave_short(w, FT_PKT_BAD_LINK);
@@ -230,16 +225,12 @@ static enum layer step_extensions(struct walk *w)
 				return fragment(w, id, off & 0xfff8u, (off & 1) != 0);
 			continue; /* atomic fragment, RFC 6946 */
 		}
-		case PROTO_AH:
-			unit = 4;
-			break;
+		case PROTO_AH: unit = 4; break;
 		case PROTO_HOPOPTS:
 		case PROTO_ROUTING:
 		case PROTO_DSTOPTS:
-		case PROTO_MOBILITY:
-			break;
-		default:
-			return LAYER_PROTO;
+		case PROTO_MOBILITY: break;
+		default: return LAYER_PROTO;
 		}
 		w->proto = cursor_u8(&w->c);
 		const uint32_t units = cursor_u8(&w->c);
@@ -280,7 +271,8 @@ static enum layer step_ip(struct walk *w)
 	case 4: return step_ipv4(w);
 	case 6: return step_ipv6(w);
 	default:
-		return cursor_has(&w->c, 1) ? leave(w, FT_PKT_NOT_IP) : leave_short(w, FT_PKT_NOT_IP);
+		return cursor_has(&w->c, 1) ? leave(w, FT_PKT_NOT_IP)
+					    : leave_short(w, FT_PKT_NOT_IP);
 	}
 }
 
@@ -311,14 +303,9 @@ static enum layer step_gre(struct walk *w)
 			cursor_skip(&w->c, 8); /* platform subheader */
 		next = LAYER_ETHER;
 		break;
-	case ETHER_BRIDGED:
-		next = LAYER_ETHER;
-		break;
-	case ETHER_PPP:
-		next = LAYER_PPP;
-		break;
-	default:
-		break;
+	case ETHER_BRIDGED: next = LAYER_ETHER; break;
+	case ETHER_PPP: next = LAYER_PPP; break;
+	default: break;
 	}
 	return w->c.bad ? leave_short(w, FT_PKT_BAD_LINK) : next;
 }
@@ -344,9 +331,7 @@ static enum layer step_udp_tunnel(struct walk *w)
 	enum layer next = LAYER_ETHER;
 
 	switch (w->out->flow.dport) {
-	case PORT_VXLAN: /* RFC 7348 section 5 */
-		cursor_skip(&w->c, 8);
-		break;
+	case PORT_VXLAN: /* RFC 7348 section 5 */ cursor_skip(&w->c, 8); break;
 	case PORT_GENEVE: { /* RFC 8926 section 3.4 */
 		const uint32_t options = (cursor_u8(&w->c) & 0x3fu) * 4;
 		cursor_skip(&w->c, 1);
@@ -355,10 +340,8 @@ static enum layer step_udp_tunnel(struct walk *w)
 		next = w->ether_type == ETHER_BRIDGED ? LAYER_ETHER : LAYER_TYPE;
 		break;
 	}
-	case PORT_L2TP:
-		return step_l2tp(w);
-	default:
-		return leave(w, FT_PKT_NOT_DNS);
+	case PORT_L2TP: return step_l2tp(w);
+	default: return leave(w, FT_PKT_NOT_DNS);
 	}
 	return w->c.bad ? leave_short(w, FT_PKT_NOT_DNS) : next;
 }
@@ -438,8 +421,7 @@ static enum layer step_proto(struct walk *w)
 	case PROTO_UDP: return step_udp(w);
 	case PROTO_TCP: return step_tcp(w);
 	case PROTO_IPV4:
-	case PROTO_IPV6:
-		return LAYER_IP;
+	case PROTO_IPV6: return LAYER_IP;
 	case PROTO_GRE: return step_gre(w);
 	default: return leave(w, FT_PKT_NOT_DNS);
 	}
@@ -552,7 +534,7 @@ void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct 
 }
 
 void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
-                     const struct decode_ports *ports, struct decoded *out)
+		     const struct decode_ports *ports, struct decoded *out)
 {
 	struct walk w = {
 	    .c = cursor_init(data, 0, len),
@@ -568,7 +550,7 @@ void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
 }
 
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
-                  struct addr *dst)
+		  struct addr *dst)
 {
 	/* A client may send from a tunnel's port: what is DNS is no tunnel. */
 	static const struct decode_ports dns = {.port = {53}, .n = 1};

@@ -23,16 +23,16 @@ struct decode_ports {
 };
 
 enum decode_kind {
-	DECODE_DROP, /* drop says why */
-	DECODE_UDP, /* off, len: one DNS message */
-	DECODE_TCP, /* off, len: TCP payload (may be empty), tcp_* */
+	DECODE_DROP,    /* drop says why */
+	DECODE_UDP,     /* off, len: one DNS message */
+	DECODE_TCP,     /* off, len: TCP payload (may be empty), tcp_* */
 	DECODE_FRAGMENT /* off, len: IP payload of a fragment, frag_* */
 };
 
 struct decoded {
 	enum decode_kind kind;
 	enum ft_pkt_drop drop;
-	struct flow flow; /* innermost addresses; ports where there are any */
+	struct flow flow;    /* innermost addresses; ports where there are any */
 	const uint8_t *data; /* payload */
 	uint32_t len;
 	uint32_t tcp_seq;
@@ -49,9 +49,9 @@ void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct 
 void decode_frame_any(const struct pkt *p, const struct decode_ports *ports, struct decoded *out);
 /* Goes on behind a reassembled IP payload; out->flow's addresses must be set. */
 void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
-                     const struct decode_ports *ports, struct decoded *out);
+		     const struct decode_ports *ports, struct decoded *out);
 /* Finds the innermost pair of addresses; false where there is no IP header. */
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
-                  struct addr *dst);
+		  struct addr *dst);
 
 #endif

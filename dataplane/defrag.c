@@ -26,7 +26,7 @@ struct slot {
 	uint32_t id;
 	uint8_t v6, proto;
 	uint8_t first_proto; /* as the fragment with offset 0 says */
-	uint8_t given_up; /* enum ft_pkt_drop, or 0 while it may become whole */
+	uint8_t given_up;    /* enum ft_pkt_drop, or 0 while it may become whole */
 	uint32_t bucket_next, bucket;
 	uint32_t older, newer; /* by the clock at the first fragment */
 	uint64_t born_us;
@@ -56,7 +56,7 @@ static size_t round_up(size_t n, size_t unit)
 }
 
 struct defrag *defrag_create(size_t datagrams, uint64_t hash_key, defrag_settle_fn settle,
-                             void *ctx)
+			     void *ctx)
 {
 	if (datagrams == 0 || datagrams > SLOTS_CAP || settle == NULL) {
 		errno = EINVAL;
@@ -226,7 +226,7 @@ static uint32_t piece_at(const struct slot *s, uint32_t off)
 
 /* FT_PKT_HELD: it fits at piece `at`. Else the reason against it. */
 static enum ft_pkt_drop slot_judge(const struct slot *s, const struct fragment *f, uint32_t at,
-                                   const uint8_t *buffer)
+				   const uint8_t *buffer)
 {
 	const uint32_t end = f->off + f->len;
 	const struct piece *next = at < s->n ? &s->piece[at] : NULL;
@@ -254,9 +254,8 @@ static enum ft_pkt_drop slot_judge(const struct slot *s, const struct fragment *
 static void slot_insert(struct slot *s, const struct fragment *f, uint32_t at)
 {
 	memmove(&s->piece[at + 1], &s->piece[at], (s->n - at) * sizeof s->piece[0]);
-	s->piece[at] = (struct piece){.held_us = f->t_us,
-	                              .off = (uint16_t)f->off,
-	                              .end = (uint16_t)(f->off + f->len)};
+	s->piece[at] = (struct piece){
+	    .held_us = f->t_us, .off = (uint16_t)f->off, .end = (uint16_t)(f->off + f->len)};
 	s->n++;
 	s->got += f->len;
 	if (f->off == 0)
@@ -269,7 +268,7 @@ static void slot_insert(struct slot *s, const struct fragment *f, uint32_t at)
 
 /* Takes a fragment that fits. */
 static enum ft_pkt_drop slot_put(struct defrag *d, uint32_t i, const struct fragment *f,
-                                 uint32_t at, struct datagram *out)
+				 uint32_t at, struct datagram *out)
 {
 	struct slot *s = &d->slot[i];
 	const uint32_t end = f->more ? s->end : f->off + f->len;
@@ -283,8 +282,8 @@ static enum ft_pkt_drop slot_put(struct defrag *d, uint32_t i, const struct frag
 	}
 	assert(s->got + f->len == end);
 	*out = (struct datagram){.data = slot_buffer(d, i),
-	                         .len = end,
-	                         .proto = f->off == 0 ? f->proto : s->first_proto};
+				 .len = end,
+				 .proto = f->off == 0 ? f->proto : s->first_proto};
 	slot_settle(d, s, f->t_us, FT_PKT_CARRIED);
 	slot_free(d, i);
 	return FT_PKT_CARRIED;
@@ -304,7 +303,7 @@ enum ft_pkt_drop defrag_put(struct defrag *d, const struct fragment *f, struct d
 
 	const uint32_t at = piece_at(s, f->off);
 	const enum ft_pkt_drop why =
-		fragment_bad(f) ? FT_PKT_FRAG_BAD : slot_judge(s, f, at, slot_buffer(d, i));
+	    fragment_bad(f) ? FT_PKT_FRAG_BAD : slot_judge(s, f, at, slot_buffer(d, i));
 	if (why == FT_PKT_HELD)
 		return slot_put(d, i, f, at, out);
 	if (why != FT_PKT_FRAG_DUPLICATE) {

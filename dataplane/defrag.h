@@ -26,18 +26,18 @@ struct defrag;
  * this order). Time-out settles at the moment when the wait was over, whenever it
  * was noticed; all else at the fragment that caused it. Must not call this room. */
 typedef void (*defrag_settle_fn)(void *ctx, uint64_t held_us, uint64_t settled_us,
-                                 enum ft_pkt_drop why);
+				 enum ft_pkt_drop why);
 
 struct fragment {
 	const struct addr *src, *dst;
 	uint32_t id; /* identification, 16 or 32 bits */
 	uint8_t v6;
-	uint8_t proto; /* IPv4: protocol; IPv6: the fragment header's next header */
-	bool more; /* more fragments follow */
-	uint32_t off; /* of these octets within the datagram's payload */
+	uint8_t proto;       /* IPv4: protocol; IPv6: the fragment header's next header */
+	bool more;           /* more fragments follow */
+	uint32_t off;        /* of these octets within the datagram's payload */
 	const uint8_t *data; /* the octets behind the IP (or fragment) header */
 	uint32_t len;
-	uint64_t t_us; /* event time of the packet (clock_effective) */
+	uint64_t t_us;   /* event time of the packet (clock_effective) */
 	uint64_t now_us; /* the event clock at this packet; never goes back, >= t_us */
 };
 
@@ -51,7 +51,7 @@ struct datagram {
  * at most. Memory for the octets is not touched before it is used. hash_key: random.
  * NULL + errno (EINVAL, ENOMEM). */
 struct defrag *defrag_create(size_t datagrams, uint64_t hash_key, defrag_settle_fn settle,
-                             void *ctx);
+			     void *ctx);
 /* Accepts NULL. Settles nothing: flush first. */
 void defrag_destroy(struct defrag *d);
 

@@ -13,7 +13,7 @@ static void push_block(struct tally *t)
 {
 	if (!seal_is_empty(t->seal))
 		(void)seal_push(t->seal, t->seal_row, false,
-		                &t->row[t->seal_row % TALLY_ROWS].ledger);
+				&t->row[t->seal_row % TALLY_ROWS].ledger);
 }
 
 /* The row that accounts for a record emitted now: the newest that is open, for it is
@@ -34,7 +34,7 @@ static uint64_t account_row(struct tally *t)
 }
 
 void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned vantage,
-                unsigned which, const void *body, size_t body_bytes)
+		unsigned which, const void *body, size_t body_bytes)
 {
 	const struct ft_rec_hdr h = {
 	    .type = (uint16_t)type,
@@ -101,20 +101,21 @@ static void emit_rtt(struct tally *t, const struct tally_row *r, unsigned vantag
 		tally_emit(t, FT_REC_RTT, r->number, vantage, 0, body, n * sizeof(*body));
 }
 
-static void emit_distinct(struct tally *t, const struct tally_row *r, unsigned vantage, unsigned which)
+static void emit_distinct(struct tally *t, const struct tally_row *r, unsigned vantage,
+			  unsigned which)
 {
 	const struct distinct *d = &r->view[vantage].distinct[which];
 	uint64_t list[FT_DISTINCT_EXACT];
 
 	if (d->dense) {
 		tally_emit(t, FT_REC_DISTINCT_REGS, r->number, vantage, which, d->u.regs,
-		           FT_DISTINCT_REGS);
+			   FT_DISTINCT_REGS);
 		return;
 	}
 	const uint32_t n = distinct_list(d, list);
 	if (n != 0)
 		tally_emit(t, FT_REC_DISTINCT_LIST, r->number, vantage, which, list,
-		           n * sizeof(*list));
+			   n * sizeof(*list));
 }
 
 static void emit_part(struct tally *t, const struct tally_row *r, uint32_t part)

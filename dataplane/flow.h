@@ -14,8 +14,8 @@ struct addr {
 struct flow {
 	struct addr src, dst;
 	uint16_t sport, dport; /* host order */
-	uint8_t v6; /* 1: IPv6 */
-	uint8_t tcp; /* 1: TCP, 0: UDP */
+	uint8_t v6;            /* 1: IPv6 */
+	uint8_t tcp;           /* 1: TCP, 0: UDP */
 };
 
 static inline struct addr addr_from_v4(const uint8_t *p)

@@ -20,40 +20,34 @@
 #define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
 
 /* Bits of dns_flags as on the wire (RFC 1035 4.1.1, RFC 4035). */
-enum {
-	DNS_QR = 0x8000,
-	DNS_AA = 0x0400,
-	DNS_TC = 0x0200,
-	DNS_RD = 0x0100,
-	DNS_RA = 0x0080
-};
+enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080 };
 
 struct msg {
 	/* found by decode */
 	_Alignas(CACHE_LINE) const uint8_t *data;
-	uint64_t ts_us; /* packet time */
-	uint64_t t_us; /* event time: ts_us, or the clock's if late */
+	uint64_t ts_us;  /* packet time */
+	uint64_t t_us;   /* event time: ts_us, or the clock's if late */
 	uint64_t now_us; /* the event clock at this packet */
 	uint32_t len;
 	uint16_t sport, dport;
 	struct addr src, dst;
 	/* added by parse; valid where drop is FT_MSG_KEPT */
 	uint8_t v6, tcp;
-	uint8_t drop; /* enum ft_msg_drop */
+	uint8_t drop;  /* enum ft_msg_drop */
 	uint8_t class; /* enum ft_class of a response */
 	uint16_t id, dns_flags;
 	uint16_t qtype, qclass;
 	uint16_t rcode; /* extended, RFC 6891 6.1.3 */
 	uint16_t ancount;
 	uint64_t name_key; /* keyed hash of the folded name */
-	uint32_t edns; /* 1 << enum ft_edns */
+	uint32_t edns;     /* 1 << enum ft_edns */
 	uint16_t name_off; /* into the batch's name arena */
-	uint8_t name_len; /* octets of the folded name, 0: no question */
+	uint8_t name_len;  /* octets of the folded name, 0: no question */
 	uint8_t malformed; /* the sections behind the question are damaged */
 	/* added by match */
-	uint64_t name_sketch; /* hash of the folded name with the sketches' seed */
+	uint64_t name_sketch;   /* hash of the folded name with the sketches' seed */
 	uint64_t client_sketch; /* hash of the client's address, likewise */
-	uint8_t vantage; /* enum ft_vantage by address; FT_VANTAGE_CAP: flags decide */
+	uint8_t vantage;        /* enum ft_vantage by address; FT_VANTAGE_CAP: flags decide */
 };
 static_assert(sizeof(struct msg) == 2 * CACHE_LINE, "two lines a message");
 

@@ -142,7 +142,7 @@ bool name_skip(struct cursor *c)
 /* Follows pointers at *off to a label; false where the name is damaged.
  * *limit falls with each jump, as in name_read. */
 static bool settle(const uint8_t *msg, uint32_t len, uint32_t *off, uint32_t *limit,
-                   uint32_t *jumps)
+		   uint32_t *jumps)
 {
 	while (*off < len && msg[*off] >= 0xc0) {
 		const struct cursor c = cursor_init(msg, *off, len);

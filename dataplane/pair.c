@@ -25,8 +25,8 @@ struct slot {
 	uint64_t name_key;
 	uint64_t deadline_us;
 	uint32_t chain_next, chain_prev; /* groups of a bucket; of group heads only */
-	uint32_t dup_next, dup_prev; /* within the group, oldest first */
-	uint32_t dup_last; /* of the group; kept in its head */
+	uint32_t dup_next, dup_prev;     /* within the group, oldest first */
+	uint32_t dup_last;               /* of the group; kept in its head */
 	uint32_t wheel_next, wheel_prev;
 	uint32_t bucket; /* of the chain */
 	uint32_t wheel_bucket;
@@ -46,12 +46,12 @@ struct queue {
 struct pair {
 	uint64_t hash_key, wait_us;
 	uint32_t entries, buckets; /* buckets: power of two */
-	uint32_t free_first; /* stack through dup_next: the slot used last is used next */
-	uint32_t used; /* slots ever taken from the untouched end */
+	uint32_t free_first;       /* stack through dup_next: the slot used last is used next */
+	uint32_t used;             /* slots ever taken from the untouched end */
 	size_t held;
-	uint64_t wheel_now; /* first wheel turn not yet settled */
+	uint64_t wheel_now;        /* first wheel turn not yet settled */
 	uint32_t wheel[WHEEL_CAP]; /* first slot of each bucket */
-	uint32_t *heads; /* first group of each bucket by key, name and type: see head_get */
+	uint32_t *heads;      /* first group of each bucket by key, name and type: see head_get */
 	struct queue *queues; /* of each bucket by key alone */
 	struct slot *slots;
 };
@@ -185,12 +185,12 @@ static void chain_del(struct pair *p, uint32_t s)
 /* The head of the group of a key, name and type. Chains are short whatever the
  * traffic: all three decide the bucket, and the run's secret is in two of them. */
 static uint32_t group_get(const struct pair *p, uint32_t bucket, uint64_t key, uint64_t name_key,
-                          uint16_t qtype)
+			  uint16_t qtype)
 {
 	uint32_t s = head_get(p, bucket);
 
 	while (s != NONE && (p->slots[s].key != key || p->slots[s].name_key != name_key ||
-	                     p->slots[s].q.qtype != qtype))
+			     p->slots[s].q.qtype != qtype))
 		s = p->slots[s].chain_next;
 	return s;
 }
@@ -266,10 +266,11 @@ static uint64_t key_of(const struct pair *p, const struct msg *m)
 	const bool response = msg_is_response(m);
 	const struct addr *client = response ? &m->dst : &m->src;
 	const struct addr *server = response ? &m->src : &m->dst;
-	const uint64_t ports = response ? (uint64_t)m->dport << 16 | m->sport
-	                                : (uint64_t)m->sport << 16 | m->dport;
+	const uint64_t ports =
+	    response ? (uint64_t)m->dport << 16 | m->sport : (uint64_t)m->sport << 16 | m->dport;
 
-	const uint64_t x = addr_hash(client, p->hash_key) + (ports << 32 | (uint64_t)m->id << 1 | m->tcp);
+	const uint64_t x =
+	    addr_hash(client, p->hash_key) + (ports << 32 | (uint64_t)m->id << 1 | m->tcp);
 	return hash_mix(x * 0x9e3779b97f4a7c15ull ^ addr_hash(server, ~p->hash_key));
 }
 
@@ -402,7 +403,7 @@ static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, stru
 }
 
 static void take_response(struct pair *p, const struct msg *m, uint64_t key, uint32_t bucket,
-                          struct txn *t)
+			  struct txn *t)
 {
 	const uint32_t s = m->name_len != 0 ? find_same(p, key, bucket, m) : find_any(p, key, m);
 

@@ -14,8 +14,8 @@
 
 /* What the statistics need to know of a query once it has settled: one line. */
 struct query {
-	uint64_t t_us; /* event time: decides interval and second */
-	uint64_t ts_us; /* packet time: begins the response time */
+	uint64_t t_us;          /* event time: decides interval and second */
+	uint64_t ts_us;         /* packet time: begins the response time */
 	uint64_t client_sketch; /* hash of the client's address, sketches' seed */
 	uint64_t name_sketch;
 	uint32_t edns;
@@ -24,15 +24,15 @@ struct query {
 	uint16_t qclass;
 	uint8_t opcode;
 	uint8_t transport; /* enum ft_transport */
-	uint8_t vantage; /* enum ft_vantage by address; FT_VANTAGE_CAP: by flags */
+	uint8_t vantage;   /* enum ft_vantage by address; FT_VANTAGE_CAP: by flags */
 	uint8_t rd, has_name, malformed;
 };
 
 struct txn {
-	struct query q; /* valid where has_query */
-	uint64_t settled_us; /* event time at which it settled */
+	struct query q;       /* valid where has_query */
+	uint64_t settled_us;  /* event time at which it settled */
 	uint64_t response_us; /* event time of the response, <= settled_us */
-	uint64_t rtt_us; /* where both are there */
+	uint64_t rtt_us;      /* where both are there */
 	bool has_query, has_response;
 	/* of the response, where has_response */
 	bool aa, ra, rd, malformed;

@@ -6,7 +6,7 @@
 
 #define HEADER_BYTES 12u
 #define CHAIN_CAP 64u /* answer records looked at for the CNAME chain */
-#define HOPS_CAP 16u /* CNAMEs followed; a loop ends here */
+#define HOPS_CAP 16u  /* CNAMEs followed; a loop ends here */
 
 enum { CLASS_IN = 1 };
 
@@ -43,12 +43,12 @@ static uint32_t bufsize_band(uint16_t size)
 static uint32_t option_bit(uint16_t code)
 {
 	switch (code) {
-	case 3: return 1u << FT_EDNS_nsid; /* RFC 5001 */
-	case 8: return 1u << FT_EDNS_ecs; /* RFC 7871 */
-	case 10: return 1u << FT_EDNS_cookie; /* RFC 7873 */
+	case 3: return 1u << FT_EDNS_nsid;       /* RFC 5001 */
+	case 8: return 1u << FT_EDNS_ecs;        /* RFC 7871 */
+	case 10: return 1u << FT_EDNS_cookie;    /* RFC 7873 */
 	case 11: return 1u << FT_EDNS_keepalive; /* RFC 7828 */
-	case 12: return 1u << FT_EDNS_padding; /* RFC 7830 */
-	case 15: return 1u << FT_EDNS_ede; /* RFC 8914 */
+	case 12: return 1u << FT_EDNS_padding;   /* RFC 7830 */
+	case 15: return 1u << FT_EDNS_ede;       /* RFC 8914 */
 	default: return 1u << FT_EDNS_other_option;
 	}
 }

@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-#define HEAD_BYTES       16u /* holds every field that matters here */
-#define BLOCK_MIN_BYTES  12u
-#define IDB_MIN_BYTES    20u
-#define SPB_MIN_BYTES    16u
-#define SNAPLEN_OFF      12u /* in an interface description block */
-#define WIRE_LEN_OFF     8u /* in a simple packet block */
-#define ORDER_OFF        8u /* in a section header block */
-#define ORDER_MAGIC      0x1a2b3c4du
+#define HEAD_BYTES 16u /* holds every field that matters here */
+#define BLOCK_MIN_BYTES 12u
+#define IDB_MIN_BYTES 20u
+#define SPB_MIN_BYTES 16u
+#define SNAPLEN_OFF 12u /* in an interface description block */
+#define WIRE_LEN_OFF 8u /* in a simple packet block */
+#define ORDER_OFF 8u    /* in a section header block */
+#define ORDER_MAGIC 0x1a2b3c4du
 #define LIBPCAP_MAX_BYTES 262144u /* what libpcap takes for no limit, for our link types */
 
 /* pcapng, section 11.1 */
@@ -79,7 +79,8 @@ bool pcapng_look(struct pcapng *g, const uint8_t *p, size_t len)
 
 		if (!read_head(g, head, &type, &block_len))
 			return true;
-		if (type == BLOCK_PACKET || type == BLOCK_SIMPLE_PACKET || type == BLOCK_ENHANCED_PACKET)
+		if (type == BLOCK_PACKET || type == BLOCK_SIMPLE_PACKET ||
+		    type == BLOCK_ENHANCED_PACKET)
 			return true;
 		if (type == BLOCK_INTERFACE)
 			g->mixed = limit(get_u32(g, head + SNAPLEN_OFF)) != limit(g->snaplen);
@@ -104,7 +105,7 @@ static void edit_head(struct pcapng *g, uint8_t *p)
 	if (type == BLOCK_INTERFACE && limit(get_u32(g, p + SNAPLEN_OFF)) != limit(shown))
 		put_u32(g, p + SNAPLEN_OFF, shown);
 	else if (type == BLOCK_SIMPLE_PACKET && len >= SPB_MIN_BYTES && g->section_iface &&
-	         own < limit(shown) && get_u32(g, p + WIRE_LEN_OFF) > own)
+		 own < limit(shown) && get_u32(g, p + WIRE_LEN_OFF) > own)
 		put_u32(g, p + WIRE_LEN_OFF, own);
 }
 

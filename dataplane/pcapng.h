@@ -15,15 +15,15 @@
 
 /* Zeroed at the start of a file. */
 struct pcapng {
-	bool on; /* this is pcapng, so far without nonsense */
-	bool swapped; /* byte order of the current section: not ours */
-	bool mixed; /* interfaces differ ahead of the first packet: all get 0, no limit */
-	bool iface; /* an interface of the file is known */
+	bool on;            /* this is pcapng, so far without nonsense */
+	bool swapped;       /* byte order of the current section: not ours */
+	bool mixed;         /* interfaces differ ahead of the first packet: all get 0, no limit */
+	bool iface;         /* an interface of the file is known */
 	bool section_iface; /* and one of the current section */
-	uint32_t snaplen; /* the file's first interface's */
+	uint32_t snaplen;   /* the file's first interface's */
 	uint32_t section_snaplen; /* the current section's first interface's */
-	uint32_t left_bytes; /* of the block that passes */
-	size_t look_off; /* the next block to look at */
+	uint32_t left_bytes;      /* of the block that passes */
+	size_t look_off;          /* the next block to look at */
 };
 
 /* Looks through the beginning of the file, p[0..len), which grows from call to call

@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 struct ring_msg {
-	uint32_t bytes; /* of the content, without padding */
+	uint32_t bytes;  /* of the content, without padding */
 	uint32_t filler; /* 1: skip it */
 };
 static_assert(sizeof(struct ring_msg) == 8, "ring message header");
@@ -48,7 +48,8 @@ static inline uint8_t *ring_reserve(struct ft_ring *r, uint32_t bytes, uint64_t 
 	if (r->bytes - (head - tail) < need + skip + keep)
 		return NULL;
 	if (skip != 0) {
-		struct ring_msg *filler = (struct ring_msg *)(ring_data(r) + (head & (r->bytes - 1)));
+		struct ring_msg *filler =
+		    (struct ring_msg *)(ring_data(r) + (head & (r->bytes - 1)));
 		filler->bytes = (uint32_t)(skip - sizeof(*filler));
 		filler->filler = 1;
 		head += skip;
@@ -66,7 +67,7 @@ static inline void ring_commit(struct ft_ring *r, uint32_t bytes)
 	m->bytes = bytes;
 	m->filler = 0;
 	atomic_store_explicit(&r->head, head + sizeof(*m) + ((bytes + 7ull) & ~7ull),
-	                      memory_order_release);
+			      memory_order_release);
 }
 
 /* Consumer: the next message, or NULL. It stays valid until ring_pop. A position
@@ -99,7 +100,7 @@ static inline void ring_pop(struct ft_ring *r)
 	    (const struct ring_msg *)(ring_data(r) + (tail & (r->bytes - 1)));
 
 	atomic_store_explicit(&r->tail, tail + sizeof(*m) + ((m->bytes + 7ull) & ~7ull),
-	                      memory_order_release);
+			      memory_order_release);
 }
 
 #endif

@@ -36,9 +36,9 @@ struct rx_ops {
 /* The head of every source; the concrete ones embed it as their first member. */
 struct rx {
 	const struct rx_ops *ops;
-	uint64_t clock_us; /* greatest ts_us handed out: recv fills pkt.clock_us from it */
-	bool live; /* packets come in their own time; waiting loses them */
-	char note[RX_TEXT_CAP]; /* a line for the operator at start, may be empty */
+	uint64_t clock_us;       /* greatest ts_us handed out: recv fills pkt.clock_us from it */
+	bool live;               /* packets come in their own time; waiting loses them */
+	char note[RX_TEXT_CAP];  /* a line for the operator at start, may be empty */
 	char error[RX_TEXT_CAP]; /* set before RX_END when the source failed midway */
 };
 
@@ -72,7 +72,7 @@ struct rx_mem_frame {
 	uint64_t ts_us;
 };
 struct rx *rx_mem_create(const struct rx_mem_frame *frames, size_t n, enum link_type link,
-                         uint64_t passes, uint64_t span_us);
+			 uint64_t passes, uint64_t span_us);
 
 /* Fan-out: a reader thread of its own takes batches from src and hands every
  * frame to one of n sinks by the symmetric hash of its two addresses. A full sink
@@ -80,7 +80,7 @@ struct rx *rx_mem_create(const struct rx_mem_frame *frames, size_t n, enum link_
 struct rx_fan;
 struct rx_fan *rx_fan_create(struct rx *src, size_t n, size_t ring_bytes);
 struct rx *rx_fan_sink(struct rx_fan *fan, size_t i); /* owned by the fan */
-int rx_fan_start(struct rx_fan *fan, int cpu); /* cpu -1: anywhere */
+int rx_fan_start(struct rx_fan *fan, int cpu);        /* cpu -1: anywhere */
 void rx_fan_stop(struct rx_fan *fan); /* asks the reader to end; sinks then end too */
 /* Ends the reader at once, though a sink be full; for sinks nobody reads any more. */
 void rx_fan_destroy(struct rx_fan *fan);

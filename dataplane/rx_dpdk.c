@@ -24,8 +24,8 @@ struct rx_dpdk {
 	uint16_t turn; /* which queue comes first */
 	uint32_t held_n;
 	struct rte_mbuf *held[BATCH_CAP]; /* the batch that is out */
-	uint8_t *bounce; /* one place for each frame of a batch; touched when needed */
-	pthread_mutex_t stats; /* one reader of the device's counters at a time */
+	uint8_t *bounce;          /* one place for each frame of a batch; touched when needed */
+	pthread_mutex_t stats;    /* one reader of the device's counters at a time */
 	_Atomic uint64_t dropped; /* what the last one read; relaxed */
 };
 
@@ -67,7 +67,8 @@ static int dpdk_recv(struct rx *rx, struct batch *b)
 	for (uint16_t i = 0; i < o->queues && n < BATCH_CAP; i++) {
 		const uint16_t q = (uint16_t)(o->first_queue + (s->turn + i) % o->queues);
 
-		n = (uint16_t)(n + rte_eth_rx_burst(o->port, q, s->held + n, (uint16_t)(BATCH_CAP - n)));
+		n = (uint16_t)(n + rte_eth_rx_burst(o->port, q, s->held + n,
+						    (uint16_t)(BATCH_CAP - n)));
 	}
 	s->turn = (uint16_t)((s->turn + 1) % o->queues);
 	s->held_n = b->n = n;
@@ -124,7 +125,7 @@ static uint64_t dpdk_dropped(struct rx *rx)
 	if (s->opts.counts_drops && pthread_mutex_trylock(&s->stats) == 0) {
 		if (rte_eth_stats_get(s->opts.port, &stats) == 0)
 			atomic_store_explicit(&s->dropped, stats.imissed + stats.rx_nombuf,
-			                      memory_order_relaxed);
+					      memory_order_relaxed);
 		(void)pthread_mutex_unlock(&s->stats);
 	}
 	return atomic_load_explicit(&s->dropped, memory_order_relaxed);
@@ -136,11 +137,11 @@ static void dpdk_destroy(struct rx *rx)
 }
 
 static const struct rx_ops dpdk_ops = {
-	.recv = dpdk_recv,
-	.release = dpdk_release,
-	.clock = dpdk_clock,
-	.dropped = dpdk_dropped,
-	.destroy = dpdk_destroy,
+    .recv = dpdk_recv,
+    .release = dpdk_release,
+    .clock = dpdk_clock,
+    .dropped = dpdk_dropped,
+    .destroy = dpdk_destroy,
 };
 
 struct rx *rx_dpdk_create(const struct rx_dpdk_opts *o)

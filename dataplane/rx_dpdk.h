@@ -13,8 +13,8 @@ struct rx_dpdk_opts {
 	uint16_t port;
 	uint16_t first_queue, queues; /* polled in turn */
 	enum link_type link;
-	bool live; /* false: net_pcap reads a file, whose times alone move the clock */
-	bool stamps_us; /* the driver's time stamps are us since 1970; else ns are looked for */
+	bool live;         /* false: net_pcap reads a file, whose times alone move the clock */
+	bool stamps_us;    /* the driver's time stamps are us since 1970; else ns are looked for */
 	bool counts_drops; /* the port's losses are told by this source */
 };
 

@@ -35,7 +35,7 @@
 #define NAP_NS 50000
 
 struct record {
-	uint32_t bytes; /* of the record with its padding; a multiple of its own size */
+	uint32_t bytes;   /* of the record with its padding; a multiple of its own size */
 	uint32_t cap_len; /* FILLER: no frame, the next record is at the ring's start */
 	uint32_t wire_len;
 	uint32_t link;
@@ -47,19 +47,19 @@ static_assert(sizeof(struct record) == 32, "two records a cache line");
 
 struct ring {
 	_Alignas(CACHE_LINE) _Atomic uint64_t head; /* reader writes */
-	uint64_t put; /* reader's own: behind the last record, published or not */
+	uint64_t put;       /* reader's own: behind the last record, published or not */
 	uint64_t tail_seen; /* reader's own: the tail when it last looked */
 	_Alignas(CACHE_LINE) _Atomic uint64_t tail; /* sink writes */
-	_Alignas(CACHE_LINE) uint8_t *data; /* constant from here on */
+	_Alignas(CACHE_LINE) uint8_t *data;         /* constant from here on */
 	uint64_t bytes, mask;
 };
 
 struct sink {
 	struct rx rx;
-	struct rx_fan *fan; /* constant */
-	struct ring *ring; /* constant */
-	uint64_t taken; /* sink's own: behind the last record handed out */
-	uint64_t head_seen; /* sink's own: the head when it last looked */
+	struct rx_fan *fan;  /* constant */
+	struct ring *ring;   /* constant */
+	uint64_t taken;      /* sink's own: behind the last record handed out */
+	uint64_t head_seen;  /* sink's own: the head when it last looked */
 	uint64_t promise_us; /* sink's own: the clock loaded before the ring was empty */
 };
 
@@ -72,8 +72,8 @@ struct rx_fan {
 	pthread_t reader;
 	bool started;
 	_Alignas(CACHE_LINE) _Atomic uint64_t clock_us; /* reader writes; see above */
-	_Atomic bool ended; /* likewise */
-	_Alignas(CACHE_LINE) _Atomic bool stop; /* control writes: take no more batches */
+	_Atomic bool ended;                             /* likewise */
+	_Alignas(CACHE_LINE) _Atomic bool stop;         /* control writes: take no more batches */
 	_Atomic bool abandon; /* control writes: do not wait for full sinks either */
 };
 
@@ -159,11 +159,11 @@ static bool push(struct rx_fan *fan, struct ring *r, const struct pkt *p)
 	struct record *rec = (struct record *)(void *)(r->data + (r->put & r->mask));
 
 	*rec = (struct record){.bytes = (uint32_t)bytes,
-	                       .cap_len = cap_len,
-	                       .wire_len = p->wire_len,
-	                       .link = p->link,
-	                       .ts_us = p->ts_us,
-	                       .clock_us = p->clock_us};
+			       .cap_len = cap_len,
+			       .wire_len = p->wire_len,
+			       .link = p->link,
+			       .ts_us = p->ts_us,
+			       .clock_us = p->clock_us};
 	memcpy(rec + 1, p->data, cap_len);
 	r->put += bytes;
 	return true;
@@ -182,7 +182,8 @@ static void publish_clock(struct rx_fan *fan, uint64_t clock_us)
 {
 	/* Relaxed: clock_us is the reader's own. */
 	if (clock_us > atomic_load_explicit(&fan->clock_us, memory_order_relaxed))
-		atomic_store_explicit(&fan->clock_us, clock_us, memory_order_release); /* with fan_empty */
+		atomic_store_explicit(&fan->clock_us, clock_us,
+				      memory_order_release); /* with fan_empty */
 }
 
 static void *reader_main(void *arg)
@@ -211,7 +212,8 @@ static void *reader_main(void *arg)
 		publish_clock(fan, src->clock_us);
 	}
 	publish_all(fan);
-	atomic_store_explicit(&fan->ended, true, memory_order_release); /* with fan_empty, rx_fan_error */
+	atomic_store_explicit(&fan->ended, true,
+			      memory_order_release); /* with fan_empty, rx_fan_error */
 	return NULL;
 }
 
@@ -219,7 +221,8 @@ static void *reader_main(void *arg)
 
 static bool head_look(struct sink *s)
 {
-	s->head_seen = atomic_load_explicit(&s->ring->head, memory_order_acquire); /* with publish */
+	s->head_seen =
+	    atomic_load_explicit(&s->ring->head, memory_order_acquire); /* with publish */
 	return s->head_seen != s->taken;
 }
 
@@ -250,7 +253,7 @@ static int fan_recv(struct rx *rx, struct batch *b)
 	}
 	while (b->n < BATCH_CAP && s->taken != s->head_seen) {
 		const struct record *rec =
-			(const struct record *)(const void *)(r->data + (s->taken & r->mask));
+		    (const struct record *)(const void *)(r->data + (s->taken & r->mask));
 
 		s->taken += rec->bytes;
 		if (rec->cap_len == FILLER)
@@ -300,11 +303,11 @@ static void fan_sink_destroy(struct rx *rx)
 }
 
 static const struct rx_ops sink_ops = {
-	.recv = fan_recv,
-	.release = fan_release,
-	.clock = fan_clock,
-	.dropped = fan_dropped,
-	.destroy = fan_sink_destroy,
+    .recv = fan_recv,
+    .release = fan_release,
+    .clock = fan_clock,
+    .dropped = fan_dropped,
+    .destroy = fan_sink_destroy,
 };
 
 /* Control's side */
@@ -369,13 +372,12 @@ struct rx_fan *rx_fan_create(struct rx *src, size_t n, size_t ring_bytes)
 	memcpy(fan->sinks[0].rx.note, src->note, sizeof(src->note));
 	fan->src = src;
 	return fan;
-undo:
-	{
-		const int code = errno;
+undo : {
+	const int code = errno;
 
-		rx_fan_destroy(fan);
-		errno = code;
-	}
+	rx_fan_destroy(fan);
+	errno = code;
+}
 	return NULL;
 }
 

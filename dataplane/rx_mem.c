@@ -10,7 +10,7 @@ struct rx_mem {
 	struct rx rx;
 	const struct rx_mem_frame *frames;
 	size_t n, at;
-	uint64_t pass, passes; /* passes 0: without end */
+	uint64_t pass, passes;      /* passes 0: without end */
 	uint64_t span_us, shift_us; /* shift: what this pass adds to every time */
 	uint8_t link;
 };
@@ -95,15 +95,15 @@ static void mem_destroy(struct rx *rx)
 }
 
 static const struct rx_ops mem_ops = {
-	.recv = mem_recv,
-	.release = mem_release,
-	.clock = mem_clock,
-	.dropped = mem_dropped,
-	.destroy = mem_destroy,
+    .recv = mem_recv,
+    .release = mem_release,
+    .clock = mem_clock,
+    .dropped = mem_dropped,
+    .destroy = mem_destroy,
 };
 
 struct rx *rx_mem_create(const struct rx_mem_frame *frames, size_t n, enum link_type link,
-                         uint64_t passes, uint64_t span_us)
+			 uint64_t passes, uint64_t span_us)
 {
 	struct rx_mem *s = calloc(1, sizeof(*s));
 

@@ -19,7 +19,7 @@ struct rx_pcap {
 	size_t n;
 	struct capfile **files;
 	struct cap_packet *heads; /* by file; valid while the file is in the heap */
-	size_t *heap; /* files by the time of their heads, then by their order */
+	size_t *heap;             /* files by the time of their heads, then by their order */
 	size_t heap_n;
 	size_t *pending; /* files to be read; the last one first */
 	size_t pending_n;
@@ -66,7 +66,8 @@ static bool heads_fill(struct rx_pcap *s, int wait_ms)
 	while (s->pending_n > 0) {
 		const size_t i = s->pending[s->pending_n - 1];
 		char words[RX_TEXT_CAP];
-		const int rc = capfile_next(s->files[i], &s->heads[i], wait_ms, words, sizeof(words));
+		const int rc =
+		    capfile_next(s->files[i], &s->heads[i], wait_ms, words, sizeof(words));
 
 		if (rc == -EAGAIN)
 			return false;
@@ -86,7 +87,7 @@ static int pcap_end(struct rx_pcap *s)
 		memcpy(s->rx.error, s->broken, sizeof(s->broken));
 	else if (s->broken_n > 1)
 		(void)snprintf(s->rx.error, sizeof(s->rx.error), "%.220s (and %zu more)", s->broken,
-		               s->broken_n - 1);
+			       s->broken_n - 1);
 	return RX_END;
 }
 
@@ -160,11 +161,11 @@ static void pcap_destroy(struct rx *rx)
 }
 
 static const struct rx_ops pcap_ops = {
-	.recv = pcap_recv,
-	.release = pcap_release,
-	.clock = pcap_clock,
-	.dropped = pcap_dropped,
-	.destroy = pcap_destroy,
+    .recv = pcap_recv,
+    .release = pcap_release,
+    .clock = pcap_clock,
+    .dropped = pcap_dropped,
+    .destroy = pcap_destroy,
 };
 
 struct rx *rx_pcap_create(const char *const *paths, size_t n, char *err, size_t err_cap)

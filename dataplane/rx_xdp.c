@@ -21,10 +21,10 @@
 #define XDP_PKT_CONTD (1 << 0)
 #endif
 
-#define LINEAR_BYTES  ((size_t)65664) /* a whole GSO frame, in whole cache lines */
-#define LINEAR_HANDLE UINT64_MAX      /* nothing to give back */
-#define BUSY_TRIES    20              /* a socket that was closed just now frees its queue late */
-#define BUSY_WAIT_NS  50000000
+#define LINEAR_BYTES ((size_t)65664) /* a whole GSO frame, in whole cache lines */
+#define LINEAR_HANDLE UINT64_MAX     /* nothing to give back */
+#define BUSY_TRIES 20                /* a socket that was closed just now frees its queue late */
+#define BUSY_WAIT_NS 50000000
 
 struct xsk {
 	struct xsk_ring_prod fill;

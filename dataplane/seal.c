@@ -23,7 +23,8 @@ struct seal {
 	size_t bound; /* of a compressed block */
 };
 
-struct seal *seal_create(struct ft_ring *ring, unsigned worker, bool wait, const _Atomic int *abandon)
+struct seal *seal_create(struct ft_ring *ring, unsigned worker, bool wait,
+			 const _Atomic int *abandon)
 {
 	struct seal *s = calloc(1, sizeof(*s));
 
@@ -40,7 +41,8 @@ struct seal *seal_create(struct ft_ring *ring, unsigned worker, bool wait, const
 	if (s->raw == NULL || s->zstd == NULL || scratch == NULL)
 		goto fail;
 	/* One block of full size makes zstd take all the memory it will need. */
-	if (ZSTD_isError(ZSTD_compressCCtx(s->zstd, scratch, s->bound, s->raw, FT_BLOCK_RAW_CAP, LEVEL)))
+	if (ZSTD_isError(
+		ZSTD_compressCCtx(s->zstd, scratch, s->bound, s->raw, FT_BLOCK_RAW_CAP, LEVEL)))
 		goto fail;
 	free(scratch);
 	return s;

@@ -22,7 +22,8 @@ struct seal;
 
 /* ring: where blocks go. wait: a full ring makes the worker wait (file runs)
  * unless *abandon becomes nonzero. NULL + errno. */
-struct seal *seal_create(struct ft_ring *ring, unsigned worker, bool wait, const _Atomic int *abandon);
+struct seal *seal_create(struct ft_ring *ring, unsigned worker, bool wait,
+			 const _Atomic int *abandon);
 void seal_destroy(struct seal *s);
 
 /* Has the open block room for a record with a body of so many octets? */

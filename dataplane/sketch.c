@@ -26,7 +26,7 @@ static inline unsigned sub_bits(uint64_t v, unsigned top)
 	const uint64_t frac = v ^ 1ull << top;
 
 	return (unsigned)(top >= DD_SUB_BITS ? frac >> (top - DD_SUB_BITS)
-	                                     : frac << (DD_SUB_BITS - top));
+					     : frac << (DD_SUB_BITS - top));
 }
 
 void dd_init(void)
@@ -42,8 +42,8 @@ void dd_init(void)
 		for (unsigned sub = 0; sub < 1u << DD_SUB_BITS; sub++) {
 			const uint64_t low =
 			    (1ull << top) + (top >= DD_SUB_BITS
-			                         ? (uint64_t)sub << (top - DD_SUB_BITS)
-			                         : (uint64_t)sub >> (DD_SUB_BITS - top));
+						 ? (uint64_t)sub << (top - DD_SUB_BITS)
+						 : (uint64_t)sub >> (DD_SUB_BITS - top));
 			uint32_t bin = 1;
 			while (dd_upper[bin] < low)
 				bin++;

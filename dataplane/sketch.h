@@ -30,7 +30,7 @@ double dd_quantile(const uint64_t *bins, uint64_t count, double q);
  * that HyperLogLog registers. What it is depends on the set alone and not on
  * how it was split before merging. */
 struct distinct {
-	uint32_t n; /* hashes kept, while exact */
+	uint32_t n;     /* hashes kept, while exact */
 	uint32_t dense; /* 1: regs */
 	union {
 		uint64_t set[2 * FT_DISTINCT_EXACT]; /* open addressing, 0: free */

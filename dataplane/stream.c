@@ -14,7 +14,7 @@
 /* A sequence number that is further off than any receive window in use is not of this stream. */
 #define FAR (1 << 24)
 
-enum { SIDE_FIN = 1, SIDE_DONE = 2 }; /* fin is known; and reached */
+enum { SIDE_FIN = 1, SIDE_DONE = 2 };   /* fin is known; and reached */
 enum { CONN_DATA = 1, CONN_RESET = 2 }; /* payload was seen; RST was seen */
 
 struct key {
@@ -26,7 +26,7 @@ struct key {
 struct conn {
 	alignas(64) struct key key;
 	uint8_t flags;
-	uint64_t last_us; /* of the clock */
+	uint64_t last_us;           /* of the clock */
 	struct stream_side side[2]; /* side[0] sends from end[0] */
 };
 static_assert(sizeof(struct conn) <= 128, "two cache lines a connection");
@@ -46,7 +46,7 @@ static size_t round_up(size_t n, size_t unit)
 }
 
 struct stream *stream_create(const struct stream_limits *limits, uint64_t hash_key,
-                             stream_message_fn message, void *ctx)
+			     stream_message_fn message, void *ctx)
 {
 	const size_t ways = limits->connections < WAYS ? limits->connections : WAYS;
 	const size_t sets = ways > 0 ? limits->connections / ways : 0;
@@ -119,11 +119,12 @@ static enum ft_pkt_drop put_stray(struct stream_pass *p, uint32_t seq, enum ft_p
 
 /* New octets while the side looks for the beginning of a message. */
 static enum ft_pkt_drop put_lost(struct stream_pass *p, uint32_t seq, const uint8_t *data,
-                                 uint32_t len)
+				 uint32_t len)
 {
 	struct stream_side *d = p->d;
 
-	if (seq == p->seg->seq + (p->seg->flags & TCP_SYN ? 1 : 0) && stream_buf_plausible(data, len)) {
+	if (seq == p->seg->seq + (p->seg->flags & TCP_SYN ? 1 : 0) &&
+	    stream_buf_plausible(data, len)) {
 		p->s->stats.lost_bytes += seq - d->next;
 		d->next = seq;
 		d->state = SIDE_SYNCED;
@@ -152,7 +153,7 @@ static enum ft_pkt_drop put_data(struct stream_pass *p, uint32_t seq)
 			return FT_PKT_CARRIED; /* seen before, a keepalive among it */
 		if (d->flags & SIDE_DONE)
 			return ahead < 0 ? FT_PKT_TCP_MIDSTREAM
-			                 : put_stray(p, seq, FT_PKT_TCP_MIDSTREAM);
+					 : put_stray(p, seq, FT_PKT_TCP_MIDSTREAM);
 		if (ahead < 0) {
 			data += -ahead;
 			len -= (uint32_t)-ahead;
@@ -334,7 +335,7 @@ enum ft_pkt_drop stream_put(struct stream *s, const struct segment *seg)
 	struct conn *c = conn_get(s, seg, &from);
 	if (c == NULL)
 		return seg->len == 0 || seg->flags & TCP_RST ? FT_PKT_CARRIED
-		                                             : FT_PKT_TCP_MIDSTREAM;
+							     : FT_PKT_TCP_MIDSTREAM;
 	c->last_us = seg->now_us;
 	stream_buf_touch(&s->bufs, &c->side[0]);
 	stream_buf_touch(&s->bufs, &c->side[1]);

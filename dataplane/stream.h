@@ -27,7 +27,7 @@ struct stream;
 struct segment {
 	const struct flow *flow; /* src is the sender */
 	uint32_t seq;
-	uint8_t flags; /* TCP_* below */
+	uint8_t flags;       /* TCP_* below */
 	const uint8_t *data; /* payload, in the frame */
 	uint32_t len;
 	uint64_t now_us; /* the event clock at this packet */
@@ -39,12 +39,12 @@ enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
  * data points into segment.data; else it is valid during the call alone. Must not
  * call this room. */
 typedef void (*stream_message_fn)(void *ctx, const struct segment *seg, const uint8_t *data,
-                                  uint32_t len, bool in_frame);
+				  uint32_t len, bool in_frame);
 
 struct stream_limits {
-	size_t connections; /* both directions of one count as one */
+	size_t connections;  /* both directions of one count as one */
 	size_t buffer_bytes; /* budget for bytes that wait */
-	uint64_t idle_us; /* a connection that was silent for longer is forgotten */
+	uint64_t idle_us;    /* a connection that was silent for longer is forgotten */
 };
 
 /* What happened since the start; the worker adds the growth to its ledger.
@@ -58,7 +58,7 @@ struct stream_stats {
 /* hash_key: random. With few buffer_bytes, or none, messages that must wait are lost.
  * NULL + errno (EINVAL, ENOMEM). */
 struct stream *stream_create(const struct stream_limits *limits, uint64_t hash_key,
-                             stream_message_fn message, void *ctx);
+			     stream_message_fn message, void *ctx);
 /* Accepts NULL. */
 void stream_destroy(struct stream *s);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define NIL UINT32_MAX
-#define HEADER 12u /* octets of a DNS header, RFC 1035 4.1.1 */
+#define HEADER 12u      /* octets of a DNS header, RFC 1035 4.1.1 */
 #define REQUEST_RRS 16u /* OPT, TSIG, the SOA of an IXFR or NOTIFY, and room for more */
 
 /* How far beyond a message's first octet a segment may end and still be kept: a whole
@@ -31,11 +31,11 @@ size_t stream_buf_plan(struct stream_bufs *s, size_t budget_bytes, size_t *bufs_
 		if (n > UINT32_MAX / 8)
 			n = UINT32_MAX / 8;
 		s->class[k] = (struct stream_class){.cap = class_caps[k],
-		                                    .n = (uint32_t)n,
-		                                    .first = (uint32_t)first,
-		                                    .free = NIL,
-		                                    .oldest = NIL,
-		                                    .newest = NIL};
+						    .n = (uint32_t)n,
+						    .first = (uint32_t)first,
+						    .free = NIL,
+						    .oldest = NIL,
+						    .newest = NIL};
 		first += n;
 		bytes += n * class_caps[k];
 	}
@@ -70,7 +70,7 @@ static void list_remove(struct stream_bufs *s, struct stream_class *c, uint32_t 
 
 /* Lends a buffer, newest in its list; NIL where none of this class is free. */
 static uint32_t pool_get(struct stream_bufs *s, unsigned class, struct stream_side *owner,
-                         uint32_t base)
+			 uint32_t base)
 {
 	struct stream_class *c = &s->class[class];
 	uint32_t i = c->free;
@@ -174,7 +174,7 @@ static void note_start(struct stream_buf *b, uint32_t off)
 /* Keeps data[0..len) at off, where nothing is held yet (what came first stays). The
  * room must be there. False, and nothing kept: it would be one range too many. */
 static bool buf_insert(struct stream_bufs *s, uint32_t i, uint32_t off, const uint8_t *data,
-                       uint32_t len)
+		       uint32_t len)
 {
 	struct stream_buf *b = &s->buf[i];
 	uint8_t *to = pool_data(s, i);
@@ -242,7 +242,8 @@ static bool header_plausible(const uint8_t *h, uint32_t len)
 	const unsigned opcode = h[2] >> 3 & 15;
 	const bool many = h[2] & 0x80 || opcode == 5;
 	const uint32_t questions = load_u16_be(h + 4);
-	const uint32_t rrs = (uint32_t)load_u16_be(h + 6) + load_u16_be(h + 8) + load_u16_be(h + 10);
+	const uint32_t rrs =
+	    (uint32_t)load_u16_be(h + 6) + load_u16_be(h + 8) + load_u16_be(h + 10);
 
 	return opcode <= 6 && opcode != 3 && questions <= 1 && (many || rrs <= REQUEST_RRS) &&
 	       HEADER + 5 * questions + 11 * rrs <= len;
@@ -293,7 +294,7 @@ void stream_buf_forget(struct stream_bufs *s, struct stream_side *d)
 /* The next octet is at `to`: the message that was begun and all octets before
  * `to` are lost. Where `to` lies within that message its end is still known. */
 static void side_jump(struct stream_bufs *s, struct stream_side *d, uint32_t to,
-                      enum ft_pkt_drop why)
+		      enum ft_pkt_drop why)
 {
 	struct stream_buf *b = side_buf(s, d);
 	const uint32_t far = to - d->next, have = b != NULL ? b->have : 0;
@@ -344,7 +345,7 @@ static bool side_room(struct stream_pass *p, uint32_t end)
 	if (b != NULL && end - b->base <= s->class[b->class].cap)
 		return true;
 	while (class < STREAM_BUF_CLASSES && end - body > s->class[class].cap)
-		class++;
+		class ++;
 	if (class == STREAM_BUF_CLASSES)
 		return false;
 	if (b != NULL && class <= b->class) {
@@ -563,4 +564,3 @@ void stream_buf_age(struct stream_pass *p, uint32_t seq)
 		give_up_hole(p);
 	}
 }
-

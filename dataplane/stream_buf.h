@@ -24,9 +24,9 @@ enum { SIDE_NONE, SIDE_SYNCED, SIDE_LOST };
 struct stream_side {
 	uint32_t next; /* sequence number of the first octet neither taken nor given up */
 	uint32_t isn, fin;
-	uint32_t buf; /* 0: none; else one more than its index */
-	uint32_t skip; /* octets from next on that are the rest of a message given up */
-	uint16_t len; /* length prefix, as far as it was seen */
+	uint32_t buf;   /* 0: none; else one more than its index */
+	uint32_t skip;  /* octets from next on that are the rest of a message given up */
+	uint16_t len;   /* length prefix, as far as it was seen */
 	uint8_t prefix; /* octets of it that were seen; 2 only while the body is not whole */
 	uint8_t state, flags;
 	uint8_t why; /* enum ft_pkt_drop: of what is skipped, or passed while LOST */
@@ -40,8 +40,8 @@ struct stream_range {
 struct stream_buf {
 	struct stream_side *owner;
 	uint32_t older, newer; /* in the class's list; newer also links free ones */
-	uint32_t base; /* sequence number of the first octet */
-	uint32_t have; /* octets of a body that are in order; they end at owner->next */
+	uint32_t base;         /* sequence number of the first octet */
+	uint32_t have;         /* octets of a body that are in order; they end at owner->next */
 	uint32_t class;
 	uint32_t ranges, starts;
 	uint64_t hole_us; /* when the hole before range[0] was noticed */
@@ -50,9 +50,9 @@ struct stream_buf {
 };
 
 struct stream_class {
-	uint32_t cap; /* octets of each buffer */
+	uint32_t cap;            /* octets of each buffer */
 	uint32_t n, fresh, free; /* those from fresh on were never used (nor touched) */
-	uint32_t first; /* index of the class's first buffer */
+	uint32_t first;          /* index of the class's first buffer */
 	uint32_t oldest, newest;
 	uint8_t *data;
 };

@@ -87,7 +87,7 @@ static void count_rare(struct tally *t, uint64_t row, enum ft_vantage vantage, u
 }
 
 static void count_query(struct tally *t, const struct tally_row *row, struct tally_view *v,
-                        enum ft_vantage vantage, const struct query *q)
+			enum ft_vantage vantage, const struct query *q)
 {
 	uint32_t edns = q->edns;
 
@@ -110,7 +110,7 @@ static void count_query(struct tally *t, const struct tally_row *row, struct tal
 }
 
 static void count_response(struct tally *t, const struct tally_row *row, struct tally_view *v,
-                           enum ft_vantage vantage, const struct txn *x)
+			   enum ft_vantage vantage, const struct txn *x)
 {
 	v->dense[FT_TRAFFIC_RESPONSES]++;
 	v->dense[FT_TRAFFIC_RESPONSE_BYTES] += x->bytes;
@@ -137,8 +137,8 @@ static void count_txn(struct tally *t, const struct txn *x)
 	struct ft_ledger *ledger = tally_ledger(t, x->settled_us);
 
 	ledger->c[FT_CTR_COUNTED] += (uint64_t)x->has_query + x->has_response;
-	ledger->c[FT_CTR_MALFORMED] += (x->has_query && x->q.malformed) +
-	                               (uint64_t)(x->has_response && x->malformed);
+	ledger->c[FT_CTR_MALFORMED] +=
+	    (x->has_query && x->q.malformed) + (uint64_t)(x->has_response && x->malformed);
 	if (x->has_query && t_us < t->clock->row_lo_us)
 		tally_held(t, FT_CTR_HELD, t_us, x->settled_us);
 	if (x->has_response && x->response_us < x->settled_us)

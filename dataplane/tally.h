@@ -16,7 +16,7 @@
 #include <fluxtap/block.h>
 #include <fluxtap/counters.h>
 
-#define TALLY_ROWS 16u /* open intervals: 8 at an interval of one second, and some that close */
+#define TALLY_ROWS 16u    /* open intervals: 8 at an interval of one second, and some that close */
 #define TALLY_SECONDS 16u /* per vantage: seconds between clock - LAG_US and clock */
 #define TALLY_RARES 256u
 
@@ -56,7 +56,7 @@ struct tally_rare {
 struct tally {
 	struct evclock *clock;
 	struct seal *seal;
-	uint64_t seal_row; /* accounts for the records of the open block */
+	uint64_t seal_row;     /* accounts for the records of the open block */
 	struct ft_ledger done; /* sum of the rows emitted so far */
 	struct tally_row *row; /* [TALLY_ROWS] */
 	struct tally_second second[FT_VANTAGE_CAP][TALLY_SECONDS];
@@ -88,7 +88,7 @@ enum close_result tally_close(struct tally *t, bool all);
 void tally_close_row(struct tally *t, struct tally_row *row, uint64_t number);
 /* Appends one record, pushing the block first where it has no room. */
 void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned vantage,
-                unsigned which, const void *body, size_t body_bytes);
+		unsigned which, const void *body, size_t body_bytes);
 void tally_emit_second(struct tally *t, unsigned vantage, struct tally_second *s);
 void tally_emit_rare(struct tally *t, struct tally_rare *r);
 

@@ -7,7 +7,7 @@
 static int compare_ranges(const void *a, const void *b)
 {
 	return memcmp(&((const struct addr_range *)a)->lo, &((const struct addr_range *)b)->lo,
-	              sizeof(struct addr));
+		      sizeof(struct addr));
 }
 
 static struct addr_range range_of(const struct addr *addr, unsigned bits)
@@ -65,7 +65,7 @@ bool prefix_set_has(const struct prefix_set *s, const struct addr *a)
 }
 
 uint8_t vantage_of_addrs(const struct vantage_rules *r, const struct addr *client,
-                         const struct addr *server)
+			 const struct addr *server)
 {
 	if (!r->configured)
 		return FT_VANTAGE_CAP;

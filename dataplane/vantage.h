@@ -17,7 +17,7 @@
 struct prefix_set {
 	struct addr_range {
 		struct addr lo, hi; /* both inclusive */
-	} *range;
+	} * range;
 	size_t n;
 };
 
@@ -33,7 +33,7 @@ struct vantage_rules {
 
 /* By addresses; FT_VANTAGE_CAP where nothing is configured. */
 uint8_t vantage_of_addrs(const struct vantage_rules *r, const struct addr *client,
-                         const struct addr *server);
+			 const struct addr *server);
 /* Of a settled transaction: what its addresses said, or else what its flags say. */
 enum ft_vantage vantage_of_txn(const struct txn *t);
 

@@ -56,7 +56,7 @@ struct worker {
 	struct tally *tally;
 	struct seal *seal;
 	struct stream_stats stream_seen; /* what the ledger knows already */
-	uint64_t housekeep_us; /* event time of the next look */
+	uint64_t housekeep_us;           /* event time of the next look */
 	uint64_t publish_us;
 	uint32_t idle;
 	bool input_ended;
@@ -112,7 +112,7 @@ static void step_messages(struct worker *w)
 
 /* Adds a message; bytes that do not stay are copied. */
 static void add_message(struct worker *w, const struct flow *flow, uint64_t ts_us, uint64_t t_us,
-                        const uint8_t *data, uint32_t len, bool stays)
+			const uint8_t *data, uint32_t len, bool stays)
 {
 	struct msgs *b = w->msgs;
 
@@ -144,7 +144,7 @@ struct segment_ctx {
 };
 
 static void stream_message(void *ctx, const struct segment *seg, const uint8_t *data, uint32_t len,
-                           bool in_frame)
+			   bool in_frame)
 {
 	const struct segment_ctx *s = (const struct segment_ctx *)seg;
 
@@ -178,7 +178,7 @@ static void count_stream(struct worker *w, uint64_t t_us)
 /* What decode found, up to the next thing that takes it. Returns what became of
  * the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
 static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t t_us,
-                                 const struct decoded *d, bool in_frame)
+				 const struct decoded *d, bool in_frame)
 {
 	switch (d->kind) {
 	case DECODE_UDP:
@@ -187,11 +187,11 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 	case DECODE_TCP: {
 		const struct segment_ctx s = {
 		    .seg = {.flow = &d->flow,
-		            .seq = d->tcp_seq,
-		            .flags = d->tcp_flags,
-		            .data = d->data,
-		            .len = d->len,
-		            .now_us = w->clock.now_us},
+			    .seq = d->tcp_seq,
+			    .flags = d->tcp_flags,
+			    .data = d->data,
+			    .len = d->len,
+			    .now_us = w->clock.now_us},
 		    .ts_us = p->ts_us,
 		    .t_us = t_us,
 		    .in_frame = in_frame,
@@ -201,8 +201,7 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 		return drop;
 	}
 	case DECODE_FRAGMENT:
-	case DECODE_DROP:
-		break;
+	case DECODE_DROP: break;
 	}
 	return d->drop;
 }
@@ -210,7 +209,7 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 /* A fragment; where it makes its datagram whole, that goes on at once. Its wait counts
  * from the clock on: an older interval that is still open may close before it ends. */
 static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uint64_t t_us,
-                                      struct decoded *d)
+				      struct decoded *d)
 {
 	struct datagram whole;
 	const struct fragment f = {
@@ -252,7 +251,7 @@ static void take_packet(struct worker *w, const struct pkt *p)
 		return;
 	}
 	const enum ft_pkt_drop drop = d.kind == DECODE_FRAGMENT ? take_fragment(w, p, t_us, &d)
-	                                                        : dispatch(w, p, t_us, &d, true);
+								: dispatch(w, p, t_us, &d, true);
 	if (drop == FT_PKT_HELD) {
 		tally_held(w->tally, FT_CTR_HELD_PACKETS, t_us, w->clock.now_us);
 		return;
@@ -281,7 +280,7 @@ static void housekeep(struct worker *w, bool whole)
 	while (whole && r == CLOSE_MORE);
 	if (r == CLOSE_DONE && w->clock.now_us > LAG_US)
 		atomic_store_explicit(&w->set.shm->closed_us, w->clock.now_us - LAG_US,
-		                      memory_order_release);
+				      memory_order_release);
 }
 
 /* Moves the event clock. A step that could close a row, or make the waiting rows
@@ -296,7 +295,8 @@ static void advance(struct worker *w, uint64_t now_us)
 	}
 	step_messages(w);
 	w->clock.now_us = now_us;
-	housekeep(w, now_us - w->housekeep_us > HOUSEKEEP_US * 4 || w->set.interval_us < 4 * LAG_US);
+	housekeep(w,
+		  now_us - w->housekeep_us > HOUSEKEEP_US * 4 || w->set.interval_us < 4 * LAG_US);
 }
 
 static void publish(struct worker *w)
@@ -355,8 +355,8 @@ static int flush(struct worker *w)
 	struct timespec cpu;
 	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu) == 0)
 		atomic_store_explicit(&w->cpu_ns,
-		                      (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
-		                      memory_order_relaxed);
+				      (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
+				      memory_order_relaxed);
 	/* Pairs with control's acquire load: all blocks are in the ring. */
 	atomic_store_explicit(&w->set.shm->closed_us, UINT64_MAX, memory_order_release);
 	atomic_store_explicit(&w->set.shm->ended, 1, memory_order_release);
@@ -482,7 +482,8 @@ struct worker *worker_create(const struct worker_settings *settings)
 	dd_init();
 	w->set = *settings;
 	w->clock.interval_us = settings->interval_us;
-	w->match = (struct match){.sketch_seed = settings->sketch_seed, .vantage = settings->vantage};
+	w->match =
+	    (struct match){.sketch_seed = settings->sketch_seed, .vantage = settings->vantage};
 	if (create_rooms(w) != 0) {
 		worker_destroy(w);
 		errno = ENOMEM;

@@ -18,13 +18,13 @@
 
 struct worker_settings {
 	unsigned number;
-	struct rx *rx; /* not owned */
+	struct rx *rx;             /* not owned */
 	struct ft_shm_worker *shm; /* published part; not owned */
-	struct ft_ring *ring; /* not owned */
+	struct ft_ring *ring;      /* not owned */
 	struct decode_ports ports;
 	struct vantage_rules *vantage; /* not owned */
 	uint64_t interval_us, wait_us; /* interval; longest response time */
-	uint64_t hash_key; /* secret of this run */
+	uint64_t hash_key;             /* secret of this run */
 	uint64_t sketch_seed;
 	size_t pair_entries, datagrams, connections, stream_bytes;
 	bool timing; /* measure stages (bench) */
@@ -41,7 +41,6 @@ enum worker_stage {
 	STAGE_CAP
 };
 extern const char *const worker_stage_texts[STAGE_CAP];
-
 
 #define WORKER_TURN_BINS 256u
 

@@ -20,7 +20,7 @@
 
 #define LEVEL 3
 #define SETS_CAP 32
-#define KEEP_BYTES ((size_t)64 << 20) /* compressed, all sets together */
+#define KEEP_BYTES ((size_t)64 << 20)   /* compressed, all sets together */
 #define PIECE_BYTES ((size_t)128 << 10) /* written to the temporary at a time */
 #define SEQ_CAP 1000000u
 
@@ -30,9 +30,9 @@ struct set {
 	char name[OUTDIR_SET_CAP];
 	ZSTD_CCtx *zstd;
 	bool frame_open;
-	bool failed; /* wait for the next commit */
+	bool failed;               /* wait for the next commit */
 	uint64_t records, start_s; /* start_s: the earliest */
-	uint32_t seq; /* of the next file */
+	uint32_t seq;              /* of the next file */
 
 	uint8_t *keep;
 	size_t keep_len, keep_cap, keep_base;
@@ -58,7 +58,8 @@ static int note(struct jsonl *j, const char *what, const char *path, int code)
 
 static int path_of(const struct jsonl *j, const struct set *s, const char *file, char out[PATH_MAX])
 {
-	const int n = snprintf(out, PATH_MAX, "%s/%s%s%s", j->dir, s->name, file[0] ? "/" : "", file);
+	const int n =
+	    snprintf(out, PATH_MAX, "%s/%s%s%s", j->dir, s->name, file[0] ? "/" : "", file);
 
 	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
 }

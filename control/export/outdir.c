@@ -53,7 +53,8 @@ static void remove_leftovers(const char *dir, const char *set, const char *probe
 	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
 		const char *rest = e->d_name + len;
 
-		if (strncmp(e->d_name, prefix, (size_t)len) != 0 || !isdigit((unsigned char)*rest) ||
+		if (strncmp(e->d_name, prefix, (size_t)len) != 0 ||
+		    !isdigit((unsigned char)*rest) ||
 		    strcmp(rest + strspn(rest, "0123456789"), ".tmp") != 0)
 			continue;
 		const int fd =

@@ -16,7 +16,7 @@ struct reader {
 	int fd;
 	bool file_end;
 	size_t frame_left; /* 0: between frames */
-	bool any; /* octets were read */
+	bool any;          /* octets were read */
 	ZSTD_DCtx *zstd;
 	uint8_t *in;
 	size_t in_pos, in_len, in_cap;

@@ -17,7 +17,7 @@ struct account {
 	struct ft_ledger l;
 	uint64_t merged, source_dropped;
 	uint64_t carried; /* records merged that the next account speaks for */
-	bool told; /* an account came */
+	bool told;        /* an account came */
 };
 
 struct row {
@@ -130,8 +130,8 @@ static void check(struct ledger *s, const struct stat_interval *in, const char *
 	const uint64_t packets_out = sum_drops(&a->l, FT_CTR_PKT_DROP, FT_PKT_DROP_CAP) +
 				     c[FT_CTR_CARRIED] + c[FT_CTR_HELD_PACKETS];
 	const uint64_t messages_in = c[FT_CTR_MESSAGES] + before->l.c[FT_CTR_HELD];
-	const uint64_t messages_out = sum_drops(&a->l, FT_CTR_MSG_DROP, FT_MSG_DROP_CAP) +
-				      c[FT_CTR_COUNTED] + c[FT_CTR_HELD];
+	const uint64_t messages_out =
+	    sum_drops(&a->l, FT_CTR_MSG_DROP, FT_MSG_DROP_CAP) + c[FT_CTR_COUNTED] + c[FT_CTR_HELD];
 	const uint64_t records_out = a->merged + c[FT_CTR_RING_FULL_RECORDS];
 
 	if (packets_in == packets_out && messages_in == messages_out &&
@@ -140,7 +140,8 @@ static void check(struct ledger *s, const struct stat_interval *in, const char *
 	if (s->sums.broken++ == 0)
 		(void)snprintf(s->sums.broken_text, sizeof(s->sums.broken_text),
 			       "interval %" PRIu64 ", worker %s: packets %" PRIu64 " = %" PRIu64
-			       ", messages %" PRIu64 " = %" PRIu64 ", records %" PRIu64 " = %" PRIu64,
+			       ", messages %" PRIu64 " = %" PRIu64 ", records %" PRIu64
+			       " = %" PRIu64,
 			       in->start_s, who, packets_in, packets_out, messages_in, messages_out,
 			       c[FT_CTR_RECORDS], records_out);
 }
@@ -152,7 +153,8 @@ static json_t *drops(const struct ft_ledger *l, unsigned base, unsigned cap,
 
 	for (unsigned i = 1; i < cap; i++)
 		if (l->c[base + i] != 0)
-			json_object_set_new(o, text[i].metric, json_integer((json_int_t)l->c[base + i]));
+			json_object_set_new(o, text[i].metric,
+					    json_integer((json_int_t)l->c[base + i]));
 	return o;
 }
 
@@ -165,7 +167,8 @@ static void write_account(struct ledger *s, const struct stat_interval *in, json
 
 	json_object_set_new(o, "worker", worker);
 	for (unsigned i = 0; i < FT_CTR_PLAIN_CAP; i++) {
-		json_object_set_new(o, ft_counter_texts[i].name, json_integer((json_int_t)a->l.c[i]));
+		json_object_set_new(o, ft_counter_texts[i].name,
+				    json_integer((json_int_t)a->l.c[i]));
 		if (i == FT_CTR_RX_BYTES)
 			json_object_set_new(o, "source_dropped",
 					    json_integer((json_int_t)a->source_dropped));

@@ -18,7 +18,7 @@ struct stat_record {
 	const struct ft_block_hdr *block;
 	const struct ft_rec_hdr *hdr;
 	const void *body; /* aligned to 8 */
-	size_t bytes; /* of the body */
+	size_t bytes;     /* of the body */
 };
 
 /* What a statistic may know of the run. */
@@ -60,13 +60,13 @@ struct ledger_sums {
 	struct ft_ledger sum; /* levels: of the end */
 	uint64_t source_dropped, merged;
 	uint64_t intervals, first_s, end_s;
-	uint64_t broken; /* interval rows whose equations do not hold */
+	uint64_t broken;       /* interval rows whose equations do not hold */
 	char broken_text[256]; /* of the first one */
 };
 const struct ledger_sums *ledger_sums_get(const void *stat);
 struct traffic_sums {
 	uint64_t dense[FT_TRAFFIC_DENSE_CAP]; /* all vantages; FT_TRAFFIC_RTT_MAX by maximum */
-	uint64_t *rtt; /* [DD_BINS] */
+	uint64_t *rtt;                        /* [DD_BINS] */
 };
 const struct traffic_sums *traffic_sums_get(const void *stat);
 

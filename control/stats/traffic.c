@@ -23,7 +23,7 @@ struct view {
 	uint64_t rtt[DD_BINS];
 	struct distinct distinct[FT_DISTINCT_CAP];
 	uint64_t *sparse_rcode, *sparse_qtype; /* NULL until one comes */
-	uint32_t *series; /* [interval_s][FT_QGROUP_CAP] */
+	uint32_t *series;                      /* [interval_s][FT_QGROUP_CAP] */
 };
 
 struct row {
@@ -285,8 +285,8 @@ static json_t *rtt(const struct view *v)
 	json_object_set_new(o, "alpha", json_real(DD_ALPHA));
 	for (uint32_t i = 0; i < DD_BINS; i++)
 		if (v->rtt[i] != 0)
-			json_array_append_new(bins, json_pack("[I,I]", (json_int_t)i,
-							      (json_int_t)v->rtt[i]));
+			json_array_append_new(
+			    bins, json_pack("[I,I]", (json_int_t)i, (json_int_t)v->rtt[i]));
 	json_object_set_new(o, "bins", bins);
 	return o;
 }
@@ -319,7 +319,8 @@ static json_t *hll(const struct view *v)
 	for (unsigned i = 0; i < FT_DISTINCT_CAP; i++) {
 		distinct_regs(&v->distinct[i], regs);
 		base64_write(regs, sizeof(regs), text);
-		json_object_set_new(o, keys[i], json_pack("{s:i,s:s}", "p", FT_DISTINCT_P, "regs", text));
+		json_object_set_new(o, keys[i],
+				    json_pack("{s:i,s:s}", "p", FT_DISTINCT_P, "regs", text));
 	}
 	return o;
 }
@@ -327,8 +328,8 @@ static json_t *hll(const struct view *v)
 static void write_view(const struct traffic *s, const struct stat_interval *in, unsigned vantage,
 		       const struct view *v)
 {
-	json_t *o = envelope_create("traffic", s->run->probe, ft_vantage_texts[vantage], in->start_s,
-				    in->end_s, 1, in->loss_ppm);
+	json_t *o = envelope_create("traffic", s->run->probe, ft_vantage_texts[vantage],
+				    in->start_s, in->end_s, 1, in->loss_ppm);
 
 	set_count(o, "queries", v->dense[FT_TRAFFIC_QUERIES]);
 	set_count(o, "responses", v->dense[FT_TRAFFIC_RESPONSES]);

@@ -32,10 +32,10 @@ static_assert(sizeof(struct ft_block_hdr) == 24, "block header");
 
 /* Record types. FT_REC_LEDGER accounts for the others and is not counted itself. */
 enum ft_rec_type {
-	FT_REC_LEDGER = 1, /* body: struct ft_pair64[]: counter number, value */
-	FT_REC_TRAFFIC = 2, /* body: struct ft_pair64[]: traffic counter number, value */
-	FT_REC_SERIES = 3, /* body: struct ft_series */
-	FT_REC_RTT = 4, /* body: struct ft_pair64[]: bin number, count */
+	FT_REC_LEDGER = 1,        /* body: struct ft_pair64[]: counter number, value */
+	FT_REC_TRAFFIC = 2,       /* body: struct ft_pair64[]: traffic counter number, value */
+	FT_REC_SERIES = 3,        /* body: struct ft_series */
+	FT_REC_RTT = 4,           /* body: struct ft_pair64[]: bin number, count */
 	FT_REC_DISTINCT_LIST = 5, /* body: uint64_t[]: hashes, the exact set */
 	FT_REC_DISTINCT_REGS = 6, /* body: uint8_t[1 << p]: HyperLogLog registers */
 	FT_REC_TYPE_CAP
@@ -43,9 +43,9 @@ enum ft_rec_type {
 
 struct ft_rec_hdr {
 	uint16_t type;
-	uint16_t bytes; /* header and body */
+	uint16_t bytes;  /* header and body */
 	uint8_t vantage; /* enum ft_vantage */
-	uint8_t which; /* enum ft_distinct, for the records of distinct counts */
+	uint8_t which;   /* enum ft_distinct, for the records of distinct counts */
 	uint16_t pad;
 	uint64_t row; /* number of the interval since 1970 */
 };
@@ -63,7 +63,7 @@ struct ft_pair64 {
 static_assert(sizeof(struct ft_pair64) == 16, "pair");
 
 struct ft_series {
-	uint32_t second; /* within the interval */
+	uint32_t second;    /* within the interval */
 	uint32_t count[13]; /* by enum ft_qgroup */
 };
 static_assert(sizeof(struct ft_series) == 56, "series");
@@ -78,12 +78,12 @@ enum ft_traffic {
 	FT_TRAFFIC_QUERY_BYTES,
 	FT_TRAFFIC_RESPONSE_BYTES,
 	FT_TRAFFIC_MALFORMED,
-	FT_TRAFFIC_RTT_MAX, /* merges by maximum, microseconds */
+	FT_TRAFFIC_RTT_MAX,        /* merges by maximum, microseconds */
 	FT_TRAFFIC_TRANSPORT = 16, /* + enum ft_transport */
-	FT_TRAFFIC_CLASS = 32, /* + enum ft_class */
-	FT_TRAFFIC_EDNS = 64, /* + enum ft_edns */
-	FT_TRAFFIC_OPCODE = 128, /* + opcode, 0..15 */
-	FT_TRAFFIC_RCODE = 144, /* + rcode below FT_TRAFFIC_RCODE_DENSE */
+	FT_TRAFFIC_CLASS = 32,     /* + enum ft_class */
+	FT_TRAFFIC_EDNS = 64,      /* + enum ft_edns */
+	FT_TRAFFIC_OPCODE = 128,   /* + opcode, 0..15 */
+	FT_TRAFFIC_RCODE = 144,    /* + rcode below FT_TRAFFIC_RCODE_DENSE */
 	FT_TRAFFIC_RCODE_DENSE = 24,
 	FT_TRAFFIC_QTYPE = 168, /* + qtype below FT_TRAFFIC_QTYPE_DENSE */
 	FT_TRAFFIC_QTYPE_DENSE = 264,

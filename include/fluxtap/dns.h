@@ -11,6 +11,7 @@
 #define FT_NAME_CAP 255 /* octets of a name on the wire, RFC 1035 section 2.3.4 */
 #define FT_LABEL_CAP 63
 
+/* clang-format off */
 /* Where the tap saw the transaction. */
 #define FT_VANTAGES(V) V(AUTH) V(R2A) V(S2R) V(X) /* not named X: it would rename the last one */
 enum ft_vantage {
@@ -64,6 +65,8 @@ enum ft_edns {
 #undef X
 	FT_EDNS_CAP
 };
+
+/* clang-format on */
 
 enum ft_qtype {
 	FT_QTYPE_A = 1,

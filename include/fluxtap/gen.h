@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Traffic generator: makes DNS frames in memory, the same ones for the same options on every machine, and
- * keeps the books of what it made (the truth), so that a test can compare a probe's figures with them.
- * Called by one thread at a time per generator; it owns all its memory, allocates while it runs, never
- * blocks, logs or parses its own frames.
+ * Traffic generator: makes DNS frames in memory, the same ones for the same options on every
+ * machine, and keeps the books of what it made (the truth), so that a test can compare a probe's
+ * figures with them. Called by one thread at a time per generator; it owns all its memory,
+ * allocates while it runs, never blocks, logs or parses its own frames.
  */
 #ifndef FLUXTAP_GEN_H
 #define FLUXTAP_GEN_H
@@ -23,10 +23,12 @@ enum ft_gen_scenario {
 	FT_GEN_SCENARIOS
 };
 
-/* A field of 0 stands for the scenario's default (but for `seed` and `truth`); see ft_gen_opts_fill. */
+/* A field of 0 stands for the scenario's default (but for `seed` and `truth`); see
+ * ft_gen_opts_fill. */
 struct ft_gen_opts {
 	uint64_t seed;
-	uint64_t pairs; /* transactions; in the zoo the number of scenes, each of which may hold several */
+	uint64_t pairs; /* transactions; in the zoo the number of scenes, each of which may hold
+			   several */
 	enum ft_gen_scenario scenario;
 	double duration_s;   /* event time from first to last query */
 	uint64_t start_us;   /* event time of the first query, since 1970 */
@@ -114,9 +116,10 @@ struct ft_gen_counts {
 };
 
 /*
- * One interval and vantage. A transaction stands where its query's last octet came, an unsolicited response
- * where its own did. A query without a question (DSO) is in neither by_qtype nor names nor series. Quantiles
- * are the value at index floor(q * (count - 1)) of the sorted delays, from query whole to response whole.
+ * One interval and vantage. A transaction stands where its query's last octet came, an unsolicited
+ * response where its own did. A query without a question (DSO) is in neither by_qtype nor names nor
+ * series. Quantiles are the value at index floor(q * (count - 1)) of the sorted delays, from query
+ * whole to response whole.
  */
 struct ft_gen_row {
 	uint64_t start_s;
@@ -131,7 +134,8 @@ struct ft_gen_row {
 	uint32_t *rtt_us;                     /* ascending once the run has ended */
 	size_t rtt_count;
 	uint32_t rtt_p50_us, rtt_p90_us, rtt_p99_us, rtt_p999_us, rtt_max_us;
-	uint32_t *series[FT_GEN_GROUPS]; /* queries per second, interval_s of them; NULL where there were none */
+	uint32_t *series[FT_GEN_GROUPS]; /* queries per second, interval_s of them; NULL where there
+					    were none */
 };
 
 struct ft_gen_totals {
@@ -146,7 +150,8 @@ struct ft_gen_totals {
 
 struct ft_gen_truth {
 	uint32_t interval_s;
-	const struct ft_gen_row *rows; /* by start, then vantage; only those where something happened */
+	const struct ft_gen_row
+	    *rows; /* by start, then vantage; only those where something happened */
 	size_t row_count;
 	struct ft_gen_totals totals;
 };
@@ -156,7 +161,8 @@ struct ft_gen;
 /* Puts the scenario's defaults where `o` has 0. */
 void ft_gen_opts_fill(struct ft_gen_opts *o);
 
-/* Says which field of the filled `o` is out of range and what would be right; NULL where all is well. */
+/* Says which field of the filled `o` is out of range and what would be right; NULL where all is
+ * well. */
 const char *ft_gen_opts_check(const struct ft_gen_opts *o);
 
 /* Makes a generator; `o` is copied. Returns NULL with errno (EINVAL, ENOMEM). */
@@ -169,8 +175,9 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o);
 int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f);
 
 /*
- * The books, owned by the generator; NULL before ft_gen_next has returned 0, for they are written when a frame is
- * composed and not when it is given out, and NULL where the options did not ask for truth.
+ * The books, owned by the generator; NULL before ft_gen_next has returned 0, for they are written
+ * when a frame is composed and not when it is given out, and NULL where the options did not ask for
+ * truth.
  */
 const struct ft_gen_truth *ft_gen_truth_get(struct ft_gen *g);
 

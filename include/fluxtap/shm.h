@@ -21,10 +21,12 @@
  * octet of position p stands at p & (bytes - 1). Messages are aligned to 8 and
  * lie in one piece; see dataplane/ring.h for the protocol. */
 struct ft_ring {
-	_Alignas(64) _Atomic uint64_t head; /* producer stores (release), consumer loads (acquire) */
-	_Alignas(64) _Atomic uint64_t tail; /* consumer stores (release), producer loads (acquire) */
-	_Alignas(64) uint64_t bytes; /* power of two; constant */
-	uint64_t data_off; /* octets from this struct to the data; constant */
+	_Alignas(
+	    64) _Atomic uint64_t head; /* producer stores (release), consumer loads (acquire) */
+	_Alignas(
+	    64) _Atomic uint64_t tail; /* consumer stores (release), producer loads (acquire) */
+	_Alignas(64) uint64_t bytes;   /* power of two; constant */
+	uint64_t data_off;             /* octets from this struct to the data; constant */
 };
 static_assert(sizeof(struct ft_ring) == 192, "ring header");
 
@@ -33,10 +35,10 @@ struct ft_shm_worker {
 	 * blocks are in the ring: stored (release) by the worker after it has pushed
 	 * them, loaded (acquire) by control before it drains. */
 	_Alignas(64) _Atomic uint64_t closed_us;
-	_Atomic uint64_t ended; /* 1: nothing more will come (release, as above) */
-	_Atomic uint64_t clock_us; /* the worker's event clock */
+	_Atomic uint64_t ended;      /* 1: nothing more will come (release, as above) */
+	_Atomic uint64_t clock_us;   /* the worker's event clock */
 	_Atomic uint64_t generation; /* rules in use (adopted at loop top) */
-	_Atomic uint64_t turns; /* loop turns with packets */
+	_Atomic uint64_t turns;      /* loop turns with packets */
 	_Alignas(64) _Atomic uint64_t total[FT_CTR_CAP]; /* running totals, enum ft_counter */
 };
 

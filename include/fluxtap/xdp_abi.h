@@ -10,9 +10,9 @@
 
 #include <linux/types.h>
 
-#define FT_XDP_QUEUE_CAP  256   /* receive queues of one interface, entries of the XSKMAP */
-#define FT_XDP_CPU_CAP    1024  /* power of two; CPU numbers wrap beyond it */
-#define FT_XDP_RING_CAP   64    /* host mode: ring buffers, one a worker (FT_WORKER_CAP) */
+#define FT_XDP_QUEUE_CAP 256    /* receive queues of one interface, entries of the XSKMAP */
+#define FT_XDP_CPU_CAP 1024     /* power of two; CPU numbers wrap beyond it */
+#define FT_XDP_RING_CAP 64      /* host mode: ring buffers, one a worker (FT_WORKER_CAP) */
 #define FT_XDP_PREFIX_CAP 65536 /* entries of the prefix filter */
 #define FT_XDP_PORT_WORDS 1024  /* port p is bit p % 64 of word p / 64 */
 #define FT_XDP_SAMPLE_CAP 32    /* greatest sample_shift */

@@ -13,8 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
-#define CHECK(x)   ((x) ? (void)0 : check_failed(#x, __LINE__))
-#define ROWS       8u
+#define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__))
+#define ROWS 8u
 #define BLOCKS_CAP 64u
 
 static void check_failed(const char *what, int line)

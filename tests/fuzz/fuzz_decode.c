@@ -48,7 +48,7 @@ static void check_result(const struct decoded *d, const uint8_t *frame, uint32_t
 }
 
 static struct decoded decode(const uint8_t *frame, uint32_t cap_len, uint32_t wire_len,
-                             unsigned link)
+			     unsigned link)
 {
 	const struct pkt p = {
 	    .data = frame, .cap_len = cap_len, .wire_len = wire_len, .link = (uint8_t)link};
@@ -72,7 +72,7 @@ static struct decoded decode(const uint8_t *frame, uint32_t cap_len, uint32_t wi
 
 /* What the first octets of a frame say, once more of them and once less are there. */
 static void check_cut(const struct decoded *more, const struct decoded *less, uint32_t less_len,
-                      const uint8_t *more_frame, const uint8_t *less_frame)
+		      const uint8_t *more_frame, const uint8_t *less_frame)
 {
 	if (less->kind == DECODE_DROP && less->drop == FT_PKT_TRUNCATED)
 		return;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 #define MODEL_PIECES 128
 #define MODEL_FRAGMENTS 600
 
-static uint8_t pattern[4096 + 256]; /* what the octet at each offset is */
+static uint8_t pattern[4096 + 256];            /* what the octet at each offset is */
 static struct defrag *defrag[MODEL_SLOTS + 1]; /* kept from run to run; each leaves it empty */
 
 static void check_failed(const char *what, int line)
@@ -143,8 +143,8 @@ static enum ft_pkt_drop model_judge(const struct model_slot *s, const struct fra
 }
 
 /* *whole: length of the datagram in s->data, where CARRIED. */
-static enum ft_pkt_drop model_put(uint32_t key, const struct fragment *f,
-                                  struct model_slot **slot, uint32_t *whole)
+static enum ft_pkt_drop model_put(uint32_t key, const struct fragment *f, struct model_slot **slot,
+				  uint32_t *whole)
 {
 	model_expire(f->now_us, false);
 	*slot = NULL;
@@ -192,15 +192,15 @@ static void one_fragment(struct defrag *d, const uint8_t *in, uint64_t *now_us)
 
 	*now_us += (uint64_t)(in[5] & 0x7f) * (in[5] & 0x80 ? 40000 : 1);
 	struct fragment f = {.src = &src,
-	                     .dst = &dst,
-	                     .id = key & 2 ? 7 : 70000,
-	                     .v6 = v6,
-	                     .proto = v6 ? (uint8_t)(off & 0xff) : 17,
-	                     .more = in[0] & 0x80,
-	                     .off = in[0] & 0x08 ? off : (off & 0x1fff) * 8,
-	                     .len = in[0] & 0x08 ? len : len & ~7u,
-	                     .now_us = *now_us,
-	                     .t_us = *now_us - (in[5] & 3)};
+			     .dst = &dst,
+			     .id = key & 2 ? 7 : 70000,
+			     .v6 = v6,
+			     .proto = v6 ? (uint8_t)(off & 0xff) : 17,
+			     .more = in[0] & 0x80,
+			     .off = in[0] & 0x08 ? off : (off & 0x1fff) * 8,
+			     .len = in[0] & 0x08 ? len : len & ~7u,
+			     .now_us = *now_us,
+			     .t_us = *now_us - (in[5] & 3)};
 	uint8_t *data = malloc(f.len > 0 ? f.len : 1); /* of this size, for the sanitizer */
 	if (f.len > 0)
 		memcpy(data, pattern + ((f.off + key * 37) & 255), f.len);

@@ -27,7 +27,7 @@ static void check_failed(const char *what, int line)
 
 struct waiting {
 	uint64_t serial, t_us, ts_us, deadline_us, due_turn;
-	uint32_t key; /* client, port, server, id, transport */
+	uint32_t key;  /* client, port, server, id, transport */
 	uint32_t name; /* name and type; 0: no question */
 };
 
@@ -83,7 +83,7 @@ static uint32_t model_find(const struct msg *m, uint32_t key, uint32_t name, uin
 	uint32_t i = from;
 
 	while (i < model.n && (model.w[i].key != key || (name != 0 && model.w[i].name != name) ||
-	                       model.w[i].deadline_us < m->now_us))
+			       model.w[i].deadline_us < m->now_us))
 		i++;
 	return i;
 }
@@ -133,7 +133,7 @@ static void lazy_settle(bool all)
 
 	do {
 		n = all ? pair_flush(run.lazy, model.now_us, t, 7)
-		        : pair_expire(run.lazy, model.now_us, t, 7);
+			: pair_expire(run.lazy, model.now_us, t, 7);
 		for (uint32_t i = 0; i < n; i++)
 			fate(&run.lazy_fates, &t[i]);
 	} while (n == 7);
@@ -241,9 +241,10 @@ static void add_message(const uint8_t *in, bool response)
 static void one_step(const uint8_t *in)
 {
 	const uint64_t wait = model.wait_us;
-	const uint64_t times[16] = {0,       1,       2,       1000,     TURN_US - 1, TURN_US,
-	                            wait / 2, wait,    wait + 1, 5000000, 700000,      8388608,
-	                            8388609, 9000000, 3600000000, 86400000000 * 1500};
+	const uint64_t times[16] = {0,           1,       2,          1000,
+				    TURN_US - 1, TURN_US, wait / 2,   wait,
+				    wait + 1,    5000000, 700000,     8388608,
+				    8388609,     9000000, 3600000000, 86400000000 * 1500};
 
 	if (in[2] & 0x10) {
 		if (in[2] & 0x20)

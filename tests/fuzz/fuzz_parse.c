@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 #define REF_ANSWERS 64 /* of which the class is sure, as parse.c looks at no more */
 #define REF_HOPS 15
 #define REF_JUMPS 128 /* pointers in one name, beyond which it may be refused */
-#define NAMES 64 /* offsets at which names are read */
+#define NAMES 64      /* offsets at which names are read */
 
 static void check_failed(const char *what, int line)
 {
@@ -139,7 +139,7 @@ static void ref_opt(struct ref *r, const uint8_t *fixed, const uint8_t *rdata, u
 
 /* One record at off; returns where it ends, 0: damaged. */
 static uint32_t ref_record(struct ref *r, const uint8_t *msg, uint32_t len, uint32_t off,
-                           unsigned section)
+			   unsigned section)
 {
 	const uint32_t at = ref_skip(msg, len, off);
 
@@ -207,9 +207,9 @@ static enum ft_class ref_class(struct ref *r, bool tcp)
 	static const struct {
 		uint16_t rcode;
 		enum ft_class class;
-	} own[] = {{1, FT_CLASS_FORMERR}, {2, FT_CLASS_SERVFAIL}, {3, FT_CLASS_NXDOMAIN},
-	           {4, FT_CLASS_NOTIMP},  {5, FT_CLASS_REFUSED},  {16, FT_CLASS_BADVERS},
-	           {23, FT_CLASS_BADCOOKIE}};
+	} own[] = {{1, FT_CLASS_FORMERR},   {2, FT_CLASS_SERVFAIL}, {3, FT_CLASS_NXDOMAIN},
+		   {4, FT_CLASS_NOTIMP},    {5, FT_CLASS_REFUSED},  {16, FT_CLASS_BADVERS},
+		   {23, FT_CLASS_BADCOOKIE}};
 
 	if ((r->flags & 0x8000) == 0)
 		return FT_CLASS_OTHER;
@@ -310,8 +310,8 @@ static void compare_names(const uint8_t *msg, uint32_t len)
 		const enum ft_msg_drop drop = name_read(&c, out, &out_len);
 		CHECK(drop == names[i].drop || names[i].jumps > REF_JUMPS);
 		CHECK(name_read_any(&any, slow, &slow_len) == drop);
-		CHECK(drop != FT_MSG_KEPT || (any.off == c.off && slow_len == out_len &&
-		                              memcmp(slow, out, out_len) == 0));
+		CHECK(drop != FT_MSG_KEPT ||
+		      (any.off == c.off && slow_len == out_len && memcmp(slow, out, out_len) == 0));
 		const uint32_t behind = ref_skip(msg, len, i);
 		CHECK(name_skip(&s) == (behind != 0));
 		CHECK(behind == 0 || s.off == behind);

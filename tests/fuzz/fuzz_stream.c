@@ -43,7 +43,7 @@ static struct script script[SCRIPTS];
 static uint8_t big_copy[SENT_CAP];
 
 struct end {
-	uint32_t isn, cursor; /* cursor: how far it has sent in order */
+	uint32_t isn, cursor;  /* cursor: how far it has sent in order */
 	uint32_t next_message; /* the first that may still come out */
 	bool fin, rst;
 	uint8_t seen[SENT_CAP];
@@ -60,15 +60,16 @@ static struct {
 /* Lengths of messages. No octet of one looks like the beginning of a message but the
  * first: 0xff is no opcode and no count. */
 static const uint32_t lengths[SCRIPTS][12] = {
-	{40, 0, 40, 12 + 20, 1, 300, 5, 64, 0, 0, 200, 40},
-	{600, 1400, 50, 2046, 2048, 40, 3000, 0, 700},
-	{40, 16384, 50, 20000, 1, 16385, 40, 9000},
-	{50, 65535, 40, 3000, 100},
+    {40, 0, 40, 12 + 20, 1, 300, 5, 64, 0, 0, 200, 40},
+    {600, 1400, 50, 2046, 2048, 40, 3000, 0, 700},
+    {40, 16384, 50, 20000, 1, 16385, 40, 9000},
+    {50, 65535, 40, 3000, 100},
 };
 
 static void script_make(struct script *s, const uint32_t *length)
 {
-	for (uint32_t i = 0; i < 12 && (length[i] != 0 || (i + 1 < 12 && length[i + 1] != 0)); i++) {
+	for (uint32_t i = 0; i < 12 && (length[i] != 0 || (i + 1 < 12 && length[i + 1] != 0));
+	     i++) {
 		const uint8_t head[12] = {0, (uint8_t)i, i & 1 ? 0x81 : 1, 0x80, 0, 1};
 		uint8_t *to = s->octet + s->len;
 		s->at[s->n++] = s->len;
@@ -87,7 +88,7 @@ static void script_make(struct script *s, const uint32_t *length)
 }
 
 static void on_message(void *ctx, const struct segment *seg, const uint8_t *data, uint32_t len,
-                       bool in_frame)
+		       bool in_frame)
 {
 	const struct script *s = sent.script;
 	const uint32_t side = (uint32_t)(seg->flow->src.b[0] & 3);
@@ -134,17 +135,17 @@ static struct flow flow_of(uint32_t side)
 }
 
 static enum ft_pkt_drop put(struct stream *s, uint32_t side, uint8_t flags, uint32_t seq,
-                            const uint8_t *octets, uint32_t len)
+			    const uint8_t *octets, uint32_t len)
 {
 	const struct flow flow = flow_of(side);
 	const bool copy = len < 8192; /* of this size, for the sanitizer */
 	uint8_t *data = copy ? malloc(len > 0 ? len : 1) : big_copy;
 	const struct segment seg = {.flow = &flow,
-	                            .seq = seq,
-	                            .flags = flags,
-	                            .data = data,
-	                            .len = len,
-	                            .now_us = sent.now_us};
+				    .seq = seq,
+				    .flags = flags,
+				    .data = data,
+				    .len = len,
+				    .now_us = sent.now_us};
 
 	if (len > 0)
 		memcpy(data, octets, len);
@@ -192,12 +193,8 @@ static void put_flags(struct stream *s, uint32_t side, unsigned which)
 	case 3: /* keepalive; with an octet that means nothing, where it is old */
 		put(s, side, TCP_ACK, e->isn + e->cursor, (const uint8_t *)"", e->cursor == 0);
 		break;
-	case 4:
-		put(s, side, TCP_ACK, e->isn + 1 + e->cursor, NULL, 0);
-		break;
-	case 5:
-		stream_expire(s, sent.now_us);
-		break;
+	case 4: put(s, side, TCP_ACK, e->isn + 1 + e->cursor, NULL, 0); break;
+	case 5: stream_expire(s, sent.now_us); break;
 	case 6: /* from here on nothing is certain */
 		sent.lies = true;
 		e->isn += (uint32_t)sent.now_us;
@@ -231,17 +228,14 @@ static void step(struct stream *s, const uint8_t *in)
 		put_octets(s, side, e->cursor > b * 32 ? e->cursor - b * 32 : 0, chunk);
 		break;
 	case 4: /* anywhere */
-		put_octets(s, side, (uint32_t)((uint64_t)(b << 8 | c) * sent.script->len >> 16), b + c);
+		put_octets(s, side, (uint32_t)((uint64_t)(b << 8 | c) * sent.script->len >> 16),
+			   b + c);
 		break;
 	case 5: /* the beginning of a message */
 		put_octets(s, side, sent.script->at[b % sent.script->n], chunk);
 		break;
-	case 6:
-		sent.now_us += b < 128 ? b * 1000 : (b - 127) * 100000;
-		break;
-	default:
-		put_flags(s, side, b);
-		break;
+	case 6: sent.now_us += b < 128 ? b * 1000 : (b - 127) * 100000; break;
+	default: put_flags(s, side, b); break;
 	}
 	e->cursor = e->cursor < sent.script->len ? e->cursor : sent.script->len;
 }

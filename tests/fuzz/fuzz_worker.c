@@ -15,10 +15,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
-#define CHECK(x)            ((x) ? (void)0 : check_failed(#x, __LINE__, NULL))
+#define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__, NULL))
 #define CHECK_TEXT(x, text) ((x) ? (void)0 : check_failed(#x, __LINE__, text))
-#define FRAMES_CAP          600u
-#define RING_BYTES          ((size_t)4 << 20)
+#define FRAMES_CAP 600u
+#define RING_BYTES ((size_t)4 << 20)
 
 static void check_failed(const char *what, int line, const char *text)
 {

@@ -33,7 +33,8 @@ static void write_name(char *text, const uint8_t *name, unsigned len)
 	for (unsigned at = 0; at < len && name[at] != 0; at += name[at] + 1u) {
 		for (unsigned i = 1; i <= name[at]; i++) {
 			const uint8_t c = name[at + i];
-			if (isalnum(c) || (c != 0 && strchr("-_/+=:*@!#$%&'^`{|}~<>[],?", c) != NULL))
+			if (isalnum(c) ||
+			    (c != 0 && strchr("-_/+=:*@!#$%&'^`{|}~<>[],?", c) != NULL))
 				*p++ = (char)c;
 			else
 				p += sprintf(p, "\\%03u", c);
@@ -52,8 +53,8 @@ static void print_message(const struct msg *m, const uint8_t *name)
 
 	write_name(text, name, kept ? m->name_len : 0);
 	(void)printf("%s\t%d\t%u\t%u\t%s\t%u\t%u\t%u\t%u\t%" PRIu64 "\t%u\n",
-	             kept ? "-" : ft_msg_drop_texts[m->drop].metric, msg_is_response(m), m->id,
-	             msg_opcode(m), text, m->qtype, m->rcode, m->ancount, m->tcp, m->ts_us, m->len);
+		     kept ? "-" : ft_msg_drop_texts[m->drop].metric, msg_is_response(m), m->id,
+		     msg_opcode(m), text, m->qtype, m->rcode, m->ancount, m->tcp, m->ts_us, m->len);
 }
 
 static void print_batch(void *ctx, const struct msgs *batch)
@@ -68,7 +69,8 @@ static int dump_capture(const char *path, const struct decode_ports *ports)
 	char err[RX_TEXT_CAP];
 	struct vantage_rules vantage = {.configured = false};
 	struct ft_shm_worker *shm = aligned_alloc(CACHE_LINE, sizeof(*shm));
-	struct ft_ring *ring = aligned_alloc(4096, sizeof(*ring) + RING_BYTES + 4096 - sizeof(*ring));
+	struct ft_ring *ring =
+	    aligned_alloc(4096, sizeof(*ring) + RING_BYTES + 4096 - sizeof(*ring));
 	struct rx *rx = rx_pcap_create(&path, 1, err, sizeof(err));
 	uint32_t bytes;
 

@@ -31,8 +31,8 @@ static inline size_t guard_room(size_t len)
 static inline uint8_t *guard_copy(const void *data, size_t len)
 {
 	const size_t room = guard_room(len), page = (size_t)sysconf(_SC_PAGESIZE);
-	uint8_t *base = mmap(NULL, room + page, PROT_READ | PROT_WRITE,
-	                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *base =
+	    mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (base == MAP_FAILED || mprotect(base + room, page, PROT_NONE) != 0)
 		abort();

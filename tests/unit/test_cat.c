@@ -88,7 +88,8 @@ static int run(const char *line)
 	if (child == 0) {
 		if (!freopen(out_path, "w", stdout) || !freopen(err_path, "w", stderr))
 			_exit(99);
-		const int code = strcmp(argv[0], "cat") == 0 ? cat_main(argc, argv) : report_main(argc, argv);
+		const int code =
+		    strcmp(argv[0], "cat") == 0 ? cat_main(argc, argv) : report_main(argc, argv);
 
 		fflush(NULL);
 		_exit(code);
@@ -112,9 +113,10 @@ static void assert_says(const char *text, const char *wanted)
 static json_t *ledger(uint64_t start, const char *probe, json_int_t received, json_int_t held)
 {
 	json_t *r = envelope_create("ledger", probe, "ALL", start, start + 60, 1, 0);
-	static const char *const zero[] = {"rx_bytes", "source_dropped", "late", "blocks", "block_bytes_raw",
-					   "block_bytes", "ring_full_records", "malformed", "tcp_gaps",
-					   "tcp_lost_bytes", "tcp_evicted"};
+	static const char *const zero[] = {
+	    "rx_bytes",    "source_dropped",    "late",      "blocks",   "block_bytes_raw",
+	    "block_bytes", "ring_full_records", "malformed", "tcp_gaps", "tcp_lost_bytes",
+	    "tcp_evicted"};
 
 	json_object_set_new(r, "worker", json_string("all"));
 	for (size_t i = 0; i < sizeof zero / sizeof *zero; i++)
@@ -153,17 +155,22 @@ static json_t *traffic(uint64_t start, const char *vantage, json_int_t queries)
 {
 	json_t *r = envelope_create("traffic", "tap1", vantage, start, start + 60, 1, 20);
 
-	json_object_update_new(r, json_pack(
-		"{s:I, s:I, s:I, s:I, s:i, s:i, s:{s:I, s:I}, s:{s:i}, s:{s:I, s:I}, s:{s:I}, s:{s:I}, s:{s:i}}",
-		"queries", queries, "responses", queries - queries / 4, "pairs", queries - queries / 4,
-		"unanswered", queries / 4, "unsolicited", 3, "malformed", 2, "by_qtype", "A", queries / 4 * 3,
-		"AAAA", queries / 4, "by_rcode", "NOERROR", 1, "by_class", "DATA", queries / 4 * 3, "TIMEOUT",
-		queries / 4, "by_opcode", "QUERY", queries, "by_transport", "udp4", queries, "edns", "do", 5));
-	json_object_update_new(r, json_pack(
-		"{s:i, s:i, s:i, s:i, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:[[i,i],[i,i]]}, s:{s:[i,i]}, s:{s:o,s:o}}",
-		"query_bytes", 1000, "response_bytes", 2000, "clients", 7, "names", 9, "rtt_us", "count", 30,
-		"p50", 950, "p90", 1500, "p99", 2500000, "p999", 2500000, "max", 2600000, "alpha", 0.01, "bins",
-		350, 20, 400, 10, "series", "A", 0, 4, "hll", "clients", registers(7), "names", registers(9)));
+	json_object_update_new(
+	    r, json_pack("{s:I, s:I, s:I, s:I, s:i, s:i, s:{s:I, s:I}, s:{s:i}, s:{s:I, s:I}, "
+			 "s:{s:I}, s:{s:I}, s:{s:i}}",
+			 "queries", queries, "responses", queries - queries / 4, "pairs",
+			 queries - queries / 4, "unanswered", queries / 4, "unsolicited", 3,
+			 "malformed", 2, "by_qtype", "A", queries / 4 * 3, "AAAA", queries / 4,
+			 "by_rcode", "NOERROR", 1, "by_class", "DATA", queries / 4 * 3, "TIMEOUT",
+			 queries / 4, "by_opcode", "QUERY", queries, "by_transport", "udp4",
+			 queries, "edns", "do", 5));
+	json_object_update_new(
+	    r, json_pack("{s:i, s:i, s:i, s:i, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:f, "
+			 "s:[[i,i],[i,i]]}, s:{s:[i,i]}, s:{s:o,s:o}}",
+			 "query_bytes", 1000, "response_bytes", 2000, "clients", 7, "names", 9,
+			 "rtt_us", "count", 30, "p50", 950, "p90", 1500, "p99", 2500000, "p999",
+			 2500000, "max", 2600000, "alpha", 0.01, "bins", 350, 20, 400, 10, "series",
+			 "A", 0, 4, "hll", "clients", registers(7), "names", registers(9)));
 	return r;
 }
 
@@ -173,11 +180,14 @@ static void export_all(void)
 	struct jsonl *j = jsonl_create(dir, "tap1", why, sizeof why);
 
 	for (unsigned i = 0; i < 3; i++) { /* out of order within a file, on purpose */
-		assert_int_equal(jsonl_write(j, "traffic", DAY + 60 * i, traffic(DAY + 60 * i, "X", 40)), 0);
-		assert_int_equal(jsonl_write(j, "traffic", DAY + 60 * i,
-					     traffic(DAY + 60 * i, "AUTH", 1234560)), 0);
-		assert_int_equal(jsonl_write(j, "ledger", DAY + 60 * i,
-					     ledger(DAY + 60 * i, "tap1", 1000, 0)), 0);
+		assert_int_equal(
+		    jsonl_write(j, "traffic", DAY + 60 * i, traffic(DAY + 60 * i, "X", 40)), 0);
+		assert_int_equal(
+		    jsonl_write(j, "traffic", DAY + 60 * i, traffic(DAY + 60 * i, "AUTH", 1234560)),
+		    0);
+		assert_int_equal(
+		    jsonl_write(j, "ledger", DAY + 60 * i, ledger(DAY + 60 * i, "tap1", 1000, 0)),
+		    0);
 		assert_int_equal(jsonl_commit(j), 0);
 	}
 	jsonl_destroy(j);
@@ -193,13 +203,17 @@ static void test_round_trip(void **state)
 	export_all();
 	assert_int_equal(run("cat DIR"), 0);
 	assert_string_equal(err, "");
-	for (char *rest, *line = strtok_r(out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), n++) {
+	for (char *rest, *line = strtok_r(out, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest), n++) {
 		json_t *r = json_loads(line, 0, NULL);
-		char *again = json_dumps(r, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
+		char *again =
+		    json_dumps(r, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15));
 
-		assert_int_equal(json_integer_value(json_object_get(r, "start")), DAY + 60 * (n / 3));
+		assert_int_equal(json_integer_value(json_object_get(r, "start")),
+				 DAY + 60 * (n / 3));
 		assert_string_equal(json_string_value(json_object_get(r, "set")), sets[n % 3]);
-		assert_string_equal(json_string_value(json_object_get(r, "vantage")), vantages[n % 3]);
+		assert_string_equal(json_string_value(json_object_get(r, "vantage")),
+				    vantages[n % 3]);
 		assert_string_equal(line, again);
 		free(again);
 		json_decref(r);
@@ -251,7 +265,8 @@ static void test_schema(void **state)
 		 "  c=dict(r); c[k]=\"wrong!\"; assert not v.is_valid(c), k\n"
 		 " assert not v.is_valid(dict(r, extra=1))\n"
 		 " assert not v.is_valid(dict(r, set=\"flux\"))\n"
-		 "'", dir, dir);
+		 "'",
+		 dir, dir);
 	assert_int_equal(system(script), 0);
 }
 
@@ -276,7 +291,8 @@ static void test_damaged(void **state)
 	export_all();
 	damage("ledger/ledger-20231115T000000Z-tap1-000000.jsonl.zst", 40, NULL);
 	assert_int_equal(run("cat --set ledger DIR"), 1);
-	assert_says(err, "ledger-20231115T000000Z-tap1-000000.jsonl.zst: damaged after 0 records: the file is cut off");
+	assert_says(err, "ledger-20231115T000000Z-tap1-000000.jsonl.zst: damaged after 0 records: "
+			 "the file is cut off");
 	assert_says(out, "\"start\":1700006460,");
 	assert_says(out, "\"start\":1700006520,");
 	damage("ledger/ledger-20231115T000100Z-tap1-000001.jsonl.zst", 0, "garbage");
@@ -320,9 +336,12 @@ static void test_foreign(void **state)
 	char line[512];
 
 	(void)state;
-	snprintf(line, sizeof line,
-		 "printf '{\"set\":\"new\",\"start\":7}\\nhello\\n[1]\\n{\"set\":\"new\",\"start\":3}\\n' | "
-		 "zstd -q -o %s/x.jsonl.zst", dir);
+	snprintf(
+	    line, sizeof line,
+	    "printf "
+	    "'{\"set\":\"new\",\"start\":7}\\nhello\\n[1]\\n{\"set\":\"new\",\"start\":3}\\n' | "
+	    "zstd -q -o %s/x.jsonl.zst",
+	    dir);
 	if (system(line) != 0)
 		skip();
 	assert_int_equal(run("cat DIR"), 1);
@@ -351,7 +370,8 @@ static void test_large(void **state)
 	assert_int_equal(jsonl_commit(j), 0);
 	jsonl_destroy(j);
 	assert_int_equal(run("cat DIR"), 0);
-	for (char *rest, *line = strtok_r(out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), n++) {
+	for (char *rest, *line = strtok_r(out, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest), n++) {
 		const uint64_t start = strtoull(strstr(line, "\"start\":") + 8, NULL, 10);
 
 		assert_true(start > last);
@@ -365,19 +385,24 @@ static void test_wrong_use(void **state)
 	static const struct {
 		const char *line, *wanted;
 	} cases[] = {
-		{"cat", "fluxtap cat: no directory; give the one that --out named, such as \"fluxtap cat fluxtap-out\""},
-		{"cat /nonexistent", "/nonexistent: No such file or directory; give the directory that --out named"},
-		{"cat DIR /nonexistent", "/nonexistent: No such file"},
-		{"cat DIR/.out", ".out is no exported file; give a directory or files that end in .jsonl.zst"},
-		{"cat --set trafic DIR", "--set: \"trafic\" is no set; there are: ledger traffic"},
-		{"cat --set= DIR", "--set: an item of the list is empty"},
-		{"cat --sets x DIR", "\"--sets\" is no option of \"fluxtap cat\"; did you mean --set?"},
-		{"cat --schema DIR", "--schema prints the schema alone; leave the directory out"},
-		{"report", "no report named; there are: traffic ledger"},
-		{"report flux DIR", "\"flux\" is no report; there are: traffic ledger"},
-		{"report traffic", "no directory; give the one that --out named, such as \"fluxtap report traffic fluxtap-out\""},
-		{"report traffic /nonexistent", "/nonexistent: No such file or directory"},
-		{"report --wide traffic DIR", "\"--wide\": \"fluxtap report\" has no options but --help"},
+	    {"cat", "fluxtap cat: no directory; give the one that --out named, such as \"fluxtap "
+		    "cat fluxtap-out\""},
+	    {"cat /nonexistent",
+	     "/nonexistent: No such file or directory; give the directory that --out named"},
+	    {"cat DIR /nonexistent", "/nonexistent: No such file"},
+	    {"cat DIR/.out",
+	     ".out is no exported file; give a directory or files that end in .jsonl.zst"},
+	    {"cat --set trafic DIR", "--set: \"trafic\" is no set; there are: ledger traffic"},
+	    {"cat --set= DIR", "--set: an item of the list is empty"},
+	    {"cat --sets x DIR", "\"--sets\" is no option of \"fluxtap cat\"; did you mean --set?"},
+	    {"cat --schema DIR", "--schema prints the schema alone; leave the directory out"},
+	    {"report", "no report named; there are: traffic ledger"},
+	    {"report flux DIR", "\"flux\" is no report; there are: traffic ledger"},
+	    {"report traffic", "no directory; give the one that --out named, such as \"fluxtap "
+			       "report traffic fluxtap-out\""},
+	    {"report traffic /nonexistent", "/nonexistent: No such file or directory"},
+	    {"report --wide traffic DIR",
+	     "\"--wide\": \"fluxtap report\" has no options but --help"},
 	};
 
 	(void)state;
@@ -399,7 +424,8 @@ static void test_wrong_use(void **state)
 
 static void assert_fits(void)
 {
-	for (char *rest, *line = strtok_r(out, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+	for (char *rest, *line = strtok_r(out, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest))
 		assert_in_range(strlen(line), 0, 80);
 }
 
@@ -409,13 +435,19 @@ static void test_report_traffic(void **state)
 	export_all();
 	assert_int_equal(run("report traffic DIR"), 0);
 	assert_says(out, "2023-11-15 00:00:00 UTC, 60 s, probe tap1\n");
-	assert_says(out, "  AUTH        1,234,560     20,576        925,920   25.00 %         7          9\n");
-	assert_says(out, "  X                  40       0.67             30   25.00 %         7          9\n");
+	assert_says(
+	    out,
+	    "  AUTH        1,234,560     20,576        925,920   25.00 %         7          9\n");
+	assert_says(
+	    out,
+	    "  X                  40       0.67             30   25.00 %         7          9\n");
 	assert_says(out, "    types     A 75.0 %  AAAA 25.0 %\n");
 	assert_says(out, "    classes   DATA 75.0 %  TIMEOUT 25.0 %\n");
 	assert_says(out, "    rtt       p50 950 us  p90 1.5 ms  p99 2.50 s  max 2.60 s\n");
 	assert_says(out, "Total of 6 records\n");
-	assert_says(out, "  AUTH        3,703,680     20,576      2,777,760   25.00 %         7          9\n");
+	assert_says(
+	    out,
+	    "  AUTH        3,703,680     20,576      2,777,760   25.00 %         7          9\n");
 	assert_fits();
 }
 
@@ -426,8 +458,12 @@ static void test_report_ledger(void **state)
 	(void)state;
 	export_all();
 	assert_int_equal(run("report ledger DIR"), 0);
-	assert_says(out, "  packets           1,000         0            5            995        0  closes\n");
-	assert_says(out, "  records              10         -            0             10        -  closes\n");
+	assert_says(
+	    out,
+	    "  packets           1,000         0            5            995        0  closes\n");
+	assert_says(
+	    out,
+	    "  records              10         -            0             10        -  closes\n");
 	assert_says(out, "          4 not_dns        IP, but no DNS port or another protocol\n");
 	assert_says(out, "          1 short          shorter than a DNS header\n");
 	assert_says(out, "Total of 3 intervals: 3,000 packets, 300 messages\n");
@@ -435,7 +471,8 @@ static void test_report_ledger(void **state)
 	assert_fits();
 	/* Held over an interval's end; then a packet too few. */
 	struct jsonl *j = jsonl_create(dir, "tap2", why, sizeof why);
-	json_t *second = ledger(DAY + 60, "tap2", 1000, 0), *third = ledger(DAY + 120, "tap2", 1000, 0);
+	json_t *second = ledger(DAY + 60, "tap2", 1000, 0),
+	       *third = ledger(DAY + 120, "tap2", 1000, 0);
 
 	json_object_set_new(second, "carried", json_integer(1002));
 	json_object_set_new(third, "carried", json_integer(900));
@@ -445,7 +482,9 @@ static void test_report_ledger(void **state)
 	assert_int_equal(jsonl_commit(j), 0);
 	jsonl_destroy(j);
 	assert_int_equal(run("report ledger DIR"), 0);
-	assert_says(out, "  packets           1,000         7            5          1,002        0  closes\n");
+	assert_says(
+	    out,
+	    "  packets           1,000         7            5          1,002        0  closes\n");
 	assert_says(out, "DOES NOT CLOSE by 95: the right side is smaller\n");
 	assert_says(out, "1 of 18 equations DO NOT CLOSE.\n");
 	assert_null(strstr(out, "Several runs"));
@@ -510,9 +549,12 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_round_trip), TEST(test_schema), TEST(test_damaged), TEST(test_cut),
-		TEST(test_foreign), TEST(test_large), TEST(test_wrong_use), TEST(test_report_traffic),
-		TEST(test_report_ledger), TEST(test_report_overlap), TEST(test_pipe),
+	    TEST(test_round_trip),    TEST(test_schema),
+	    TEST(test_damaged),       TEST(test_cut),
+	    TEST(test_foreign),       TEST(test_large),
+	    TEST(test_wrong_use),     TEST(test_report_traffic),
+	    TEST(test_report_ledger), TEST(test_report_overlap),
+	    TEST(test_pipe),
 	};
 
 	return cmocka_run_group_tests_name("cat", tests, NULL, NULL);

@@ -117,9 +117,11 @@ static void test_values(void **state)
 	char err[1024], line[256];
 
 	(void)state;
-	snprintf(line, sizeof line,
-		 "run --pcap=a,b --pcap - --auth 192.0.2.0/24,2001:db8::/32 --auth=10.0.0.1 --cores %u "
-		 "--resolvers 0.0.0.0/0,::/0", last_cpu());
+	snprintf(
+	    line, sizeof line,
+	    "run --pcap=a,b --pcap - --auth 192.0.2.0/24,2001:db8::/32 --auth=10.0.0.1 --cores %u "
+	    "--resolvers 0.0.0.0/0,::/0",
+	    last_cpu());
 	assert_int_equal(parse(line, &c, err, sizeof err), 0);
 	assert_int_equal(c.pcap.n, 2);
 	assert_string_equal(c.pcap.v[0], "a,b");
@@ -132,9 +134,11 @@ static void test_values(void **state)
 	assert_int_equal(c.resolvers.v[0].bits, 96);
 	assert_int_equal(c.resolvers.v[1].bits, 0);
 	config_fini(&c);
-	assert_int_equal(parse("run --xdp eth0,mode=tap --ports 53,5353 --quiet --no-huge=no --probe a.B-c_1 "
-			       "--sketch-seed 18446744073709551615 --interval 86400",
-			       &c, err, sizeof err), 0);
+	assert_int_equal(
+	    parse("run --xdp eth0,mode=tap --ports 53,5353 --quiet --no-huge=no --probe a.B-c_1 "
+		  "--sketch-seed 18446744073709551615 --interval 86400",
+		  &c, err, sizeof err),
+	    0);
 	assert_string_equal(c.xdp, "eth0,mode=tap");
 	assert_int_equal(c.ports.n, 2);
 	assert_int_equal(c.ports.v[1], 5353);
@@ -154,59 +158,75 @@ static void test_refusals(void **state)
 	static const struct {
 		const char *line, *wanted;
 	} cases[] = {
-		{"run", "no source of packets; give --pcap FILE, --xdp SPEC or --dpdk DEVARGS"},
-		{"run --pcap a --xdp eth0", "--pcap and --xdp cannot be used together; give one kind"},
-		{"run --xdp a --dpdk b", "--xdp and --dpdk cannot be used together"},
-		{"run --pcap a --dpdk b", "--pcap and --dpdk cannot be used together"},
-		{"run --pcap a --xdp b --dpdk c", "--pcap, --xdp and --dpdk cannot be used together"},
-		{"run --pcap - --pcap -", "--pcap: \"-\" is given twice; standard input can be read once"},
-		{"run a.pcap", "\"a.pcap\" does not belong to an option; capture files are given with --pcap"},
-		{"run --pcap a -- --out", "\"--out\" does not belong to an option"},
-		{"run --pcap", "--pcap: no value; give --pcap FILE"},
-		{"run --pcap --quiet", "--pcap: no value; give --pcap FILE"},
-		{"run --pcap=", "--pcap: the value is empty; give one"},
-		{"run --rules x", "\"--rules\" is no option of \"fluxtap run\"; there are: --pcap --xdp"},
-		{"run --intervall 5", "did you mean --interval?"},
-		{"run --sinkholes x", "there are: "},
-		{"run --watch x", "there are: "},
-		{"run -q", "\"-q\" is no option"},
-		{"run --pcap a --cores 999", "--cores: CPU 999 does not exist or this process may not use it; there are CPUs "},
-		{"run --pcap a --cores x", "\"x\" is no CPU and no range such as 0-3; there are CPUs"},
-		{"run --pcap a --cores 3-1", "\"3-1\" is no CPU and no range"},
-		{"run --pcap a --cores 0-", "\"0-\" is no CPU"},
-		{"run --pcap a --cores -1", "\"-1\" is no CPU"},
-		{"run --pcap a --cores 99999999999999999999999", "does not exist"},
-		{"run --pcap a --control-core 999", "--control-core: CPU 999"},
-		{"run --pcap a --interval 7", "--interval: 7 seconds do not divide a day; 6 or 8 would be right"},
-		{"run --pcap a --interval 0", "--interval: \"0\" is out of range; give a whole number of seconds from 1 to 86400"},
-		{"run --pcap a --interval 86401", "is out of range"},
-		{"run --pcap a --interval 60s", "\"60s\" is not a whole number; give a whole number of seconds"},
-		{"run --pcap a --interval -5", "\"-5\" is not a whole number"},
-		{"run --pcap a --interval 99999999999999999999999", "is out of range"},
-		{"run --pcap a --auth 192.0.2.1/24", "--auth: \"192.0.2.1/24\" has bits set beyond its length; 192.0.2.0/24 would be right"},
-		{"run --pcap a --auth 2001:db8::1/32", "2001:db8::/32 would be right"},
-		{"run --pcap a --auth 192.0.2.0/33", "no usable length; give one from /0 to /32"},
-		{"run --pcap a --auth ::/129", "no usable length; give one from /0 to /128"},
-		{"run --pcap a --auth ::/", "no usable length"},
-		{"run --pcap a --auth ::/4-8", "no usable length"},
-		{"run --pcap a --auth example.com", "\"example.com\" is no address or prefix; give one such as 192.0.2.0/24"},
-		{"run --pcap a --resolvers 1.2.3.4,,5.6.7.8", "--resolvers: an item of the list is empty"},
-		{"run --pcap a --resolvers 1.2.3.4,", "an item of the list is empty"},
-		{"run --pcap a --ports 0", "--ports: \"0\" is out of range; give a whole number from 1 to 65535"},
-		{"run --pcap a --ports 53,53", "port 53 is given twice; give it once"},
-		{"run --pcap a --probe a/b", "--probe: \"a/b\" is no probe name; give 1 to 63 letters"},
-		{"run --pcap a --probe 0123456789012345678901234567890123456789012345678901234567890123", "is no probe name"},
-		{"run --pcap a --sample 1/4", "this version counts everything and samples nothing; give auto or 1"},
-		{"run --pcap a --http 127.0.0.1:9530", "this version has no HTTP server; give off"},
-		{"run --pcap a --ring-mb 6", "6 is no power of two; 4 or 8 would be right"},
-		{"run --pcap a --ring-mb 512", "give a whole number of MiB from 1 to 256"},
-		{"run --pcap a --timeout-ms 5001", "from 100 to 5000"},
-		{"run --pcap a --pair-entries 1000", "from 1024 to 16777216"},
-		{"run --pcap a --quiet=maybe", "--quiet: \"maybe\" is neither yes nor no; give true or false"},
-		{"run --pcap a --config /nonexistent/x.yaml", "/nonexistent/x.yaml: No such file or directory; give a file"},
-		{"run --pcap a --config /", "/: Is a directory"},
-		{"bench --xdp eth0", "\"--xdp\" is no option of \"fluxtap bench\"; there are: --pcap "},
-		{"bench --seconds 0", "from 1 to 3600"},
+	    {"run", "no source of packets; give --pcap FILE, --xdp SPEC or --dpdk DEVARGS"},
+	    {"run --pcap a --xdp eth0", "--pcap and --xdp cannot be used together; give one kind"},
+	    {"run --xdp a --dpdk b", "--xdp and --dpdk cannot be used together"},
+	    {"run --pcap a --dpdk b", "--pcap and --dpdk cannot be used together"},
+	    {"run --pcap a --xdp b --dpdk c", "--pcap, --xdp and --dpdk cannot be used together"},
+	    {"run --pcap - --pcap -",
+	     "--pcap: \"-\" is given twice; standard input can be read once"},
+	    {"run a.pcap",
+	     "\"a.pcap\" does not belong to an option; capture files are given with --pcap"},
+	    {"run --pcap a -- --out", "\"--out\" does not belong to an option"},
+	    {"run --pcap", "--pcap: no value; give --pcap FILE"},
+	    {"run --pcap --quiet", "--pcap: no value; give --pcap FILE"},
+	    {"run --pcap=", "--pcap: the value is empty; give one"},
+	    {"run --rules x",
+	     "\"--rules\" is no option of \"fluxtap run\"; there are: --pcap --xdp"},
+	    {"run --intervall 5", "did you mean --interval?"},
+	    {"run --sinkholes x", "there are: "},
+	    {"run --watch x", "there are: "},
+	    {"run -q", "\"-q\" is no option"},
+	    {"run --pcap a --cores 999",
+	     "--cores: CPU 999 does not exist or this process may not use it; there are CPUs "},
+	    {"run --pcap a --cores x", "\"x\" is no CPU and no range such as 0-3; there are CPUs"},
+	    {"run --pcap a --cores 3-1", "\"3-1\" is no CPU and no range"},
+	    {"run --pcap a --cores 0-", "\"0-\" is no CPU"},
+	    {"run --pcap a --cores -1", "\"-1\" is no CPU"},
+	    {"run --pcap a --cores 99999999999999999999999", "does not exist"},
+	    {"run --pcap a --control-core 999", "--control-core: CPU 999"},
+	    {"run --pcap a --interval 7",
+	     "--interval: 7 seconds do not divide a day; 6 or 8 would be right"},
+	    {"run --pcap a --interval 0",
+	     "--interval: \"0\" is out of range; give a whole number of seconds from 1 to 86400"},
+	    {"run --pcap a --interval 86401", "is out of range"},
+	    {"run --pcap a --interval 60s",
+	     "\"60s\" is not a whole number; give a whole number of seconds"},
+	    {"run --pcap a --interval -5", "\"-5\" is not a whole number"},
+	    {"run --pcap a --interval 99999999999999999999999", "is out of range"},
+	    {"run --pcap a --auth 192.0.2.1/24", "--auth: \"192.0.2.1/24\" has bits set beyond its "
+						 "length; 192.0.2.0/24 would be right"},
+	    {"run --pcap a --auth 2001:db8::1/32", "2001:db8::/32 would be right"},
+	    {"run --pcap a --auth 192.0.2.0/33", "no usable length; give one from /0 to /32"},
+	    {"run --pcap a --auth ::/129", "no usable length; give one from /0 to /128"},
+	    {"run --pcap a --auth ::/", "no usable length"},
+	    {"run --pcap a --auth ::/4-8", "no usable length"},
+	    {"run --pcap a --auth example.com",
+	     "\"example.com\" is no address or prefix; give one such as 192.0.2.0/24"},
+	    {"run --pcap a --resolvers 1.2.3.4,,5.6.7.8",
+	     "--resolvers: an item of the list is empty"},
+	    {"run --pcap a --resolvers 1.2.3.4,", "an item of the list is empty"},
+	    {"run --pcap a --ports 0",
+	     "--ports: \"0\" is out of range; give a whole number from 1 to 65535"},
+	    {"run --pcap a --ports 53,53", "port 53 is given twice; give it once"},
+	    {"run --pcap a --probe a/b", "--probe: \"a/b\" is no probe name; give 1 to 63 letters"},
+	    {"run --pcap a --probe "
+	     "0123456789012345678901234567890123456789012345678901234567890123",
+	     "is no probe name"},
+	    {"run --pcap a --sample 1/4",
+	     "this version counts everything and samples nothing; give auto or 1"},
+	    {"run --pcap a --http 127.0.0.1:9530", "this version has no HTTP server; give off"},
+	    {"run --pcap a --ring-mb 6", "6 is no power of two; 4 or 8 would be right"},
+	    {"run --pcap a --ring-mb 512", "give a whole number of MiB from 1 to 256"},
+	    {"run --pcap a --timeout-ms 5001", "from 100 to 5000"},
+	    {"run --pcap a --pair-entries 1000", "from 1024 to 16777216"},
+	    {"run --pcap a --quiet=maybe",
+	     "--quiet: \"maybe\" is neither yes nor no; give true or false"},
+	    {"run --pcap a --config /nonexistent/x.yaml",
+	     "/nonexistent/x.yaml: No such file or directory; give a file"},
+	    {"run --pcap a --config /", "/: Is a directory"},
+	    {"bench --xdp eth0", "\"--xdp\" is no option of \"fluxtap bench\"; there are: --pcap "},
+	    {"bench --seconds 0", "from 1 to 3600"},
 	};
 	struct config c;
 	char err[1024];
@@ -242,7 +262,8 @@ static void test_yaml(void **state)
 	assert_int_equal(c.ports.n, 2);
 	config_fini(&c);
 	/* The command line wins: values, lists, and the kind of source. */
-	snprintf(line, sizeof line, "run --interval 10 --config %s --auth 10.0.0.1 --dpdk net_null0 --quiet=no",
+	snprintf(line, sizeof line,
+		 "run --interval 10 --config %s --auth 10.0.0.1 --dpdk net_null0 --quiet=no",
 		 yaml_path);
 	assert_int_equal(parse(line, &c, err, sizeof err), 0);
 	assert_int_equal(c.interval_s, 10);
@@ -264,35 +285,44 @@ static void test_yaml_refusals(void **state)
 	static const struct {
 		const char *text, *wanted;
 	} cases[] = {
-		{"quiet: true\nintervall: 3\n", "F:2: intervall: unknown key; did you mean \"interval\"?"},
-		{"control_core: 0", "F:1: control_core: unknown key; did you mean \"control-core\"?"},
-		{"rules: x", "F:1: rules: unknown key; there are: pcap xdp dpdk cores"},
-		{"interval: 60\n\ninterval: 30\n", "F:3: interval: given twice; it stands in line 1 already"},
-		{"interval: [3]", "F:1: interval: a list where one value is wanted; write \"interval: 60\""},
-		{"ports: {a: b}", "F:1: ports: a nested block where one value is wanted; write \"ports: 53\""},
-		{"ports: [[53]]", "F:1: ports: a list where one value is wanted"},
-		{"ports: &a [*a]", "F:1: ports: a list where one value is wanted"},
-		{"pcap: []", "F:1: pcap: the list is empty; give at least one item"},
-		{"out:", "F:1: out: no value; write \"out: fluxtap-out\" or remove the line"},
-		{"pcap:\n  -\n", "F:2: pcap: no value"},
-		{"out: \"\"", "F:1: out: the value is empty"},
-		{"out: \"a\\0b\"", "F:1: out: the value holds a NUL character; remove it"},
-		{"auth:\n - 10.0.0.0/8\n - 10.0.0.1/8\n", "F:3: auth: \"10.0.0.1/8\" has bits set beyond its length; 10.0.0.0/8 would be right"},
-		{"interval: 7", "F:1: interval: 7 seconds do not divide a day; 6 or 8 would be right"},
-		{"duration: 60s", "F:1: duration: \"60s\" is not a whole number; give a whole number of seconds"},
-		{"no-huge: maybe", "F:1: no-huge: \"maybe\" is neither yes nor no; give true or false"},
-		{"config: x", "F:1: config: not possible inside a configuration file; give --config on the command line"},
-		{"? [a]\n: b", "F:1: a list where a key is wanted; write \"key: value\""},
-		{"hello", "F:1: this is no list of settings; write one \"key: value\" a line"},
-		{"- out: x", "F:1: this is no list of settings"},
-		{"out: x\n---\nquiet: true\n", "F:3: a second document begins; put all settings into one"},
-		{"out: x\n bad: y\n", "F:2: syntax: mapping values are not allowed in this context; write"},
-		{"{", "syntax: did not find expected node content; write"},
-		{"out: [a", "syntax: "},
-		{"out: \x80\n", "F:1: syntax: "},
-		{"out: x\nprobe: \x01\n", "F:2: syntax: "},
-		{"out: *nowhere", "F:1: syntax: found undefined alias"},
-		{"\"in\\eterval\": 3", "F:1: in?terval: unknown key"},
+	    {"quiet: true\nintervall: 3\n",
+	     "F:2: intervall: unknown key; did you mean \"interval\"?"},
+	    {"control_core: 0", "F:1: control_core: unknown key; did you mean \"control-core\"?"},
+	    {"rules: x", "F:1: rules: unknown key; there are: pcap xdp dpdk cores"},
+	    {"interval: 60\n\ninterval: 30\n",
+	     "F:3: interval: given twice; it stands in line 1 already"},
+	    {"interval: [3]",
+	     "F:1: interval: a list where one value is wanted; write \"interval: 60\""},
+	    {"ports: {a: b}",
+	     "F:1: ports: a nested block where one value is wanted; write \"ports: 53\""},
+	    {"ports: [[53]]", "F:1: ports: a list where one value is wanted"},
+	    {"ports: &a [*a]", "F:1: ports: a list where one value is wanted"},
+	    {"pcap: []", "F:1: pcap: the list is empty; give at least one item"},
+	    {"out:", "F:1: out: no value; write \"out: fluxtap-out\" or remove the line"},
+	    {"pcap:\n  -\n", "F:2: pcap: no value"},
+	    {"out: \"\"", "F:1: out: the value is empty"},
+	    {"out: \"a\\0b\"", "F:1: out: the value holds a NUL character; remove it"},
+	    {"auth:\n - 10.0.0.0/8\n - 10.0.0.1/8\n",
+	     "F:3: auth: \"10.0.0.1/8\" has bits set beyond its length; 10.0.0.0/8 would be right"},
+	    {"interval: 7", "F:1: interval: 7 seconds do not divide a day; 6 or 8 would be right"},
+	    {"duration: 60s",
+	     "F:1: duration: \"60s\" is not a whole number; give a whole number of seconds"},
+	    {"no-huge: maybe", "F:1: no-huge: \"maybe\" is neither yes nor no; give true or false"},
+	    {"config: x", "F:1: config: not possible inside a configuration file; give --config on "
+			  "the command line"},
+	    {"? [a]\n: b", "F:1: a list where a key is wanted; write \"key: value\""},
+	    {"hello", "F:1: this is no list of settings; write one \"key: value\" a line"},
+	    {"- out: x", "F:1: this is no list of settings"},
+	    {"out: x\n---\nquiet: true\n",
+	     "F:3: a second document begins; put all settings into one"},
+	    {"out: x\n bad: y\n",
+	     "F:2: syntax: mapping values are not allowed in this context; write"},
+	    {"{", "syntax: did not find expected node content; write"},
+	    {"out: [a", "syntax: "},
+	    {"out: \x80\n", "F:1: syntax: "},
+	    {"out: x\nprobe: \x01\n", "F:2: syntax: "},
+	    {"out: *nowhere", "F:1: syntax: found undefined alias"},
+	    {"\"in\\eterval\": 3", "F:1: in?terval: unknown key"},
 	};
 	struct config c;
 	char err[1024];
@@ -300,7 +330,8 @@ static void test_yaml_refusals(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		err[0] = '\0';
-		assert_refused(config_parse_yaml("F", cases[i].text, strlen(cases[i].text), &c, err, sizeof err),
+		assert_refused(config_parse_yaml("F", cases[i].text, strlen(cases[i].text), &c, err,
+						 sizeof err),
 			       err, cases[i].wanted);
 	}
 }
@@ -308,9 +339,10 @@ static void test_yaml_refusals(void **state)
 /* Whatever is left of a file: settings, or a sentence that names file and line. */
 static void test_yaml_cut(void **state)
 {
-	static const char text[] = "pcap: [a.pcap, 'b']\ninterval: \"30\"\nauth: &x\n  - 10.0.0.0/8\n"
-				   "resolvers: [10.1.0.1, 2001:db8::/32]\n# note\nquiet: true\n"
-				   "out: >-\n  records\nhttp: off\n";
+	static const char text[] =
+	    "pcap: [a.pcap, 'b']\ninterval: \"30\"\nauth: &x\n  - 10.0.0.0/8\n"
+	    "resolvers: [10.1.0.1, 2001:db8::/32]\n# note\nquiet: true\n"
+	    "out: >-\n  records\nhttp: off\n";
 	struct config c;
 	char err[1024];
 
@@ -340,9 +372,11 @@ static void test_yaml_large(void **state)
 	memset(text, '#', len);
 	write_yaml(text, len);
 	snprintf(line, sizeof line, "run --pcap a --config %s", yaml_path);
-	assert_refused(parse(line, &c, err, sizeof err), err, "larger than 1024 KiB; this is no configuration file");
+	assert_refused(parse(line, &c, err, sizeof err), err,
+		       "larger than 1024 KiB; this is no configuration file");
 	memset(text, '[', len); /* nested without end */
-	assert_refused(config_parse_yaml("F", text, len / 2, &c, err, sizeof err), err, "F:1: nested too deep");
+	assert_refused(config_parse_yaml("F", text, len / 2, &c, err, sizeof err), err,
+		       "F:1: nested too deep");
 	free(text);
 }
 
@@ -407,10 +441,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_values),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_yaml),
-		cmocka_unit_test(test_yaml_refusals), cmocka_unit_test(test_yaml_cut),
-		cmocka_unit_test(test_yaml_large), cmocka_unit_test(test_help),
+	    cmocka_unit_test(test_defaults),      cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_yaml),
+	    cmocka_unit_test(test_yaml_refusals), cmocka_unit_test(test_yaml_cut),
+	    cmocka_unit_test(test_yaml_large),    cmocka_unit_test(test_help),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, set_up, tear_down);

@@ -12,8 +12,8 @@
 
 #define FRAMES (sizeof(wire_frames) / sizeof(*wire_frames))
 
-static const uint8_t message[] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'w', 'w', 'w',
-                                  2, 'd', 'e', 0, 0, 1, 0, 1};
+static const uint8_t message[] = {0x12, 0x34, 1,   0,   0, 1,   0,   0, 0, 0, 0, 0,
+				  3,    'w',  'w', 'w', 2, 'd', 'e', 0, 0, 1, 0, 1};
 static const struct decode_ports ports = {.port = {53, 5353}, .n = 2};
 static struct wire w;
 static uint32_t payload_at;
@@ -94,7 +94,7 @@ static void build(const char *recipe, bool open)
 }
 
 static struct decoded decode(const uint8_t *data, uint32_t cap_len, uint32_t wire_len,
-                             enum link_type link)
+			     enum link_type link)
 {
 	const struct pkt p = {
 	    .data = data, .cap_len = cap_len, .wire_len = wire_len, .link = (uint8_t)link};
@@ -367,7 +367,7 @@ static void expect_patched(const char *recipe, uint32_t at, unsigned octet, int 
 
 	if (want == FT_PKT_CARRIED ? d.kind == DECODE_DROP : !damage_fits(&d, want))
 		fail_msg("%s with %02x at %u: kind %d, drop %d instead of %d", recipe, octet, at,
-		         (int)d.kind, (int)d.drop, want);
+			 (int)d.kind, (int)d.drop, want);
 }
 
 static void test_lengths(void **state)
@@ -375,8 +375,8 @@ static void test_lengths(void **state)
 	const unsigned ip = 20 + 8 + sizeof(message), udp = 8 + sizeof(message);
 
 	(void)state;
-	expect_patched("4i11 D", 0, 0x44, FT_PKT_BAD_IP); /* IHL 16 octets */
-	expect_patched("4i11 D", 3, 19, FT_PKT_BAD_IP); /* total length below the header */
+	expect_patched("4i11 D", 0, 0x44, FT_PKT_BAD_IP);   /* IHL 16 octets */
+	expect_patched("4i11 D", 3, 19, FT_PKT_BAD_IP);     /* total length below the header */
 	expect_patched("4i11 D", 3, ip + 1, FT_PKT_BAD_IP); /* more than came */
 	expect_patched("4i11 D", 3, ip - 1, FT_PKT_BAD_L4); /* UDP is longer */
 	expect_patched("4i11+4 D", 3, 23, FT_PKT_BAD_IP);
@@ -389,10 +389,10 @@ static void test_lengths(void **state)
 	expect_patched("6i11 D", 5, udp + 1, FT_PKT_BAD_IP);
 	expect_patched("6i11 D", 5, udp - 1, FT_PKT_BAD_L4);
 	expect_patched("6i00 I1100010400000000 D", 41, 200, FT_PKT_BAD_IP); /* extension too long */
-	expect_patched("4i06 T0", 32, 0x40, FT_PKT_BAD_L4); /* data offset 16 */
-	expect_patched("4i06 T0", 32, 0xf0, FT_PKT_BAD_L4); /* data offset 60 of 44 */
+	expect_patched("4i06 T0", 32, 0x40, FT_PKT_BAD_L4);                 /* data offset 16 */
+	expect_patched("4i06 T0", 32, 0xf0, FT_PKT_BAD_L4);  /* data offset 60 of 44 */
 	expect_patched("4i06 T0", 32, 0xb0, FT_PKT_CARRIED); /* 44 of 44 */
-	expect_patched("4i06 T0", 21, 80, FT_PKT_NOT_DNS); /* port 80 */
+	expect_patched("4i06 T0", 21, 80, FT_PKT_NOT_DNS);   /* port 80 */
 	expect_patched("4i06 T0", 0, 0x4f, FT_PKT_BAD_L4); /* four octets left behind the options */
 }
 
@@ -448,8 +448,9 @@ static void test_fragment_fields(void **state)
 /* What came out of reassembly: the IP payload alone. */
 static void test_datagram(void **state)
 {
-	static const char *const recipes[] = {"6i3c I1100010400000000 D", "6i11 D", "4i11 D",
-	                                      "4i06 T4", "42f L00000800 4i11 D", "404 6i11 D"};
+	static const char *const recipes[] = {
+	    "6i3c I1100010400000000 D", "6i11 D",    "4i11 D", "4i06 T4",
+	    "42f L00000800 4i11 D",     "404 6i11 D"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(recipes) / sizeof(*recipes); i++) {
@@ -476,12 +477,12 @@ static void test_datagram(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_cut),         cmocka_unit_test(test_pending_cuts),
-		cmocka_unit_test(test_padding),           cmocka_unit_test(test_addrs),
-		cmocka_unit_test(test_addrs_of_response), cmocka_unit_test(test_reasons),
-		cmocka_unit_test(test_not_ip_though_cut), cmocka_unit_test(test_limits_inclusive),
-		cmocka_unit_test(test_lengths),           cmocka_unit_test(test_snaplen_meets_lies),
-		cmocka_unit_test(test_fragment_fields),   cmocka_unit_test(test_datagram),
+	    cmocka_unit_test(test_every_cut),         cmocka_unit_test(test_pending_cuts),
+	    cmocka_unit_test(test_padding),           cmocka_unit_test(test_addrs),
+	    cmocka_unit_test(test_addrs_of_response), cmocka_unit_test(test_reasons),
+	    cmocka_unit_test(test_not_ip_though_cut), cmocka_unit_test(test_limits_inclusive),
+	    cmocka_unit_test(test_lengths),           cmocka_unit_test(test_snaplen_meets_lies),
+	    cmocka_unit_test(test_fragment_fields),   cmocka_unit_test(test_datagram),
 	};
 
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);

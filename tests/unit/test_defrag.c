@@ -48,19 +48,19 @@ static struct datagram out;
 
 /* One IPv4 fragment of payload[], from memory that ends with it. */
 static enum ft_pkt_drop frag(struct defrag *d, uint32_t id, uint32_t off, uint32_t len, bool more,
-                             uint64_t at_us)
+			     uint64_t at_us)
 {
 	uint8_t *data = guard_copy(payload + (off & 0xffff), len);
 	const struct fragment f = {.src = &a1,
-	                           .dst = &a2,
-	                           .id = id,
-	                           .proto = 17,
-	                           .more = more,
-	                           .off = off,
-	                           .data = data,
-	                           .len = len,
-	                           .t_us = at_us,
-	                           .now_us = at_us};
+				   .dst = &a2,
+				   .id = id,
+				   .proto = 17,
+				   .more = more,
+				   .off = off,
+				   .data = data,
+				   .len = len,
+				   .t_us = at_us,
+				   .now_us = at_us};
 	const bool inside = off == 0 && !more;
 	const enum ft_pkt_drop why = defrag_put(d, &f, &out);
 
@@ -108,7 +108,7 @@ static void test_every_length(void **state)
 }
 
 static void permute(struct defrag *d, const uint32_t *cut, uint32_t n, uint32_t *order, uint32_t k,
-                    uint32_t *id)
+		    uint32_t *id)
 {
 	if (k < n) {
 		for (uint32_t i = k; i < n; i++) {
@@ -124,11 +124,12 @@ static void permute(struct defrag *d, const uint32_t *cut, uint32_t n, uint32_t 
 	for (uint32_t i = 0; i < n; i++) {
 		const uint32_t p = order[i];
 		const enum ft_pkt_drop why =
-			frag(d, *id, cut[p], cut[p + 1] - cut[p], p + 1 < n, T0 + *id);
+		    frag(d, *id, cut[p], cut[p + 1] - cut[p], p + 1 < n, T0 + *id);
 		assert_int_equal(why, i + 1 < n ? FT_PKT_HELD : FT_PKT_CARRIED);
 		if (i + 1 < n) { /* copies harm nobody */
-			assert_int_equal(frag(d, *id, cut[p], cut[p + 1] - cut[p], p + 1 < n, T0 + *id),
-			                 FT_PKT_FRAG_DUPLICATE);
+			assert_int_equal(
+			    frag(d, *id, cut[p], cut[p + 1] - cut[p], p + 1 < n, T0 + *id),
+			    FT_PKT_FRAG_DUPLICATE);
 		}
 	}
 	check_whole(cut[n]);
@@ -181,16 +182,16 @@ static void test_contradictions(void **state)
 		bool more1, more2;
 		enum ft_pkt_drop why;
 	} t[] = {
-		{8, 16, 16, 16, true, true, FT_PKT_FRAG_OVERLAP},
-		{8, 16, 8, 8, true, true, FT_PKT_FRAG_OVERLAP},
-		{8, 24, 16, 8, true, true, FT_PKT_FRAG_OVERLAP},
-		{8, 16, 8, 16, true, false, FT_PKT_FRAG_OVERLAP}, /* same octets, but the last */
-		{8, 16, 16, 3, true, false, FT_PKT_FRAG_OVERLAP},
-		{8, 16, 32, 8, false, true, FT_PKT_FRAG_BAD}, /* behind the end */
-		{32, 8, 16, 8, true, false, FT_PKT_FRAG_BAD},
-		{8, 16, 40, 8, false, false, FT_PKT_FRAG_BAD}, /* two ends */
-		{8, 16, 16, 0, true, false, FT_PKT_FRAG_BAD}, /* an end within */
-		{8, 16, 24, 0, false, false, FT_PKT_FRAG_BAD}, /* one end, said twice */
+	    {8, 16, 16, 16, true, true, FT_PKT_FRAG_OVERLAP},
+	    {8, 16, 8, 8, true, true, FT_PKT_FRAG_OVERLAP},
+	    {8, 24, 16, 8, true, true, FT_PKT_FRAG_OVERLAP},
+	    {8, 16, 8, 16, true, false, FT_PKT_FRAG_OVERLAP}, /* same octets, but the last */
+	    {8, 16, 16, 3, true, false, FT_PKT_FRAG_OVERLAP},
+	    {8, 16, 32, 8, false, true, FT_PKT_FRAG_BAD}, /* behind the end */
+	    {32, 8, 16, 8, true, false, FT_PKT_FRAG_BAD},
+	    {8, 16, 40, 8, false, false, FT_PKT_FRAG_BAD}, /* two ends */
+	    {8, 16, 16, 0, true, false, FT_PKT_FRAG_BAD},  /* an end within */
+	    {8, 16, 24, 0, false, false, FT_PKT_FRAG_BAD}, /* one end, said twice */
 	};
 
 	(void)state;
@@ -231,17 +232,27 @@ static void test_impossible(void **state)
 	static const struct {
 		uint32_t off, len;
 		bool more;
-	} t[] = {{8, 0, true},       {0, 0, true},   {0, 7, true},         {16, 9, true},
-	         {65528, 8, false},  {65528, 8, true}, {65520, 1000, false}, {3, 8, true},
-	         {UINT32_MAX, 8, true}, {UINT32_MAX - 7, 16, false}, {0, 65536, false}, {0, 65544, true}};
+	} t[] = {{8, 0, true},          {0, 0, true},
+		 {0, 7, true},          {16, 9, true},
+		 {65528, 8, false},     {65528, 8, true},
+		 {65520, 1000, false},  {3, 8, true},
+		 {UINT32_MAX, 8, true}, {UINT32_MAX - 7, 16, false},
+		 {0, 65536, false},     {0, 65544, true}};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof t / sizeof t[0]; i++) {
 		struct defrag *d = fresh_of(2);
 		static uint8_t many[65544];
-		const struct fragment f = {.src = &a1, .dst = &a2, .id = 1, .proto = 17, .more = t[i].more,
-		                           .off = t[i].off, .data = many, .len = t[i].len,
-		                           .t_us = T0, .now_us = T0};
+		const struct fragment f = {.src = &a1,
+					   .dst = &a2,
+					   .id = 1,
+					   .proto = 17,
+					   .more = t[i].more,
+					   .off = t[i].off,
+					   .data = many,
+					   .len = t[i].len,
+					   .t_us = T0,
+					   .now_us = T0};
 		assert_int_equal(frag(d, 1, 64, 8, true, T0), FT_PKT_HELD);
 		assert_int_equal(defrag_put(d, &f, &out), FT_PKT_FRAG_BAD);
 		assert_int_equal(settled.by[FT_PKT_FRAG_BAD], 1);
@@ -276,8 +287,14 @@ static void test_timeout(void **state)
 static void test_disorder(void **state)
 {
 	struct defrag *d = fresh_of(2);
-	struct fragment f = {.src = &a1, .dst = &a2, .proto = 17, .more = true, .data = payload,
-	                     .len = 8, .t_us = T0 + 50, .now_us = T0 + 50};
+	struct fragment f = {.src = &a1,
+			     .dst = &a2,
+			     .proto = 17,
+			     .more = true,
+			     .data = payload,
+			     .len = 8,
+			     .t_us = T0 + 50,
+			     .now_us = T0 + 50};
 
 	(void)state;
 	assert_int_equal(defrag_put(d, &f, &out), FT_PKT_HELD);
@@ -327,8 +344,17 @@ static void test_too_many(void **state)
 static void test_keys(void **state)
 {
 	struct defrag *d = fresh_of(16);
-	struct fragment f = {.src = &a1, .dst = &a2, .id = 1, .v6 = 1, .proto = 44, .more = false,
-	                     .off = 8, .data = payload + 8, .len = 8, .t_us = T0, .now_us = T0};
+	struct fragment f = {.src = &a1,
+			     .dst = &a2,
+			     .id = 1,
+			     .v6 = 1,
+			     .proto = 44,
+			     .more = false,
+			     .off = 8,
+			     .data = payload + 8,
+			     .len = 8,
+			     .t_us = T0,
+			     .now_us = T0};
 
 	(void)state;
 	assert_int_equal(defrag_put(d, &f, &out), FT_PKT_HELD);
@@ -359,7 +385,9 @@ static void test_model(void **state)
 		const size_t n = 1 + run % 600;
 		for (size_t i = 0; i < n; i++) {
 			x = hash_mix(x + 1);
-			input[i] = (uint8_t)(i % 6 == 2 || i % 6 == 4 ? x & 0x1f : i % 6 == 1 ? x & 0xbf : 0);
+			input[i] = (uint8_t)(i % 6 == 2 || i % 6 == 4 ? x & 0x1f
+					     : i % 6 == 1             ? x & 0xbf
+								      : 0);
 			if (i % 6 == 5)
 				input[i] = (uint8_t)((x & 8) ? x & 0xf8 : 0);
 			if (i % 6 == 0)
@@ -374,13 +402,13 @@ static void test_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),         cmocka_unit_test(test_every_length),
-		cmocka_unit_test(test_permutations),   cmocka_unit_test(test_atomic),
-		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_other_octets),
-		cmocka_unit_test(test_impossible),     cmocka_unit_test(test_timeout),
-		cmocka_unit_test(test_full),           cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_keys),           cmocka_unit_test(test_disorder),
-		cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_create),         cmocka_unit_test(test_every_length),
+	    cmocka_unit_test(test_permutations),   cmocka_unit_test(test_atomic),
+	    cmocka_unit_test(test_contradictions), cmocka_unit_test(test_other_octets),
+	    cmocka_unit_test(test_impossible),     cmocka_unit_test(test_timeout),
+	    cmocka_unit_test(test_full),           cmocka_unit_test(test_too_many),
+	    cmocka_unit_test(test_keys),           cmocka_unit_test(test_disorder),
+	    cmocka_unit_test(test_model),
 	};
 
 	return cmocka_run_group_tests_name("defrag", tests, NULL, NULL);

@@ -18,7 +18,7 @@
 
 #define INTERVAL_S 60u
 #define RING_BYTES ((size_t)512 << 10)
-#define HEADER     sizeof(struct ft_block_hdr)
+#define HEADER sizeof(struct ft_block_hdr)
 
 static const _Atomic int never;
 

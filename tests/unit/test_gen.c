@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The traffic generator: the same frames for a seed, the shares of the standard mix, books that add up. */
+/* The traffic generator: the same frames for a seed, the shares of the standard mix, books that add
+ * up. */
 #include <fluxtap/gen.h>
 
 #include <errno.h>
@@ -19,7 +20,8 @@ enum {
 	DNS_HEADER = 12,
 };
 
-/* What a run looks like from outside; the frames of the mix are plain: no tags, options or fragments. */
+/* What a run looks like from outside; the frames of the mix are plain: no tags, options or
+ * fragments. */
 struct view {
 	uint64_t frames, bytes, hash;
 	uint64_t queries, responses, absent, v6, edns, dns_bytes;
@@ -116,7 +118,8 @@ static void test_same_seed_same_frames(void **state)
 {
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {
-		struct ft_gen_opts o = {.seed = 7, .pairs = 3000, .scenario = (enum ft_gen_scenario)s};
+		struct ft_gen_opts o = {
+		    .seed = 7, .pairs = 3000, .scenario = (enum ft_gen_scenario)s};
 		uint64_t h = hash_of(o);
 
 		assert_true(hash_of(o) == h);
@@ -132,12 +135,13 @@ static void test_same_seed_same_frames(void **state)
 static void test_known_frames(void **state)
 {
 	static const uint64_t known[FT_GEN_SCENARIOS] = {UINT64_C(0xd7232072555eb315),
-							UINT64_C(0x244d6d451e76b8e7),
-							UINT64_C(0x22d42003dd9602c2)};
+							 UINT64_C(0x244d6d451e76b8e7),
+							 UINT64_C(0x22d42003dd9602c2)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {
-		struct ft_gen_opts o = {.seed = 1, .pairs = 2000, .scenario = (enum ft_gen_scenario)s};
+		struct ft_gen_opts o = {
+		    .seed = 1, .pairs = 2000, .scenario = (enum ft_gen_scenario)s};
 
 		assert_int_equal(hash_of(o), known[s]);
 	}
@@ -170,10 +174,12 @@ static void test_mix_shares(void **state)
 	ft_gen_destroy(g);
 }
 
-/* Zipf 1.0: a name at rank r comes with probability 1 / (r * H), so that of two names rank 1 has 2/3. */
+/* Zipf 1.0: a name at rank r comes with probability 1 / (r * H), so that of two names rank 1 has
+ * 2/3. */
 static void test_zipf(void **state)
 {
-	struct ft_gen_opts o = {.seed = 5, .pairs = 30000, .names = 2, .truth = true, .interval_s = 86400};
+	struct ft_gen_opts o = {
+	    .seed = 5, .pairs = 30000, .names = 2, .truth = true, .interval_s = 86400};
 	struct ft_gen *g = ft_gen_create(&o);
 	const struct ft_gen_truth *t;
 	struct view *v;
@@ -185,14 +191,18 @@ static void test_zipf(void **state)
 	assert_non_null(t);
 	assert_int_equal(t->row_count, 1);
 	assert_int_equal(t->rows[0].names, 2);
-	assert_near((double)t->rows[0].by_class[FT_GEN_NXDOMAIN] / 30000, 1.0 / 3, 0.01); /* rank 2 does not exist */
+	assert_near((double)t->rows[0].by_class[FT_GEN_NXDOMAIN] / 30000, 1.0 / 3,
+		    0.01); /* rank 2 does not exist */
 	free(v);
 	ft_gen_destroy(g);
 }
 
 static void test_flood_never_repeats(void **state)
 {
-	struct ft_gen_opts o = {.seed = 3, .pairs = FLOOD_PAIRS, .scenario = FT_GEN_FLOOD, .truth = true,
+	struct ft_gen_opts o = {.seed = 3,
+				.pairs = FLOOD_PAIRS,
+				.scenario = FT_GEN_FLOOD,
+				.truth = true,
 				.interval_s = 86400};
 	struct ft_gen *g = ft_gen_create(&o);
 	const struct ft_gen_truth *t;
@@ -239,8 +249,9 @@ static void check_rtt(const struct ft_gen_row *row)
 		assert_true(row->rtt_us[i - 1] <= row->rtt_us[i]);
 	if (row->rtt_count > 0) {
 		assert_in_range(row->rtt_max_us, 1, 4999999);
-		assert_true(row->rtt_p50_us <= row->rtt_p90_us && row->rtt_p90_us <= row->rtt_p99_us &&
-			    row->rtt_p99_us <= row->rtt_p999_us && row->rtt_p999_us <= row->rtt_max_us);
+		assert_true(
+		    row->rtt_p50_us <= row->rtt_p90_us && row->rtt_p90_us <= row->rtt_p99_us &&
+		    row->rtt_p99_us <= row->rtt_p999_us && row->rtt_p999_us <= row->rtt_max_us);
 	}
 }
 
@@ -257,7 +268,8 @@ static void check_row(const struct ft_gen_row *row, uint32_t interval_s)
 	assert_int_equal(sum_counts(&row->by_opcode), row->queries);
 	assert_int_equal(sum_counts(&row->by_rcode), row->responses);
 	assert_true(asked <= row->queries && row->names <= asked && row->clients <= row->queries);
-	assert_true(row->query_bytes >= row->queries * DNS_HEADER && row->response_bytes >= row->responses * DNS_HEADER);
+	assert_true(row->query_bytes >= row->queries * DNS_HEADER &&
+		    row->response_bytes >= row->responses * DNS_HEADER);
 	for (unsigned i = 1; i < FT_GEN_EDNS_FIELDS; i++)
 		assert_true(row->edns[i] <= row->edns[FT_GEN_EDNS_QUERIES]);
 	for (unsigned k = 0; k < FT_GEN_GROUPS; k++)
@@ -301,7 +313,8 @@ static void test_mix_books(void **state)
 /* Each kind that the zoo promises is there, and each message is in the books once. */
 static void check_zoo(const struct ft_gen_truth *t)
 {
-	uint64_t of_class[FT_GEN_CLASSES] = {0}, of_transport[FT_GEN_TRANSPORTS] = {0}, edns[FT_GEN_EDNS_FIELDS] = {0};
+	uint64_t of_class[FT_GEN_CLASSES] = {0}, of_transport[FT_GEN_TRANSPORTS] = {0},
+		 edns[FT_GEN_EDNS_FIELDS] = {0};
 	uint64_t of_vantage[FT_GEN_VANTAGES] = {0}, messages = 0, unsolicited = 0;
 
 	for (size_t i = 0; i < t->row_count; i++) {
@@ -329,12 +342,14 @@ static void check_zoo(const struct ft_gen_truth *t)
 	for (unsigned k = 0; k < FT_GEN_MALFORMED; k++)
 		assert_true(t->totals.malformed[k] > 0);
 	assert_true(unsolicited > 0);
-	assert_int_equal(messages + sum_array(t->totals.malformed, FT_GEN_MALFORMED), t->totals.dns_messages);
+	assert_int_equal(messages + sum_array(t->totals.malformed, FT_GEN_MALFORMED),
+			 t->totals.dns_messages);
 }
 
 static void test_zoo_books(void **state)
 {
-	struct ft_gen_opts o = {.seed = 2, .pairs = ZOO_SCENES, .scenario = FT_GEN_ZOO, .truth = true};
+	struct ft_gen_opts o = {
+	    .seed = 2, .pairs = ZOO_SCENES, .scenario = FT_GEN_ZOO, .truth = true};
 	struct ft_gen *g = ft_gen_create(&o);
 	const struct ft_gen_truth *t;
 	struct view *v;
@@ -371,8 +386,12 @@ static void test_names_of_numbers(void **state)
 static void test_refused_options(void **state)
 {
 	static const struct ft_gen_opts bad[] = {
-		{.scenario = FT_GEN_SCENARIOS}, {.pairs = UINT64_C(1) << 31}, {.duration_s = -1},
-		{.interval_s = 7},              {.clients = (1 << 24) + 1},   {.servers = 251},
+	    {.scenario = FT_GEN_SCENARIOS},
+	    {.pairs = UINT64_C(1) << 31},
+	    {.duration_s = -1},
+	    {.interval_s = 7},
+	    {.clients = (1 << 24) + 1},
+	    {.servers = 251},
 	};
 
 	(void)state;
@@ -405,11 +424,16 @@ static void test_destroy_early(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_seed_same_frames), cmocka_unit_test(test_known_frames),
-		cmocka_unit_test(test_mix_shares),            cmocka_unit_test(test_zipf),
-		cmocka_unit_test(test_flood_never_repeats),   cmocka_unit_test(test_mix_books),
-		cmocka_unit_test(test_zoo_books),             cmocka_unit_test(test_names_of_numbers),
-		cmocka_unit_test(test_refused_options),       cmocka_unit_test(test_destroy_early),
+	    cmocka_unit_test(test_same_seed_same_frames),
+	    cmocka_unit_test(test_known_frames),
+	    cmocka_unit_test(test_mix_shares),
+	    cmocka_unit_test(test_zipf),
+	    cmocka_unit_test(test_flood_never_repeats),
+	    cmocka_unit_test(test_mix_books),
+	    cmocka_unit_test(test_zoo_books),
+	    cmocka_unit_test(test_names_of_numbers),
+	    cmocka_unit_test(test_refused_options),
+	    cmocka_unit_test(test_destroy_early),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

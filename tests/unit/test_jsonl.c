@@ -128,8 +128,9 @@ static void test_envelope(void **state)
 	char *text = json_dumps(r, JSON_COMPACT | JSON_PRESERVE_ORDER);
 
 	(void)state;
-	assert_string_equal(text, "{\"set\":\"flux\",\"v\":1,\"probe\":\"tap1\",\"vantage\":\"R2A\",\"start\":60,"
-				  "\"end\":120,\"p\":1,\"loss_ppm\":7}");
+	assert_string_equal(
+	    text, "{\"set\":\"flux\",\"v\":1,\"probe\":\"tap1\",\"vantage\":\"R2A\",\"start\":60,"
+		  "\"end\":120,\"p\":1,\"loss_ppm\":7}");
 	free(text);
 	json_decref(r);
 	r = envelope_create("flux", "tap1", "R2A", 60, 120, 0.125, 0);
@@ -160,12 +161,16 @@ static void test_names(void **state)
 	assert_string_equal(jsonl_error(j), "");
 	jsonl_destroy(j);
 	umask(mask);
-	assert_int_equal(lines_of("a/b/traffic/traffic-20231114T221300Z-tap-1.x-000000.jsonl.zst"), 4);
-	assert_int_equal(lines_of("a/b/traffic/traffic-20231114T221400Z-tap-1.x-000001.jsonl.zst"), 1);
-	assert_int_equal(lines_of("a/b/ledger/ledger-20231114T221400Z-tap-1.x-000000.jsonl.zst"), 1);
+	assert_int_equal(lines_of("a/b/traffic/traffic-20231114T221300Z-tap-1.x-000000.jsonl.zst"),
+			 4);
+	assert_int_equal(lines_of("a/b/traffic/traffic-20231114T221400Z-tap-1.x-000001.jsonl.zst"),
+			 1);
+	assert_int_equal(lines_of("a/b/ledger/ledger-20231114T221400Z-tap-1.x-000000.jsonl.zst"),
+			 1);
 	assert_int_equal(entries("a/b/traffic", 1), 0);
 	assert_int_equal(entries("a/b", 1), 0);
-	assert_int_equal(mode_of("a/b/traffic/traffic-20231114T221300Z-tap-1.x-000000.jsonl.zst"), 0640);
+	assert_int_equal(mode_of("a/b/traffic/traffic-20231114T221300Z-tap-1.x-000000.jsonl.zst"),
+			 0640);
 	assert_int_equal(mode_of("a/b/traffic"), 0750);
 	assert_int_equal(mode_of("a"), 0750);
 }
@@ -205,8 +210,11 @@ static void test_temporaries(void **state)
 
 static void test_leftovers(void **state)
 {
-	static const char *const names[] = {".traffic-tap1.999999.tmp", ".traffic-tap1.12.tmp",
-					    ".traffic-tap1.1.12.tmp", ".traffic-tap2.12.tmp", ".hidden",
+	static const char *const names[] = {".traffic-tap1.999999.tmp",
+					    ".traffic-tap1.12.tmp",
+					    ".traffic-tap1.1.12.tmp",
+					    ".traffic-tap2.12.tmp",
+					    ".hidden",
 					    "traffic-20231114T221320Z-tap1-000000.jsonl.zst"};
 	char err[512], path[256];
 	int held = -1;
@@ -254,7 +262,8 @@ static void test_unwritable(void **state)
 			_exit(9);
 		if (jsonl_create(dir, "tap1", err, sizeof err) != NULL || errno != EACCES)
 			_exit(1);
-		if (strstr(err, dir) == NULL || strstr(err, "Permission denied; give another") == NULL)
+		if (strstr(err, dir) == NULL ||
+		    strstr(err, "Permission denied; give another") == NULL)
 			_exit(2);
 		snprintf(path, sizeof path, "%s/new", dir);
 		if (jsonl_create(path, "tap1", err, sizeof err) != NULL || errno != EACCES)
@@ -332,7 +341,13 @@ static void test_budget(void **state)
 }
 
 /* On a disk of 256 KiB, in a mount namespace of its own. Exit code: 0, or a line's number. */
-#define CHECK(x) do { if (!(x)) { fprintf(stderr, "line %d: %s\n", __LINE__, #x); _exit(1); } } while (0)
+#define CHECK(x)                                                                                   \
+	do {                                                                                       \
+		if (!(x)) {                                                                        \
+			fprintf(stderr, "line %d: %s\n", __LINE__, #x);                            \
+			_exit(1);                                                                  \
+		}                                                                                  \
+	} while (0)
 static void full_disk(void)
 {
 	char err[512], filler[128];
@@ -352,7 +367,8 @@ static void full_disk(void)
 	put(j, "ledger", DAY + 60, 1, 100);
 	put(j, "traffic", DAY + 60, 30, 4000);
 	CHECK(jsonl_commit(j) == -ENOSPC);
-	CHECK(strstr(jsonl_error(j), "cannot write ") && strstr(jsonl_error(j), "No space left on device"));
+	CHECK(strstr(jsonl_error(j), "cannot write ") &&
+	      strstr(jsonl_error(j), "No space left on device"));
 	CHECK(strstr(jsonl_error(j), dir));
 	CHECK(jsonl_held_records(j) == 30); /* the small set got through */
 	CHECK(entries("traffic", 0) == 1 && entries("traffic", 1) == 0);
@@ -419,9 +435,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_envelope), TEST(test_names), TEST(test_never_overwrites), TEST(test_temporaries),
-		TEST(test_leftovers), TEST(test_unwritable), TEST(test_vanished), TEST(test_budget),
-		TEST(test_full_disk), TEST(test_destroy),
+	    TEST(test_envelope),    TEST(test_names),     TEST(test_never_overwrites),
+	    TEST(test_temporaries), TEST(test_leftovers), TEST(test_unwritable),
+	    TEST(test_vanished),    TEST(test_budget),    TEST(test_full_disk),
+	    TEST(test_destroy),
 	};
 
 	return cmocka_run_group_tests_name("jsonl", tests, NULL, NULL);

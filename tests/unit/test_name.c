@@ -15,7 +15,7 @@ static struct wire w;
 
 /* name_read at `at` of w.b[0..len), with the end against the guard page. */
 static enum ft_msg_drop read_at(uint32_t at, uint32_t len, uint8_t *out, uint32_t *out_len,
-                                uint32_t *behind)
+				uint32_t *behind)
 {
 	uint8_t *p = guard_copy(w.b, len);
 	struct cursor c = cursor_init(p, at, len);
@@ -192,12 +192,12 @@ static void test_pointers(void **state)
 	(void)state;
 	start(12);
 	wire_name(&w, "Example.com"); /* 12; "com" at 20 */
-	wire_labels(&w, "WWW"); /* 25 */
-	wire_pointer(&w, 12); /* 29 */
-	wire_labels(&w, "mail"); /* 31 */
-	wire_pointer(&w, 25); /* 36: a name that ends in a pointer itself */
-	wire_pointer(&w, 31); /* 38 */
-	wire_pointer(&w, 38); /* 40 */
+	wire_labels(&w, "WWW");       /* 25 */
+	wire_pointer(&w, 12);         /* 29 */
+	wire_labels(&w, "mail");      /* 31 */
+	wire_pointer(&w, 25);         /* 36: a name that ends in a pointer itself */
+	wire_pointer(&w, 31);         /* 38 */
+	wire_pointer(&w, 38);         /* 40 */
 	expect_name(25, "\3www\7example\3com", 17, 31);
 	expect_name(31, "\4mail\3www\7example\3com", 22, 38);
 	expect_name(38, "\4mail\3www\7example\3com", 22, 40);
@@ -263,9 +263,9 @@ static void test_every_cut(void **state)
 	(void)state;
 	start(12);
 	wire_name(&w, "Example.com"); /* 12..25 */
-	wire_labels(&w, "WWW"); /* 25 */
-	wire_pointer(&w, 12); /* 29 */
-	wire_pointer(&w, 25); /* 31 */
+	wire_labels(&w, "WWW");       /* 25 */
+	wire_pointer(&w, 12);         /* 29 */
+	wire_pointer(&w, 25);         /* 31 */
 	for (uint32_t len = 12; len <= w.n; len++) {
 		static const uint32_t begins[][2] = {{12, 25}, {25, 31}, {31, 33}};
 		for (unsigned i = 0; i < 3; i++) {
@@ -279,7 +279,7 @@ static void test_every_cut(void **state)
 				assert_int_equal(same, i == 0);
 			guard_free(p, len);
 			assert_int_equal(read_at(begins[i][0], len, out, &out_len, &behind),
-			                 len >= begins[i][1] ? FT_MSG_KEPT : FT_MSG_QUESTION_CUT);
+					 len >= begins[i][1] ? FT_MSG_KEPT : FT_MSG_QUESTION_CUT);
 		}
 	}
 	struct cursor bad = cursor_init(w.b, 5, 4);
@@ -335,11 +335,11 @@ static void test_equal_damaged(void **state)
 {
 	(void)state;
 	start(12);
-	wire_name(&w, "com"); /* 12 */
-	wire_pointer(&w, 17); /* 17: itself */
-	wire_pointer(&w, 4); /* 19: the header */
+	wire_name(&w, "com");   /* 12 */
+	wire_pointer(&w, 17);   /* 17: itself */
+	wire_pointer(&w, 4);    /* 19: the header */
 	wire_labels(&w, "com"); /* 21 */
-	wire_u8(&w, 0x41); /* 25 */
+	wire_u8(&w, 0x41);      /* 25 */
 	wire_labels(&w, "com"); /* 26: ends with the message */
 	for (unsigned i = 0; i < 4; i++) {
 		static const uint32_t damaged[] = {17, 19, 21, 26};
@@ -442,13 +442,13 @@ static void test_hash(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),        cmocka_unit_test(test_fold),
-		cmocka_unit_test(test_labels),       cmocka_unit_test(test_length),
-		cmocka_unit_test(test_pointers),     cmocka_unit_test(test_bad_pointers),
-		cmocka_unit_test(test_every_cut),    cmocka_unit_test(test_equal),
-		cmocka_unit_test(test_equal_damaged), cmocka_unit_test(test_equal_same_damage),
-		cmocka_unit_test(test_long_chain),   cmocka_unit_test(test_arena),
-		cmocka_unit_test(test_hash),
+	    cmocka_unit_test(test_plain),         cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_labels),        cmocka_unit_test(test_length),
+	    cmocka_unit_test(test_pointers),      cmocka_unit_test(test_bad_pointers),
+	    cmocka_unit_test(test_every_cut),     cmocka_unit_test(test_equal),
+	    cmocka_unit_test(test_equal_damaged), cmocka_unit_test(test_equal_same_damage),
+	    cmocka_unit_test(test_long_chain),    cmocka_unit_test(test_arena),
+	    cmocka_unit_test(test_hash),
 	};
 
 	return cmocka_run_group_tests_name("name", tests, NULL, NULL);

@@ -452,7 +452,7 @@ static void test_clock(void **state)
 	assert_true(clock_row(&c, 0) == 0);
 	c.now_us = lo + 60000000 + 5999999;
 	assert_false(clock_row_closed(&c, minute));
-	assert_true(clock_effective(&c, lo) == lo); /* still open */
+	assert_true(clock_effective(&c, lo) == lo);           /* still open */
 	assert_true(clock_effective(&c, lo - 1) == c.now_us); /* closed since long */
 	c.now_us++;
 	assert_true(clock_row_closed(&c, minute));
@@ -466,14 +466,22 @@ static void test_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),           cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_keys),             cmocka_unit_test(test_same_id_other_name),
-		cmocka_unit_test(test_timeout_boundary), cmocka_unit_test(test_stale_duplicates),
-		cmocka_unit_test(test_no_question),      cmocka_unit_test(test_no_question_oldest),
-		cmocka_unit_test(test_no_question_expiry), cmocka_unit_test(test_many_names),
-		cmocka_unit_test(test_full),             cmocka_unit_test(test_out_of_order),
-		cmocka_unit_test(test_jump),             cmocka_unit_test(test_flush),
-		cmocka_unit_test(test_model),            cmocka_unit_test(test_clock),
+	    cmocka_unit_test(test_create),
+	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_same_id_other_name),
+	    cmocka_unit_test(test_timeout_boundary),
+	    cmocka_unit_test(test_stale_duplicates),
+	    cmocka_unit_test(test_no_question),
+	    cmocka_unit_test(test_no_question_oldest),
+	    cmocka_unit_test(test_no_question_expiry),
+	    cmocka_unit_test(test_many_names),
+	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_out_of_order),
+	    cmocka_unit_test(test_jump),
+	    cmocka_unit_test(test_flush),
+	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests_name("pair", tests, NULL, NULL);

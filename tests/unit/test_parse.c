@@ -485,10 +485,22 @@ int main(void)
 {
 #define T(name) cmocka_unit_test(name)
 	const struct CMUnitTest tests[] = {
-		T(test_question), T(test_drops), T(test_no_question), T(test_two_questions),
-		T(test_sections), T(test_rcodes), T(test_edns), T(test_edns_odd), T(test_classes),
-		T(test_tc), T(test_malformed), T(test_chain), T(test_chain_loops),
-		T(test_chain_compressed), T(test_chain_of_the_limit), T(test_every_cut),
+	    T(test_question),
+	    T(test_drops),
+	    T(test_no_question),
+	    T(test_two_questions),
+	    T(test_sections),
+	    T(test_rcodes),
+	    T(test_edns),
+	    T(test_edns_odd),
+	    T(test_classes),
+	    T(test_tc),
+	    T(test_malformed),
+	    T(test_chain),
+	    T(test_chain_loops),
+	    T(test_chain_compressed),
+	    T(test_chain_of_the_limit),
+	    T(test_every_cut),
 	};
 
 	return cmocka_run_group_tests_name("parse", tests, NULL, NULL);

@@ -177,8 +177,11 @@ static void test_truncated(void **state)
 /* A length of every block in turn made nonsense: what passes has as many octets. */
 static void test_nonsense(void **state)
 {
-	static const uint32_t lengths[] = {0, 1, 4, 8, 11, 12, 13, 16, 18, 20, 28, 1 << 20,
-	                                   INT32_MAX, 0x80000000, UINT32_MAX - 3, UINT32_MAX};
+	static const uint32_t lengths[] = {
+	    0,         1,       4,         8,          11,
+	    12,        13,      16,        18,         20,
+	    28,        1 << 20, INT32_MAX, 0x80000000, UINT32_MAX - 3,
+	    UINT32_MAX};
 	struct bytes *out = bytes_new(false);
 
 	(void)state;
@@ -192,7 +195,8 @@ static void test_nonsense(void **state)
 			next = at + was;
 			for (size_t i = 0; i <= sizeof(lengths) / sizeof(lengths[0]); i++) {
 				in->n = at + 4;
-				put_u32(in, i < sizeof(lengths) / sizeof(lengths[0]) ? lengths[i] : was);
+				put_u32(in, i < sizeof(lengths) / sizeof(lengths[0]) ? lengths[i]
+										     : was);
 				in->n = all;
 				pass(in, all, SIZE_MAX, out);
 				pass(in, all / 3, 3, out);
@@ -480,17 +484,17 @@ static void test_read_silent_pipe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_untouched),
-		cmocka_unit_test(test_read_mixed),
-		cmocka_unit_test(test_read_long),
-		cmocka_unit_test(test_read_simple),
-		cmocka_unit_test(test_read_late),
-		cmocka_unit_test(test_read_other_order),
-		cmocka_unit_test(test_read_pipe),
-		cmocka_unit_test(test_read_silent_pipe),
+	    cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_nonsense),
+	    cmocka_unit_test(test_untouched),
+	    cmocka_unit_test(test_read_mixed),
+	    cmocka_unit_test(test_read_long),
+	    cmocka_unit_test(test_read_simple),
+	    cmocka_unit_test(test_read_late),
+	    cmocka_unit_test(test_read_other_order),
+	    cmocka_unit_test(test_read_pipe),
+	    cmocka_unit_test(test_read_silent_pipe),
 	};
 
 	(void)alarm(120);

@@ -13,7 +13,7 @@
 #define MANY 3000u
 
 static char dir[] = "/tmp/test_rx_dpdk_XXXXXX";
-static bool works; /* the environment has started here */
+static bool works;        /* the environment has started here */
 static cpu_set_t allowed; /* before it did */
 
 static void path_of(const char *name, char path[128])
@@ -138,7 +138,8 @@ static void test_same_as_pcap(void **state)
 		struct ports *p;
 		pthread_t thread;
 
-		(void)snprintf(args, sizeof(args), "net_pcap%s,rx_pcap=%s", i == 1 ? "7" : "", path);
+		(void)snprintf(args, sizeof(args), "net_pcap%s,rx_pcap=%s", i == 1 ? "7" : "",
+			       path);
 		p = open_port(args, 1 + i, err);
 		assert_non_null(p);
 		assert_int_equal(ports_source_count(p), 1);
@@ -290,7 +291,7 @@ static int start(void **state)
 	/* Before anything else: without huge pages it is refused with the command. */
 	p = ports_create(&huge, err, sizeof(err));
 	if (p == NULL && (errno != ENOMEM || strstr(err, "sysctl -w vm.nr_hugepages=512, or use "
-	                                                 "--no-huge") == NULL)) {
+							 "--no-huge") == NULL)) {
 		(void)fprintf(stderr, "%s\n", err);
 		return -1;
 	}
@@ -319,9 +320,9 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same_as_pcap), cmocka_unit_test(test_raw_ip),
-		cmocka_unit_test(test_bad_devargs),  cmocka_unit_test(test_bad_devices),
-		cmocka_unit_test(test_live),         cmocka_unit_test(test_affinity),
+	    cmocka_unit_test(test_same_as_pcap), cmocka_unit_test(test_raw_ip),
+	    cmocka_unit_test(test_bad_devargs),  cmocka_unit_test(test_bad_devices),
+	    cmocka_unit_test(test_live),         cmocka_unit_test(test_affinity),
 	};
 
 	return cmocka_run_group_tests(tests, start, remove_dir);

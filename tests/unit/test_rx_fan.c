@@ -27,15 +27,15 @@
 
 /* What the frames of this test look like. */
 struct head {
-	uint32_t flow; /* NO_IP: decode_addrs finds nothing */
+	uint32_t flow;   /* NO_IP: decode_addrs finds nothing */
 	uint32_t turned; /* 1: from dst to src */
-	uint32_t seq; /* position in the source */
+	uint32_t seq;    /* position in the source */
 	uint32_t len;
 };
 
 /* In place of the real one: this test is about the fan alone. */
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
-                  struct addr *dst)
+		  struct addr *dst)
 {
 	struct head h;
 	struct addr ends[2] = {{{1}}, {{2}}};
@@ -57,9 +57,9 @@ bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, s
 struct maker {
 	struct rx rx;
 	uint32_t frames, made; /* made by the reader */
-	bool back; /* times run backwards now and then */
-	unsigned slow_us; /* pause before each batch */
-	uint32_t state; /* random */
+	bool back;             /* times run backwards now and then */
+	unsigned slow_us;      /* pause before each batch */
+	uint32_t state;        /* random */
 	uint64_t now_us;
 	uint32_t large; /* octets of every frame, 0: by chance */
 	const char *error;
@@ -83,11 +83,12 @@ static uint8_t filling(uint32_t seq, uint32_t i)
 
 static void make_frame(struct maker *m, struct pkt *p, uint8_t *buf)
 {
-	const uint32_t len = m->large != 0 ? m->large : (uint32_t)sizeof(struct head) + chance(m) % 1500;
+	const uint32_t len =
+	    m->large != 0 ? m->large : (uint32_t)sizeof(struct head) + chance(m) % 1500;
 	const struct head h = {.flow = chance(m) % 64 == 0 ? NO_IP : chance(m) % FLOWS,
-	                       .turned = chance(m) & 1,
-	                       .seq = m->made++,
-	                       .len = len};
+			       .turned = chance(m) & 1,
+			       .seq = m->made++,
+			       .len = len};
 
 	memcpy(buf, &h, sizeof(h));
 	for (uint32_t i = sizeof(h); i < len; i++)
@@ -158,7 +159,7 @@ static void maker_destroy(struct rx *rx)
 }
 
 static const struct rx_ops maker_ops = {maker_recv, maker_release, maker_clock, maker_dropped,
-                                        maker_destroy};
+					maker_destroy};
 
 static struct maker *maker_new(uint32_t count)
 {
@@ -175,7 +176,7 @@ static struct maker *maker_new(uint32_t count)
 
 /* What the sinks share, each element written once. */
 struct shared {
-	_Atomic uint8_t *times; /* by seq: how often it came */
+	_Atomic uint8_t *times;           /* by seq: how often it came */
 	_Atomic uint32_t home[FLOWS + 1]; /* by flow: sink + 1 */
 };
 
@@ -188,7 +189,7 @@ struct consumer {
 	uint32_t cut; /* frames are cut to this */
 	uint64_t promise_us, frames;
 	uint32_t next[FLOWS + 1]; /* by flow: least seq that may come */
-	unsigned wrong; /* sum of what was not as it should be */
+	unsigned wrong;           /* sum of what was not as it should be */
 };
 
 static void check_pkt(struct consumer *c, const struct pkt *p)
@@ -445,15 +446,11 @@ static void test_destroy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_flat_out),
-		cmocka_unit_test(test_slow_producer),
-		cmocka_unit_test(test_slow_consumer),
-		cmocka_unit_test(test_times_run_backwards),
-		cmocka_unit_test(test_large),
-		cmocka_unit_test(test_large_many),
-		cmocka_unit_test(test_error_is_told),
-		cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_destroy),
+	    cmocka_unit_test(test_flat_out),      cmocka_unit_test(test_slow_producer),
+	    cmocka_unit_test(test_slow_consumer), cmocka_unit_test(test_times_run_backwards),
+	    cmocka_unit_test(test_large),         cmocka_unit_test(test_large_many),
+	    cmocka_unit_test(test_error_is_told), cmocka_unit_test(test_stop),
+	    cmocka_unit_test(test_destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,8 @@ static void test_nothing(void **state)
 static void test_guard_page(void **state)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	uint8_t *p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p =
+	    mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct batch b;
 
 	(void)state;
@@ -131,9 +132,9 @@ static void test_now(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_passes),     cmocka_unit_test(test_without_end),
-		cmocka_unit_test(test_nothing),    cmocka_unit_test(test_guard_page),
-		cmocka_unit_test(test_now),
+	    cmocka_unit_test(test_passes),  cmocka_unit_test(test_without_end),
+	    cmocka_unit_test(test_nothing), cmocka_unit_test(test_guard_page),
+	    cmocka_unit_test(test_now),
 	};
 
 	return cmocka_run_group_tests(tests, make_frames, NULL);

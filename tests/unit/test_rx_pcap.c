@@ -296,7 +296,8 @@ static void test_cut_plain(void **state)
 		else
 			make_pcap(b, false, 1, 'a');
 		for (size_t n = 0; n <= b->n; n++) {
-			const size_t frame = ng ? 32 + (frame_len(whole) + 3) / 4 * 4 : 16 + frame_len(whole);
+			const size_t frame =
+			    ng ? 32 + (frame_len(whole) + 3) / 4 * 4 : 16 + frame_len(whole);
 
 			if (n == start + frame) {
 				start = n;
@@ -307,8 +308,9 @@ static void test_cut_plain(void **state)
 
 			if (n < (ng ? 28 : 24)) {
 				assert_int_equal(rc, -EINVAL);
-				assert_non_null(strstr(g.error, ": not a capture file (pcap or pcapng, "
-				                                "plain, gzip or zstd)"));
+				assert_non_null(strstr(g.error,
+						       ": not a capture file (pcap or pcapng, "
+						       "plain, gzip or zstd)"));
 				continue;
 			}
 			if (ng && n > 28 && n < 48) { /* within the interface block */
@@ -318,8 +320,8 @@ static void test_cut_plain(void **state)
 			assert_int_equal(rc, 0);
 			check_frames(&g, whole, 'a');
 			(void)snprintf(want, sizeof(want),
-			               "%s: offset %zu: breaks off in the middle of a packet",
-			               path_of("one"), start);
+				       "%s: offset %zu: breaks off in the middle of a packet",
+				       path_of("one"), start);
 			assert_string_equal(g.error, n == start || (ng && n == 28) ? "" : want);
 		}
 		assert_int_equal(whole, FRAMES);
@@ -463,9 +465,9 @@ static void test_links(void **state)
 	static const struct {
 		uint32_t dlt;
 		enum link_type link;
-	} links[] = {{1, LINK_ETHERNET}, {12, LINK_RAW_IP}, {14, LINK_RAW_IP}, {101, LINK_RAW_IP},
-	             {228, LINK_RAW_IP}, {229, LINK_RAW_IP}, {113, LINK_SLL}, {276, LINK_SLL2},
-	             {0, LINK_NULL}, {108, LINK_NULL}, {9, LINK_PPP}};
+	} links[] = {{1, LINK_ETHERNET}, {12, LINK_RAW_IP},  {14, LINK_RAW_IP}, {101, LINK_RAW_IP},
+		     {228, LINK_RAW_IP}, {229, LINK_RAW_IP}, {113, LINK_SLL},   {276, LINK_SLL2},
+		     {0, LINK_NULL},     {108, LINK_NULL},   {9, LINK_PPP}};
 	struct bytes *b = bytes_new(false);
 	struct got g;
 
@@ -579,8 +581,9 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"one", "a", "b", "c", "text", "nothing", "rubbish",
-	                                    "packed", "closed", "cut", "cut2", "whole", "large"};
+	static const char *const names[] = {"one",     "a",       "b",      "c",      "text",
+					    "nothing", "rubbish", "packed", "closed", "cut",
+					    "cut2",    "whole",   "large"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -591,13 +594,13 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats),      cmocka_unit_test(test_packed),
-		cmocka_unit_test(test_stdin),        cmocka_unit_test(test_merge),
-		cmocka_unit_test(test_cut_plain),    cmocka_unit_test(test_cut_packed),
-		cmocka_unit_test(test_damage),       cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_refused),      cmocka_unit_test(test_links),
-		cmocka_unit_test(test_others_go_on), cmocka_unit_test(test_large),
-		cmocka_unit_test(test_odd_times),
+	    cmocka_unit_test(test_formats),      cmocka_unit_test(test_packed),
+	    cmocka_unit_test(test_stdin),        cmocka_unit_test(test_merge),
+	    cmocka_unit_test(test_cut_plain),    cmocka_unit_test(test_cut_packed),
+	    cmocka_unit_test(test_damage),       cmocka_unit_test(test_empty),
+	    cmocka_unit_test(test_refused),      cmocka_unit_test(test_links),
+	    cmocka_unit_test(test_others_go_on), cmocka_unit_test(test_large),
+	    cmocka_unit_test(test_odd_times),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -57,7 +57,8 @@ static inline void put_pcap_header(struct bytes *b, bool ns, uint32_t link)
 	put_u32(b, link);
 }
 
-static inline void put_pcap_frame(struct bytes *b, uint64_t sub, const void *data, uint32_t len, bool ns)
+static inline void put_pcap_frame(struct bytes *b, uint64_t sub, const void *data, uint32_t len,
+				  bool ns)
 {
 	const uint32_t unit = ns ? 1000000000 : 1000000;
 
@@ -135,7 +136,8 @@ static inline void put_idb(struct bytes *b, unsigned link, uint8_t tsresol)
 	put_u32(b, len);
 }
 
-static inline void put_epb(struct bytes *b, uint32_t iface, uint64_t t, const void *data, uint32_t len)
+static inline void put_epb(struct bytes *b, uint32_t iface, uint64_t t, const void *data,
+			   uint32_t len)
 {
 	const uint32_t padded = (len + 3) / 4 * 4;
 
@@ -181,8 +183,7 @@ static inline void pack_gzip(const struct bytes *in, struct bytes *out)
 
 static inline void pack_zstd(const struct bytes *in, struct bytes *out)
 {
-	const size_t n =
-		ZSTD_compress(out->p + out->n, sizeof(out->p) - out->n, in->p, in->n, 3);
+	const size_t n = ZSTD_compress(out->p + out->n, sizeof(out->p) - out->n, in->p, in->n, 3);
 
 	assert_false(ZSTD_isError(n));
 	out->n += n;

@@ -90,14 +90,14 @@ static double normal(void)
 static uint64_t draw(unsigned distribution)
 {
 	switch (distribution) {
-	case 0: return next() % 5000000; /* uniform over the wait */
-	case 1: return (uint64_t)exp(9.2 + 1.5 * normal()); /* log-normal about 10 ms */
+	case 0: return next() % 5000000;                        /* uniform over the wait */
+	case 1: return (uint64_t)exp(9.2 + 1.5 * normal());     /* log-normal about 10 ms */
 	case 2: return (uint64_t)(-20000 * log(1 - uniform())); /* exponential */
 	case 3:
 		return next() % 10 < 7 ? 300 + next() % 100
 				       : 2000000 + next() % 1000; /* two humps */
 	case 4: return next() % 4; /* a local resolver: zeros among them */
-	case 5: return 31337; /* one value */
+	case 5: return 31337;      /* one value */
 	default: return (uint64_t)(100 / pow(1 - uniform(), 1 / 1.2)) % 600000000; /* Pareto */
 	}
 }
@@ -300,10 +300,10 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bins),     cmocka_unit_test(test_values),
-		cmocka_unit_test(test_quantiles), cmocka_unit_test(test_exact),
-		cmocka_unit_test(test_estimate), cmocka_unit_test(test_split),
-		cmocka_unit_test(test_merge_edges),
+	    cmocka_unit_test(test_bins),        cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_quantiles),   cmocka_unit_test(test_exact),
+	    cmocka_unit_test(test_estimate),    cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_merge_edges),
 	};
 
 	return cmocka_run_group_tests_name("sketch", tests, setup, NULL);

@@ -27,7 +27,7 @@ static uint64_t now;
 static uint32_t isn[2];
 
 static void collect(void *ctx, const struct segment *seg, const uint8_t *data, uint32_t len,
-                    bool in_frame)
+		    bool in_frame)
 {
 	(void)ctx;
 	if (in_frame)
@@ -53,12 +53,16 @@ static void open_with(size_t connections, size_t bytes)
 
 /* A segment of connection `port`, from memory that ends with it. */
 static enum ft_pkt_drop seg_of(uint16_t port, int way, unsigned flags, uint32_t seq,
-                               const uint8_t *octets, uint32_t len)
+			       const uint8_t *octets, uint32_t len)
 {
 	struct flow f = {.src = {{1}}, .dst = {{2}}, .sport = port, .dport = 53, .tcp = 1};
 	uint8_t *data = guard_copy(octets, len);
-	const struct segment s = {.flow = &f, .seq = seq, .flags = (uint8_t)flags, .data = data,
-	                          .len = len, .now_us = now};
+	const struct segment s = {.flow = &f,
+				  .seq = seq,
+				  .flags = (uint8_t)flags,
+				  .data = data,
+				  .len = len,
+				  .now_us = now};
 
 	if (way == DOWN)
 		f = (struct flow){.src = {{2}}, .dst = {{1}}, .sport = 53, .dport = port, .tcp = 1};
@@ -78,7 +82,8 @@ static void shake(uint32_t client_isn, uint32_t server_isn)
 	isn[UP] = client_isn;
 	isn[DOWN] = server_isn;
 	assert_int_equal(seg_of(5000, UP, TCP_SYN, client_isn, NULL, 0), FT_PKT_CARRIED);
-	assert_int_equal(seg_of(5000, DOWN, TCP_SYN | TCP_ACK, server_isn, NULL, 0), FT_PKT_CARRIED);
+	assert_int_equal(seg_of(5000, DOWN, TCP_SYN | TCP_ACK, server_isn, NULL, 0),
+			 FT_PKT_CARRIED);
 	assert_int_equal(seg_of(5000, UP, TCP_ACK, client_isn + 1, NULL, 0), FT_PKT_CARRIED);
 }
 
@@ -146,7 +151,7 @@ static void test_every_length(void **state)
 			if (k > 0)
 				seg_of(5000, UP, TCP_ACK, seq, sent_octets, k);
 			assert_int_equal(seg_of(5000, UP, TCP_ACK, seq + k, sent_octets + k, n - k),
-			                 FT_PKT_CARRIED);
+					 FT_PKT_CARRIED);
 		}
 		assert_int_equal(got.n, 3);
 		assert_int_equal(got.len, 3 * n);
@@ -163,7 +168,7 @@ static void test_every_split(void **state)
 {
 	static const uint32_t lengths_of[] = {12, 29, 17, 0};
 	static const uint8_t orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
-	                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+					     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
 	const uint32_t n = script_of(lengths_of);
 
 	(void)state;
@@ -248,8 +253,9 @@ static void test_overlaps(void **state)
 			len = len < n - at ? len : n - at;
 			for (uint32_t k = at; k < at + len; k++) {
 				/* Length prefixes stay, else there are others. */
-				const bool prefix = k < 2 || (k >= 52 && k < 54) || (k >= 754 && k < 756) ||
-				                    (k >= 776 && k < 778) || (k >= 3278 && k < 3280);
+				const bool prefix =
+				    k < 2 || (k >= 52 && k < 54) || (k >= 754 && k < 756) ||
+				    (k >= 776 && k < 778) || (k >= 3278 && k < 3280);
 				lie[k] = prefix ? sent_octets[k] : (uint8_t)(sent_octets[k] + i);
 				if (!known[k])
 					known[k] = 1, expect[k] = lie[k];
@@ -282,7 +288,8 @@ static void test_wrap_and_old(void **state)
 			up(sent_octets, at, 16);
 			up(sent_octets, at, 16);
 			up(sent_octets, 0, at + 16);
-			seg_of(5000, UP, TCP_ACK, isn[UP] + at + 16, sent_octets, 1); /* keepalives */
+			seg_of(5000, UP, TCP_ACK, isn[UP] + at + 16, sent_octets,
+			       1); /* keepalives */
 			seg_of(5000, UP, TCP_ACK, isn[UP] + at + 16, NULL, 0);
 		}
 		check_all(3, n);
@@ -302,7 +309,8 @@ static void test_fast_open(void **state)
 		assert_int_equal(seg_of(5000, UP, TCP_SYN, 900, sent_octets, 40), FT_PKT_CARRIED);
 		assert_int_equal(got.n, 1);
 		if (variant & 1) /* the SYN again, with and without */
-			seg_of(5000, UP, TCP_SYN, 900, sent_octets, 40), seg_of(5000, UP, TCP_SYN, 900, NULL, 0);
+			seg_of(5000, UP, TCP_SYN, 900, sent_octets, 40),
+			    seg_of(5000, UP, TCP_SYN, 900, NULL, 0);
 		seg_of(5000, DOWN, TCP_SYN | TCP_ACK, 70, NULL, 0);
 		if (variant & 2)
 			up(sent_octets, 0, 40);
@@ -327,7 +335,8 @@ static void test_midstream(void **state)
 		assert_int_equal(seg_of(port, UP, TCP_ACK, 1, NULL, 0), FT_PKT_CARRIED);
 		assert_int_equal(seg_of(port, UP, TCP_ACK | TCP_FIN, 1, NULL, 0), FT_PKT_CARRIED);
 		assert_int_equal(seg_of(port, UP, TCP_RST, 1, NULL, 0), FT_PKT_CARRIED);
-		assert_int_equal(seg_of(port, UP, TCP_ACK, 1, sent_octets + 3, 60), FT_PKT_TCP_MIDSTREAM);
+		assert_int_equal(seg_of(port, UP, TCP_ACK, 1, sent_octets + 3, 60),
+				 FT_PKT_TCP_MIDSTREAM);
 	}
 	assert_int_equal(stream_stats_get(st)->evicted, 0); /* no state for any of these */
 	up(sent_octets, 10, n - 10);
@@ -342,7 +351,7 @@ static void test_midstream(void **state)
 		static const struct {
 			uint8_t at, is;
 		} t[9] = {{1, 11}, {4, 3 << 3}, {4, 7 << 3}, {7, 2},  {8, 1},
-		          {10, 1}, {12, 1},     {9, 2},      {13, 17}};
+			  {10, 1}, {12, 1},     {9, 2},      {13, 17}};
 		memcpy(bad, sent_octets, 32);
 		bad[t[i].at] = t[i].is;
 		assert_int_equal(seg_of(6000, UP, TCP_ACK, 1, bad, 32), FT_PKT_TCP_MIDSTREAM);
@@ -484,9 +493,9 @@ static void test_gap_limits(void **state)
 	assert_int_equal(stream_lent(st), 0);
 	/* Far out of any window: taken only where it begins a message. */
 	assert_int_equal(seg_of(5000, UP, TCP_ACK, isn[UP] + 0x40000000, sent_octets + 9, 99),
-	                 FT_PKT_TCP_GAP);
+			 FT_PKT_TCP_GAP);
 	assert_int_equal(seg_of(5000, UP, TCP_ACK, isn[UP] + 0x40000000, sent_octets + n - 52, 52),
-	                 FT_PKT_CARRIED);
+			 FT_PKT_CARRIED);
 	assert_int_equal(got.n, 5);
 	stream_destroy(st);
 }
@@ -508,9 +517,9 @@ static void test_ends(void **state)
 	check_all(3, n);
 	/* A message over the end is none; behind it, it may be one: the SYN was not seen. */
 	assert_int_equal(seg_of(5000, UP, TCP_ACK, isn[UP] + n - 10, sent_octets, n),
-	                 FT_PKT_TCP_MIDSTREAM);
+			 FT_PKT_TCP_MIDSTREAM);
 	assert_int_equal(seg_of(5000, UP, TCP_ACK, isn[UP] + n + 9000, sent_octets, n),
-	                 FT_PKT_CARRIED);
+			 FT_PKT_CARRIED);
 	assert_int_equal(got.n, 6);
 	seg_of(5000, UP, TCP_FIN | TCP_ACK, isn[UP] + n + 9000 + n, NULL, 0);
 	shake(10, 20); /* and a new connection, even from the same number */
@@ -607,7 +616,7 @@ static void test_budget(void **state)
 		assert_true(stream_lent(st) <= 8);
 		/* Another, with whole messages. */
 		assert_int_equal(seg_of((uint16_t)(p + 20000), UP, TCP_ACK, 1, sent_octets, n),
-		                 FT_PKT_CARRIED);
+				 FT_PKT_CARRIED);
 	}
 	assert_int_equal(got.n, 2 * many);
 	assert_int_equal(stream_stats_get(st)->lost_bytes, (many - 8u) * 50);
@@ -616,7 +625,8 @@ static void test_budget(void **state)
 		now++;
 		const enum ft_pkt_drop why = seg_of(p, UP, TCP_ACK, p + 51u, sent_octets + 50, 52);
 		assert_int_equal(why, p < many - 8 ? FT_PKT_TCP_FULL : FT_PKT_CARRIED);
-		assert_int_equal(seg_of(p, UP, TCP_ACK, p + 103u, sent_octets + 102, 42), FT_PKT_CARRIED);
+		assert_int_equal(seg_of(p, UP, TCP_ACK, p + 103u, sent_octets + 102, 42),
+				 FT_PKT_CARRIED);
 	}
 	assert_int_equal(got.n, many + 8);
 	assert_int_equal(stream_stats_get(st)->lost_bytes, (many - 8u) * 102);
@@ -656,8 +666,12 @@ static void test_half_open(void **state)
 	shake(10, 20);
 	up(sent_octets, 0, 50);
 	for (uint32_t i = 0; i < 100000; i++) {
-		const struct flow f = {.src = {{9, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}},
-		                       .dst = {{2}}, .sport = 1, .dport = 53, .tcp = 1};
+		const struct flow f = {
+		    .src = {{9, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}},
+		    .dst = {{2}},
+		    .sport = 1,
+		    .dport = 53,
+		    .tcp = 1};
 		const struct segment s = {.flow = &f, .seq = i, .flags = TCP_SYN, .now_us = ++now};
 		assert_int_equal(stream_put(st, &s), FT_PKT_CARRIED);
 	}
@@ -693,15 +707,15 @@ static void test_property(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),       cmocka_unit_test(test_every_length),
-		cmocka_unit_test(test_every_split),  cmocka_unit_test(test_permutations),
-		cmocka_unit_test(test_overlaps),     cmocka_unit_test(test_wrap_and_old),
-		cmocka_unit_test(test_fast_open),    cmocka_unit_test(test_midstream),
-		cmocka_unit_test(test_gap_inside),   cmocka_unit_test(test_gap_over),
-		cmocka_unit_test(test_gap_limits),   cmocka_unit_test(test_ends),
-		cmocka_unit_test(test_idle),         cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_half_open),    cmocka_unit_test(test_gap_edges),
-		cmocka_unit_test(test_property),     cmocka_unit_test(test_fin_elsewhere),
+	    cmocka_unit_test(test_create),      cmocka_unit_test(test_every_length),
+	    cmocka_unit_test(test_every_split), cmocka_unit_test(test_permutations),
+	    cmocka_unit_test(test_overlaps),    cmocka_unit_test(test_wrap_and_old),
+	    cmocka_unit_test(test_fast_open),   cmocka_unit_test(test_midstream),
+	    cmocka_unit_test(test_gap_inside),  cmocka_unit_test(test_gap_over),
+	    cmocka_unit_test(test_gap_limits),  cmocka_unit_test(test_ends),
+	    cmocka_unit_test(test_idle),        cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_half_open),   cmocka_unit_test(test_gap_edges),
+	    cmocka_unit_test(test_property),    cmocka_unit_test(test_fin_elsewhere),
 	};
 
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);

@@ -93,11 +93,11 @@ static void test_sets(void **state)
 	check_set("10.0.1.0/24 10.0.0.0/24",
 		  "+10.0.0.0 +10.0.0.255 +10.0.1.0 +10.0.1.255 -10.0.2.0");
 	check_set("10.0.0.0/24 10.0.0.128/25 10.0.0.0/8 10.0.0.0/8 10.9.0.1/32",
-	          "+10.0.0.1 +10.0.0.200 +10.255.255.255 +10.9.0.1 -11.0.0.0 -9.255.255.255");
+		  "+10.0.0.1 +10.0.0.200 +10.255.255.255 +10.9.0.1 -11.0.0.0 -9.255.255.255");
 	check_set("10.0.0.0/8 10.1.0.0/16 10.2.0.0/16 12.0.0.0/8", "+10.3.0.0 -11.0.0.0 +12.0.0.0");
 	check_set("::/1 8000::/1", "+:: +7fff:: +8000:: +ffff::");
 	check_set("::1/128 ::/128 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
-	          "+:: +::1 -::2 +ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff -fffe::");
+		  "+:: +::1 -::2 +ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff -fffe::");
 }
 
 static unsigned bit_of(const struct addr *a, unsigned i)
@@ -152,7 +152,7 @@ static void test_random_sets(void **state)
 }
 
 static uint8_t by_addrs(const char *auth, const char *resolvers, const char *client,
-                        const char *server)
+			const char *server)
 {
 	struct vantage_rules r = {
 	    .auth = set_of(auth), .resolvers = set_of(resolvers), .configured = true};
@@ -182,7 +182,7 @@ static void test_addresses(void **state)
 	/* Our resolver asks our server: AUTH. A server in both lists: AUTH wins. */
 	assert_int_equal(by_addrs(auth, res, "198.51.100.1", "192.0.2.1"), FT_VANTAGE_AUTH);
 	assert_int_equal(by_addrs("192.0.2.0/24", "192.0.2.0/24", "10.0.0.1", "192.0.2.1"),
-	                 FT_VANTAGE_AUTH);
+			 FT_VANTAGE_AUTH);
 	/* A forwarder asks a resolver, both ours: the server decides. */
 	assert_int_equal(by_addrs(auth, res, "198.51.100.1", "198.51.100.2"), FT_VANTAGE_S2R);
 	/* One list is enough for addresses alone to decide. */
@@ -200,18 +200,20 @@ static void test_flags(void **state)
 			   echo = i & 32;
 		struct txn t = {.has_query = query, .has_response = true, .ra = ra, .aa = aa};
 		t.q.rd = query ? rd : !rd; /* without a query nothing of it may count */
-		t.rd = query ? echo : rd; /* with one, what the server echoes does not */
+		t.rd = query ? echo : rd;  /* with one, what the server echoes does not */
 		t.class = referral ? FT_CLASS_REFERRAL : FT_CLASS_DATA;
 		t.q.vantage = query ? FT_VANTAGE_CAP : FT_VANTAGE_AUTH;
 		t.vantage = query ? FT_VANTAGE_AUTH : FT_VANTAGE_CAP;
 		const enum ft_vantage want = rd ? (ra ? FT_VANTAGE_S2R : FT_VANTAGE_X)
-		                                : (aa || referral ? FT_VANTAGE_R2A : FT_VANTAGE_X);
+						: (aa || referral ? FT_VANTAGE_R2A : FT_VANTAGE_X);
 		assert_int_equal(vantage_of_txn(&t), want);
 	}
 	for (unsigned rd = 0; rd < 2; rd++) { /* unanswered: RD alone */
 		const struct txn t = {.has_query = true,
-		                      .q = {.rd = (uint8_t)rd, .vantage = FT_VANTAGE_CAP},
-		                      .ra = true, .aa = true, .rd = !rd};
+				      .q = {.rd = (uint8_t)rd, .vantage = FT_VANTAGE_CAP},
+				      .ra = true,
+				      .aa = true,
+				      .rd = !rd};
 		assert_int_equal(vantage_of_txn(&t), rd ? FT_VANTAGE_S2R : FT_VANTAGE_R2A);
 	}
 }
@@ -243,22 +245,24 @@ struct text {
 	const char *text;
 };
 static const struct text types[] = {
-	{0, "TYPE0"}, {1, "A"}, {2, "NS"}, {5, "CNAME"}, {6, "SOA"}, {12, "PTR"}, {15, "MX"},
-	{16, "TXT"}, {28, "AAAA"}, {33, "SRV"}, {35, "NAPTR"}, {39, "DNAME"}, {41, "OPT"},
-	{43, "DS"}, {46, "RRSIG"}, {47, "NSEC"}, {48, "DNSKEY"}, {50, "NSEC3"}, {52, "TLSA"},
-	{54, "TYPE54"}, {59, "CDS"}, {60, "CDNSKEY"}, {62, "CSYNC"}, {63, "ZONEMD"}, {64, "SVCB"},
-	{65, "HTTPS"}, {99, "SPF"}, {249, "TKEY"}, {250, "TSIG"}, {251, "IXFR"}, {252, "AXFR"},
-	{255, "ANY"}, {256, "URI"}, {257, "CAA"}, {65280, "TYPE65280"}, {65535, "TYPE65535"},
+    {0, "TYPE0"},         {1, "A"},        {2, "NS"},     {5, "CNAME"},   {6, "SOA"},
+    {12, "PTR"},          {15, "MX"},      {16, "TXT"},   {28, "AAAA"},   {33, "SRV"},
+    {35, "NAPTR"},        {39, "DNAME"},   {41, "OPT"},   {43, "DS"},     {46, "RRSIG"},
+    {47, "NSEC"},         {48, "DNSKEY"},  {50, "NSEC3"}, {52, "TLSA"},   {54, "TYPE54"},
+    {59, "CDS"},          {60, "CDNSKEY"}, {62, "CSYNC"}, {63, "ZONEMD"}, {64, "SVCB"},
+    {65, "HTTPS"},        {99, "SPF"},     {249, "TKEY"}, {250, "TSIG"},  {251, "IXFR"},
+    {252, "AXFR"},        {255, "ANY"},    {256, "URI"},  {257, "CAA"},   {65280, "TYPE65280"},
+    {65535, "TYPE65535"},
 };
 static const struct text rcodes[] = {
-	{0, "NOERROR"}, {1, "FORMERR"}, {2, "SERVFAIL"}, {3, "NXDOMAIN"}, {4, "NOTIMP"},
-	{5, "REFUSED"}, {6, "YXDOMAIN"}, {7, "YXRRSET"}, {8, "NXRRSET"}, {9, "NOTAUTH"},
-	{10, "NOTZONE"}, {11, "DSOTYPENI"}, {12, "RCODE12"}, {15, "RCODE15"}, {16, "BADVERS"},
-	{22, "BADTRUNC"}, {23, "BADCOOKIE"}, {24, "RCODE24"}, {4095, "RCODE4095"},
+    {0, "NOERROR"},   {1, "FORMERR"},    {2, "SERVFAIL"}, {3, "NXDOMAIN"},     {4, "NOTIMP"},
+    {5, "REFUSED"},   {6, "YXDOMAIN"},   {7, "YXRRSET"},  {8, "NXRRSET"},      {9, "NOTAUTH"},
+    {10, "NOTZONE"},  {11, "DSOTYPENI"}, {12, "RCODE12"}, {15, "RCODE15"},     {16, "BADVERS"},
+    {22, "BADTRUNC"}, {23, "BADCOOKIE"}, {24, "RCODE24"}, {4095, "RCODE4095"},
 };
 static const struct text opcodes[] = {
-	{0, "QUERY"}, {1, "IQUERY"}, {2, "STATUS"}, {3, "OPCODE3"}, {4, "NOTIFY"}, {5, "UPDATE"},
-	{6, "DSO"}, {7, "OPCODE7"}, {15, "OPCODE15"},
+    {0, "QUERY"},  {1, "IQUERY"}, {2, "STATUS"},  {3, "OPCODE3"},   {4, "NOTIFY"},
+    {5, "UPDATE"}, {6, "DSO"},    {7, "OPCODE7"}, {15, "OPCODE15"},
 };
 
 static void test_texts(void **state)
@@ -284,9 +288,12 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sets),  cmocka_unit_test(test_random_sets),
-		cmocka_unit_test(test_addresses), cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_addresses_first), cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_sets),
+	    cmocka_unit_test(test_random_sets),
+	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_flags),
+	    cmocka_unit_test(test_addresses_first),
+	    cmocka_unit_test(test_texts),
 	};
 
 	return cmocka_run_group_tests_name("vantage", tests, NULL, NULL);

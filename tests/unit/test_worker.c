@@ -16,14 +16,14 @@
 
 #include <cmocka.h>
 
-#define PAIRS      8000u
+#define PAIRS 8000u
 #if defined(__SANITIZE_THREAD__)
 #define ONE_THREAD_TOO 0 /* slow, and nothing to be seen there */
 #else
 #define ONE_THREAD_TOO 1
 #endif
 #define LARGE_RING ((size_t)16 << 20)
-#define SECOND     1000000ull
+#define SECOND 1000000ull
 
 struct load {
 	struct ft_gen *gen;

@@ -23,7 +23,7 @@
 struct wire {
 	uint8_t b[WIRE_CAP];
 	uint32_t n;
-	bool open; /* IP lengths left to the NIC (0): damage shows further in */
+	bool open;   /* IP lengths left to the NIC (0): damage shows further in */
 	bool closed; /* an IP header with its true length has been written */
 	struct {
 		uint32_t at, from, add;
@@ -166,16 +166,14 @@ static inline void wire_pppoe(struct wire *w)
 
 static const uint8_t wire_v4_out[8] = {10, 0, 0, 1, 10, 0, 0, 2};
 static const uint8_t wire_v4_in[8] = {192, 0, 2, 1, 198, 51, 100, 53};
-static const uint8_t wire_v6_out[32] = {
-	0x20, 1, 0xd, 0xb8, 0, 0xa, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-	0x20, 1, 0xd, 0xb8, 0, 0xa, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
-static const uint8_t wire_v6_in[32] = {
-	0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-	0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53};
+static const uint8_t wire_v6_out[32] = {0x20, 1, 0xd, 0xb8, 0, 0xa, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+					0x20, 1, 0xd, 0xb8, 0, 0xa, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
+static const uint8_t wire_v6_in[32] = {0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+				       0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x53};
 
 /* RFC 791 3.1; frag: flags and offset as on the wire; options: octets of them. */
 static inline void wire_ipv4_more(struct wire *w, unsigned proto, bool inner, unsigned frag,
-                                  uint32_t options)
+				  uint32_t options)
 {
 	const uint32_t start = w->n;
 
@@ -337,7 +335,7 @@ static inline void wire_cname(struct wire *w, const char *owner, const char *tar
 
 /* RFC 6891 6.1.2: root, OPT, size, extended rcode, version, flags, length. */
 static inline void wire_opt(struct wire *w, unsigned size, unsigned rcode_high, unsigned version,
-                            unsigned flags, unsigned rdlen)
+			    unsigned flags, unsigned rdlen)
 {
 	wire_u8(w, 0);
 	wire_u16(w, 41);

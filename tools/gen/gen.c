@@ -15,9 +15,12 @@ enum {
 };
 
 static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
-	[FT_GEN_MIX] = {.pairs = 1000000, .duration_s = 600, .names = 5000000, .clients = 100000, .servers = 8},
-	[FT_GEN_FLOOD] = {.pairs = 2000000, .duration_s = 600, .names = 5000000, .clients = 100000, .servers = 8},
-	[FT_GEN_ZOO] = {.pairs = 20000, .duration_s = 300, .names = 20000, .clients = 2000, .servers = 8},
+    [FT_GEN_MIX] =
+	{.pairs = 1000000, .duration_s = 600, .names = 5000000, .clients = 100000, .servers = 8},
+    [FT_GEN_FLOOD] =
+	{.pairs = 2000000, .duration_s = 600, .names = 5000000, .clients = 100000, .servers = 8},
+    [FT_GEN_ZOO] =
+	{.pairs = 20000, .duration_s = 300, .names = 20000, .clients = 2000, .servers = 8},
 };
 
 void ft_gen_opts_fill(struct ft_gen_opts *o)
@@ -109,7 +112,8 @@ void ft_gen_destroy(struct ft_gen *g)
 /* Each transaction begins somewhere in its own part of the duration. */
 static uint64_t begin_us(struct ft_gen *g)
 {
-	uint64_t at_us = g->opts.start_us + g->at * g->step_us + g->at * g->step_rest / g->opts.pairs;
+	uint64_t at_us =
+	    g->opts.start_us + g->at * g->step_us + g->at * g->step_rest / g->opts.pairs;
 
 	if (g->step_us > 0)
 		at_us += gen_rng_next(&g->rng) % g->step_us;

@@ -71,7 +71,8 @@ static uint16_t sum_fold(uint64_t sum)
 	return (uint16_t)~be16toh((uint16_t)sum);
 }
 
-uint16_t gen_frame_l4_checksum(const struct ft_gen *g, const struct gen_path *path, uint8_t protocol, uint32_t len)
+uint16_t gen_frame_l4_checksum(const struct ft_gen *g, const struct gen_path *path,
+			       uint8_t protocol, uint32_t len)
 {
 	uint32_t octets = path->is_v6 ? 16 : 4;
 	uint8_t tail[8] = {0};
@@ -104,14 +105,18 @@ static uint32_t ip_header_len(const struct gen_path *path, bool is_fragment)
 	if (!path->is_v6)
 		return IP4_HEADER + path->ip4_options;
 	return IP6_HEADER + (path->has_hop_by_hop ? (uint32_t)EXT_HEADER : 0) +
-	       (is_fragment ? (uint32_t)FRAGMENT_HEADER : path->has_dest_options ? (uint32_t)EXT_HEADER : 0);
+	       (is_fragment              ? (uint32_t)FRAGMENT_HEADER
+		: path->has_dest_options ? (uint32_t)EXT_HEADER
+					 : 0);
 }
 
-static uint8_t *write_ip4(uint8_t *p, const struct gen_path *path, enum gen_dir dir, const struct part *part)
+static uint8_t *write_ip4(uint8_t *p, const struct gen_path *path, enum gen_dir dir,
+			  const struct part *part)
 {
 	uint8_t *begin = p;
 	uint32_t header = IP4_HEADER + path->ip4_options;
-	unsigned frag = part->off / 8 | (part->is_fragment ? (part->is_last ? 0U : IP4_MF) : IP4_DF);
+	unsigned frag =
+	    part->off / 8 | (part->is_fragment ? (part->is_last ? 0U : IP4_MF) : IP4_DF);
 
 	*p++ = (uint8_t)(4 << 4 | header / 4);
 	*p++ = 0;
@@ -143,10 +148,13 @@ static uint8_t *write_ext(uint8_t *p, uint8_t next)
 	return p + sizeof(pad);
 }
 
-static uint8_t *write_ip6(uint8_t *p, const struct gen_path *path, enum gen_dir dir, const struct part *part)
+static uint8_t *write_ip6(uint8_t *p, const struct gen_path *path, enum gen_dir dir,
+			  const struct part *part)
 {
 	bool has_dest = path->has_dest_options && !part->is_fragment;
-	uint8_t next = part->is_fragment ? PROTO_FRAGMENT : has_dest ? PROTO_DEST_OPTIONS : part->protocol;
+	uint8_t next = part->is_fragment ? PROTO_FRAGMENT
+		       : has_dest        ? PROTO_DEST_OPTIONS
+					 : part->protocol;
 
 	p = put_u32(p, UINT32_C(6) << 28 | (part->ident & 0xfffff));
 	p = put_u16(p, ip_header_len(path, part->is_fragment) - IP6_HEADER + part->len);
@@ -185,10 +193,11 @@ static void close_slot(struct ft_gen *g, uint64_t ts_us, struct gen_slot *slot)
 		g->is_short_of_memory = true;
 }
 
-static void send_part(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us,
-		      const struct part *part)
+static void send_part(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
+		      uint64_t ts_us, const struct part *part)
 {
-	uint32_t head = ETHER_HEADER + path->tags * (uint32_t)TAG_LEN + ip_header_len(path, part->is_fragment);
+	uint32_t head =
+	    ETHER_HEADER + path->tags * (uint32_t)TAG_LEN + ip_header_len(path, part->is_fragment);
 	struct gen_slot *slot = open_slot(g, head + part->len);
 	uint8_t *p;
 
@@ -201,14 +210,16 @@ static void send_part(struct ft_gen *g, const struct gen_path *path, enum gen_di
 	close_slot(g, ts_us, slot);
 }
 
-/* Sends `len` octets at g->l4 in as many packets as they need; returns the time of the last one sent. */
-static uint64_t send_parts(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us,
-			   uint8_t protocol, uint32_t len)
+/* Sends `len` octets at g->l4 in as many packets as they need; returns the time of the last one
+ * sent. */
+static uint64_t send_parts(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
+			   uint64_t ts_us, uint8_t protocol, uint32_t len)
 {
 	struct part part = {.len = len, .is_last = true, .protocol = protocol};
 	uint32_t room, count;
 
-	part.ident = (uint32_t)gen_mix64(g->totals->packets ^ g->id_salt) & (path->is_v6 ? UINT32_MAX : 0xffff);
+	part.ident = (uint32_t)gen_mix64(g->totals->packets ^ g->id_salt) &
+		     (path->is_v6 ? UINT32_MAX : 0xffff);
 	if (ip_header_len(path, false) + len <= path->mtu) {
 		send_part(g, path, dir, ts_us, &part);
 		return ts_us;
@@ -229,7 +240,8 @@ static uint64_t send_parts(struct ft_gen *g, const struct gen_path *path, enum g
 	return ts_us;
 }
 
-uint64_t gen_frame_udp(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us, uint32_t len)
+uint64_t gen_frame_udp(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
+		       uint64_t ts_us, uint32_t len)
 {
 	bool is_up = dir == GEN_TO_SERVER;
 	uint8_t *p = g->l4;
@@ -285,16 +297,18 @@ void gen_frame_tcp(struct ft_gen *g, const struct gen_path *path, enum gen_dir d
 	send_parts(g, path, dir, ts_us, PROTO_TCP, header + len);
 }
 
-void gen_frame_ip(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us, uint8_t protocol,
-		  uint32_t len)
+void gen_frame_ip(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us,
+		  uint8_t protocol, uint32_t len)
 {
 	send_parts(g, path, dir, ts_us, protocol, len);
 }
 
-void gen_frame_raw(struct ft_gen *g, uint64_t ts_us, uint16_t ethertype, const uint8_t *data, uint32_t len)
+void gen_frame_raw(struct ft_gen *g, uint64_t ts_us, uint16_t ethertype, const uint8_t *data,
+		   uint32_t len)
 {
 	static const uint8_t macs[12] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1};
-	uint32_t total = ETHER_HEADER + len < ETHER_LEAST ? (uint32_t)ETHER_LEAST : ETHER_HEADER + len;
+	uint32_t total =
+	    ETHER_HEADER + len < ETHER_LEAST ? (uint32_t)ETHER_LEAST : ETHER_HEADER + len;
 	struct gen_slot *slot = open_slot(g, total);
 
 	if (!slot)

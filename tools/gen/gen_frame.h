@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Frames of the generator: Ethernet, tags, IPv4, IPv6, UDP, TCP and fragments around a payload, put into the queue.
- * Called from the generator's thread; a lack of memory is remembered in the generator and seen by ft_gen_next.
+ * Frames of the generator: Ethernet, tags, IPv4, IPv6, UDP, TCP and fragments around a payload, put
+ * into the queue. Called from the generator's thread; a lack of memory is remembered in the
+ * generator and seen by ft_gen_next.
  */
 #ifndef FLUXTAP_GEN_FRAME_H
 #define FLUXTAP_GEN_FRAME_H
@@ -52,21 +53,26 @@ enum {
 	GEN_FRAGMENT_GAP_US = 3,
 };
 
-/* Sends the `len` octets at g->l4 + GEN_UDP_HEADER, in fragments where they do not fit; returns when the last goes. */
-uint64_t gen_frame_udp(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us, uint32_t len);
+/* Sends the `len` octets at g->l4 + GEN_UDP_HEADER, in fragments where they do not fit; returns
+ * when the last goes. */
+uint64_t gen_frame_udp(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
+		       uint64_t ts_us, uint32_t len);
 
 /* Sends one segment; it has to fit the MTU. */
 void gen_frame_tcp(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us,
 		   const struct gen_segment *segment, const uint8_t *data, uint32_t len);
 
-/* Sends `len` octets at g->l4 as the payload of IP under `protocol`, unfragmented, without touching them. */
-void gen_frame_ip(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us, uint8_t protocol,
-		  uint32_t len);
+/* Sends `len` octets at g->l4 as the payload of IP under `protocol`, unfragmented, without touching
+ * them. */
+void gen_frame_ip(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir, uint64_t ts_us,
+		  uint8_t protocol, uint32_t len);
 
 /* Sends an Ethernet payload of any type, padded to the least frame. */
-void gen_frame_raw(struct ft_gen *g, uint64_t ts_us, uint16_t ethertype, const uint8_t *data, uint32_t len);
+void gen_frame_raw(struct ft_gen *g, uint64_t ts_us, uint16_t ethertype, const uint8_t *data,
+		   uint32_t len);
 
 /* The checksum of the `len` octets at g->l4 under the pseudo header of `path`. */
-uint16_t gen_frame_l4_checksum(const struct ft_gen *g, const struct gen_path *path, uint8_t protocol, uint32_t len);
+uint16_t gen_frame_l4_checksum(const struct ft_gen *g, const struct gen_path *path,
+			       uint8_t protocol, uint32_t len);
 
 #endif

@@ -6,16 +6,16 @@
 /* Shares of the mix, per 10,000 unless said otherwise. */
 enum {
 	SHARE_EDNS = 8000,
-	SHARE_DO = 6000,      /* of EDNS */
-	SHARE_COOKIE = 800,   /* of EDNS */
-	SHARE_FULL = 7000,    /* of cookies */
-	SHARE_ECS = 300,      /* of EDNS */
+	SHARE_DO = 6000,    /* of EDNS */
+	SHARE_COOKIE = 800, /* of EDNS */
+	SHARE_FULL = 7000,  /* of cookies */
+	SHARE_ECS = 300,    /* of EDNS */
 	SHARE_0X20 = 400,
 	SHARE_AD = 1000,
 	SHARE_CD = 300,
 	SHARE_FAVOURITE = 7500, /* of a client's queries go to its first server */
 	V6_CLIENTS_ONE_IN = 5,
-	V6_CLIENTS_AT = 2,      /* this residue makes 20.6 % of what 100,000 clients ask by Zipf */
+	V6_CLIENTS_AT = 2, /* this residue makes 20.6 % of what 100,000 clients ask by Zipf */
 };
 
 static const uint16_t bufsizes[16] = {1232, 1232, 1232, 1232, 1232, 1232, 1232, 4096,
@@ -23,15 +23,17 @@ static const uint16_t bufsizes[16] = {1232, 1232, 1232, 1232, 1232, 1232, 1232, 
 
 /* 32 rows, drawn evenly; PTR goes with the reverse names. */
 static const uint16_t qtypes[32] = {
-	GEN_A,    GEN_A,    GEN_A,    GEN_A,    GEN_A,    GEN_A,   GEN_A,   GEN_A,    GEN_A,  GEN_A,     GEN_A,
-	GEN_A,    GEN_A,    GEN_A,    GEN_A,    GEN_A,    GEN_A,   GEN_A,   GEN_AAAA, GEN_AAAA, GEN_AAAA, GEN_AAAA,
-	GEN_AAAA, GEN_AAAA, GEN_AAAA, GEN_HTTPS, GEN_HTTPS, GEN_HTTPS, GEN_MX, GEN_TXT, GEN_NS, GEN_DS,
+    GEN_A,    GEN_A,     GEN_A,     GEN_A,     GEN_A,    GEN_A,    GEN_A,    GEN_A,
+    GEN_A,    GEN_A,     GEN_A,     GEN_A,     GEN_A,    GEN_A,    GEN_A,    GEN_A,
+    GEN_A,    GEN_A,     GEN_AAAA,  GEN_AAAA,  GEN_AAAA, GEN_AAAA, GEN_AAAA, GEN_AAAA,
+    GEN_AAAA, GEN_HTTPS, GEN_HTTPS, GEN_HTTPS, GEN_MX,   GEN_TXT,  GEN_NS,   GEN_DS,
 };
 
 static void draw_client(struct ft_gen *g, struct gen_path *path)
 {
 	uint32_t rank = gen_rng_zipf(&g->rng, g->opts.clients);
-	uint32_t place = rank * UINT32_C(0x9e3779) & 0xffffff; /* odd factor: a bijection of 24 bits */
+	uint32_t place =
+	    rank * UINT32_C(0x9e3779) & 0xffffff; /* odd factor: a bijection of 24 bits */
 	uint32_t server = (uint32_t)gen_mix64(rank) % g->opts.servers;
 	uint8_t *c = path->client.b, *s = path->server.b;
 
@@ -39,11 +41,16 @@ static void draw_client(struct ft_gen *g, struct gen_path *path)
 		server = gen_rng_below(&g->rng, g->opts.servers);
 	path->is_v6 = rank % V6_CLIENTS_ONE_IN == V6_CLIENTS_AT;
 	if (!path->is_v6) {
-		memcpy(c, (const uint8_t[4]){10, (uint8_t)(place >> 16), (uint8_t)(place >> 8), (uint8_t)place}, 4);
+		memcpy(c,
+		       (const uint8_t[4]){10, (uint8_t)(place >> 16), (uint8_t)(place >> 8),
+					  (uint8_t)place},
+		       4);
 		memcpy(s, (const uint8_t[4]){192, 0, 2, (uint8_t)(server + 1)}, 4);
 		return;
 	}
-	memcpy(c, (const uint8_t[8]){0x20, 1, 0x0d, 0xb8, 0, (uint8_t)(place >> 16), (uint8_t)(place >> 8), (uint8_t)place},
+	memcpy(c,
+	       (const uint8_t[8]){0x20, 1, 0x0d, 0xb8, 0, (uint8_t)(place >> 16),
+				  (uint8_t)(place >> 8), (uint8_t)place},
 	       8);
 	uint64_t host = gen_mix64(place);
 
@@ -55,7 +62,8 @@ static void draw_client(struct ft_gen *g, struct gen_path *path)
 
 void gen_ask_renew(struct ft_gen *g, struct gen_ask *ask)
 {
-	uint32_t x = (g->flows++ * UINT32_C(0x9e3779b1) ^ g->id_salt) & INT32_MAX; /* a bijection of 31 bits */
+	uint32_t x = (g->flows++ * UINT32_C(0x9e3779b1) ^ g->id_salt) &
+		     INT32_MAX; /* a bijection of 31 bits */
 
 	ask->id = (uint16_t)x;
 	ask->path.client_port = (uint16_t)(0x8000 | x >> 16);
@@ -107,8 +115,9 @@ void gen_ask_draw_edns(struct ft_gen *g, struct gen_ask *ask)
 	x = gen_rng_next(&g->rng);
 	ask->bufsize = bufsizes[x & 15];
 	if ((x >> 4 & 0xffff) * 10000 >> 16 < SHARE_COOKIE)
-		ask->options = (x >> 20 & 0xffff) * 10000 >> 16 < SHARE_FULL ? GEN_OPTION_COOKIE_FULL
-									     : GEN_OPTION_COOKIE;
+		ask->options = (x >> 20 & 0xffff) * 10000 >> 16 < SHARE_FULL
+				   ? GEN_OPTION_COOKIE_FULL
+				   : GEN_OPTION_COOKIE;
 	if ((x >> 36 & 0xffff) * 10000 >> 16 < SHARE_ECS)
 		ask->options |= GEN_OPTION_ECS;
 }
@@ -140,12 +149,9 @@ static bool is_nodata(const struct gen_ask *ask)
 	case GEN_A:
 	case GEN_PTR:
 	case GEN_NS:
-	case GEN_SOA:
-		return draw < 3;
-	case GEN_AAAA:
-		return draw < 38;
-	default:
-		return draw < 51;
+	case GEN_SOA: return draw < 3;
+	case GEN_AAAA: return draw < 38;
+	default: return draw < 51;
 	}
 }
 

@@ -43,7 +43,8 @@ static void write_question(struct gen_buf *b, const struct gen_ask *ask)
 	gen_buf_u16(b, ask->qclass);
 }
 
-static void write_counts(struct gen_buf *b, uint16_t answers, uint16_t authorities, uint16_t additionals)
+static void write_counts(struct gen_buf *b, uint16_t answers, uint16_t authorities,
+			 uint16_t additionals)
 {
 	struct gen_buf at = {b->p, 6};
 
@@ -68,7 +69,8 @@ static uint64_t client_cookie(const struct gen_ask *ask)
 	for (unsigned i = 0; i < 16; i += 4) {
 		const uint8_t *p = ask->path.client.b + i;
 
-		h = gen_mix64(h ^ ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]));
+		h = gen_mix64(
+		    h ^ ((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]));
 	}
 	return h;
 }
@@ -96,7 +98,8 @@ static void write_ecs(struct gen_buf *b, const struct gen_path *path, bool is_re
 	gen_buf_octets(b, path->client.b, octets);
 }
 
-static uint32_t begin_opt(struct gen_buf *b, uint16_t bufsize, uint8_t rcode_high, uint8_t version, bool is_do)
+static uint32_t begin_opt(struct gen_buf *b, uint16_t bufsize, uint8_t rcode_high, uint8_t version,
+			  bool is_do)
 {
 	gen_buf_u8(b, 0);
 	gen_buf_u16(b, GEN_OPT);
@@ -132,7 +135,8 @@ static void write_query_opt(struct gen_buf *b, const struct gen_ask *ask)
 	uint64_t now_s = ask->ts_us / 1000000;
 
 	if (ask->options & (GEN_OPTION_COOKIE | GEN_OPTION_COOKIE_FULL))
-		write_cookie(b, ask, ask->options & GEN_OPTION_COOKIE_FULL, now_s - ask->id % COOKIE_AGE_S);
+		write_cookie(b, ask, ask->options & GEN_OPTION_COOKIE_FULL,
+			     now_s - ask->id % COOKIE_AGE_S);
 	if (ask->options & GEN_OPTION_ECS)
 		write_ecs(b, &ask->path, false);
 	if (ask->options & GEN_OPTION_NSID)
@@ -142,7 +146,8 @@ static void write_query_opt(struct gen_buf *b, const struct gen_ask *ask)
 	end_opt(b, begin);
 }
 
-static void write_reply_opt(struct gen_buf *b, const struct gen_ask *ask, const struct gen_reply *reply)
+static void write_reply_opt(struct gen_buf *b, const struct gen_ask *ask,
+			    const struct gen_reply *reply)
 {
 	uint32_t begin = begin_opt(b, REPLY_BUFSIZE, (uint8_t)(reply->rcode >> 4), 0, ask->is_do);
 
@@ -171,7 +176,8 @@ static void write_keepalive(struct gen_buf *b)
 	gen_buf_u32(b, 60000);
 }
 
-/* What stands in place of the sections: a keepalive, or padding (RFC 8490, section 7.3) after an error. */
+/* What stands in place of the sections: a keepalive, or padding (RFC 8490, section 7.3) after an
+ * error. */
 static void write_stateful_reply(struct gen_buf *b, const struct gen_reply *reply)
 {
 	if (reply->rcode == 0) {
@@ -184,8 +190,8 @@ static void write_stateful_reply(struct gen_buf *b, const struct gen_reply *repl
 
 void gen_msg_write_query(struct gen_buf *b, struct gen_ask *ask)
 {
-	unsigned flags = (unsigned)ask->opcode << 11 | (ask->rd ? RD_BIT : 0) | (ask->ad ? AD_BIT : 0) |
-			 (ask->cd ? CD_BIT : 0);
+	unsigned flags = (unsigned)ask->opcode << 11 | (ask->rd ? RD_BIT : 0) |
+			 (ask->ad ? AD_BIT : 0) | (ask->cd ? CD_BIT : 0);
 
 	write_header(b, ask->id, (uint16_t)flags, ask->has_question);
 	if (ask->has_question)
@@ -200,7 +206,8 @@ void gen_msg_write_query(struct gen_buf *b, struct gen_ask *ask)
 }
 
 /* CNAMEs from the qname on; returns a pointer to the last target. */
-static uint16_t write_chain(struct gen_buf *b, const struct gen_ask *ask, const struct gen_reply *reply, uint32_t ttl_s)
+static uint16_t write_chain(struct gen_buf *b, const struct gen_ask *ask,
+			    const struct gen_reply *reply, uint32_t ttl_s)
 {
 	uint16_t owner = GEN_POINTER | HEADER_LEN;
 
@@ -214,7 +221,8 @@ static uint16_t write_chain(struct gen_buf *b, const struct gen_ask *ask, const 
 	return owner;
 }
 
-static uint16_t write_answers(struct gen_buf *b, const struct gen_ask *ask, const struct gen_reply *reply)
+static uint16_t write_answers(struct gen_buf *b, const struct gen_ask *ask,
+			      const struct gen_reply *reply)
 {
 	uint32_t ttl_s = gen_rdata_ttl_s(ask->answer_h, ask->ts_us);
 	uint16_t owner = write_chain(b, ask, reply, ttl_s);
@@ -223,7 +231,8 @@ static uint16_t write_answers(struct gen_buf *b, const struct gen_ask *ask, cons
 
 	if (reply->shape != GEN_SHAPE_DATA && reply->shape != GEN_SHAPE_CHAIN)
 		return count;
-	for (unsigned i = 0; i < rrs || (b->len < reply->least_bytes && b->len + LEAST_ROOM < GEN_MSG_CAP); i++) {
+	for (unsigned i = 0;
+	     i < rrs || (b->len < reply->least_bytes && b->len + LEAST_ROOM < GEN_MSG_CAP); i++) {
 		gen_rdata_write(b, ask, owner, gen_rdata_type(ask->qtype, i), i, ttl_s);
 		count++;
 	}
@@ -256,9 +265,9 @@ void gen_msg_write_reply(struct gen_buf *b, const struct gen_ask *ask, struct ge
 {
 	bool has_question = ask->has_question && !reply->lacks_question;
 	uint16_t answers = 0, authorities = 0, additionals = 0;
-	unsigned flags = QR_BIT | (unsigned)ask->opcode << 11 | (ask->rd ? RD_BIT : 0) | (ask->cd ? CD_BIT : 0) |
-			 (reply->aa ? AA_BIT : 0) | (reply->tc ? TC_BIT : 0) | (reply->ra ? RA_BIT : 0) |
-			 (reply->rcode & 15);
+	unsigned flags = QR_BIT | (unsigned)ask->opcode << 11 | (ask->rd ? RD_BIT : 0) |
+			 (ask->cd ? CD_BIT : 0) | (reply->aa ? AA_BIT : 0) |
+			 (reply->tc ? TC_BIT : 0) | (reply->ra ? RA_BIT : 0) | (reply->rcode & 15);
 
 	write_header(b, ask->id, (uint16_t)flags, has_question);
 	if (has_question)
@@ -290,18 +299,13 @@ static enum ft_gen_class class_of_shape(const struct gen_reply *reply)
 {
 	switch (reply->shape) {
 	case GEN_SHAPE_DATA:
-	case GEN_SHAPE_CHAIN:
-		return FT_GEN_DATA;
+	case GEN_SHAPE_CHAIN: return FT_GEN_DATA;
 	case GEN_SHAPE_CNAME_ONLY:
-	case GEN_SHAPE_NX_CHAIN:
-		return FT_GEN_CNAME_ONLY;
-	case GEN_SHAPE_NEGATIVE:
-		return FT_GEN_NODATA;
-	case GEN_SHAPE_REFERRAL:
-		return reply->aa ? FT_GEN_OTHER : FT_GEN_REFERRAL;
+	case GEN_SHAPE_NX_CHAIN: return FT_GEN_CNAME_ONLY;
+	case GEN_SHAPE_NEGATIVE: return FT_GEN_NODATA;
+	case GEN_SHAPE_REFERRAL: return reply->aa ? FT_GEN_OTHER : FT_GEN_REFERRAL;
 	case GEN_SHAPE_EMPTY:
-	default:
-		return reply->aa ? FT_GEN_NODATA : FT_GEN_OTHER;
+	default: return reply->aa ? FT_GEN_NODATA : FT_GEN_OTHER;
 	}
 }
 
@@ -312,21 +316,13 @@ enum ft_gen_class gen_msg_class(const struct gen_ask *ask, const struct gen_repl
 		if (reply->tc && !ask->path.is_tcp)
 			return FT_GEN_TC;
 		return class_of_shape(reply);
-	case 1:
-		return FT_GEN_FORMERR;
-	case 2:
-		return FT_GEN_SERVFAIL;
-	case 3:
-		return FT_GEN_NXDOMAIN;
-	case 4:
-		return FT_GEN_NOTIMP;
-	case 5:
-		return FT_GEN_REFUSED;
-	case 16:
-		return FT_GEN_BADVERS;
-	case 23:
-		return FT_GEN_BADCOOKIE;
-	default:
-		return FT_GEN_OTHER;
+	case 1: return FT_GEN_FORMERR;
+	case 2: return FT_GEN_SERVFAIL;
+	case 3: return FT_GEN_NXDOMAIN;
+	case 4: return FT_GEN_NOTIMP;
+	case 5: return FT_GEN_REFUSED;
+	case 16: return FT_GEN_BADVERS;
+	case 23: return FT_GEN_BADCOOKIE;
+	default: return FT_GEN_OTHER;
 	}
 }

@@ -36,7 +36,14 @@ enum gen_type {
 	GEN_CAA = 257,
 };
 
-enum gen_opcode { GEN_QUERY = 0, GEN_IQUERY = 1, GEN_STATUS = 2, GEN_NOTIFY = 4, GEN_UPDATE = 5, GEN_DSO = 6 };
+enum gen_opcode {
+	GEN_QUERY = 0,
+	GEN_IQUERY = 1,
+	GEN_STATUS = 2,
+	GEN_NOTIFY = 4,
+	GEN_UPDATE = 5,
+	GEN_DSO = 6
+};
 
 /* Options of an OPT, a set. */
 enum gen_option {
@@ -75,8 +82,8 @@ enum gen_shape {
 };
 
 struct gen_reply {
-	uint64_t ts_us; /* in: when it leaves; after sending: when it is whole */
-	uint32_t bytes; /* after composing */
+	uint64_t ts_us;       /* in: when it leaves; after sending: when it is whole */
+	uint32_t bytes;       /* after composing */
 	uint32_t least_bytes; /* answer RRs are added until the message is as long */
 	enum gen_shape shape;
 	uint16_t rcode; /* extended */

@@ -8,7 +8,8 @@ enum {
 	LEAST_CORE = SYLLABLES * SYLLABLES, /* so that every core has three syllables or more */
 	NAMES_PER_ZONE = 4,
 	PTR_ONE_IN = 24,
-	HEAD_RANKS = 1000, /* up to here a pattern says what is absent: a hash would give the few top names too much say */
+	HEAD_RANKS = 1000, /* up to here a pattern says what is absent: a hash would give the few
+			      top names too much say */
 	VICTIMS = 6,
 };
 
@@ -17,42 +18,51 @@ struct text {
 	char s[15];
 };
 
-#define TEXT(s) {sizeof(s) - 1, s}
+#define TEXT(s)                                                                                    \
+	{                                                                                          \
+		sizeof(s) - 1, s                                                                   \
+	}
 
 /* 64 rows, drawn evenly; wire form without the root's octet */
 static const struct text tlds[] = {
-	TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),   TEXT("\3com"),   TEXT("\3com"),
-	TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),   TEXT("\3com"),   TEXT("\3com"),
-	TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),   TEXT("\3com"),   TEXT("\3com"),
-	TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),   TEXT("\3com"),   TEXT("\3com"),
-	TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),   TEXT("\3net"),   TEXT("\3net"),
-	TEXT("\3net"),    TEXT("\3net"),    TEXT("\3net"),    TEXT("\3net"),   TEXT("\3org"),   TEXT("\3org"),
-	TEXT("\3org"),    TEXT("\3org"),    TEXT("\3org"),    TEXT("\2de"),    TEXT("\2de"),    TEXT("\2de"),
-	TEXT("\2de"),     TEXT("\2de"),     TEXT("\2de"),     TEXT("\4info"),  TEXT("\4info"),  TEXT("\2co\2uk"),
-	TEXT("\2co\2uk"), TEXT("\2co\2jp"), TEXT("\2nl"),     TEXT("\2nl"),    TEXT("\2fr"),    TEXT("\2fr"),
-	TEXT("\2ru"),     TEXT("\2ru"),     TEXT("\2io"),     TEXT("\2eu"),    TEXT("\2cn"),    TEXT("\2ch"),
-	TEXT("\2at"),     TEXT("\2it"),     TEXT("\6online"), TEXT("\3xyz"),
+    TEXT("\3com"),  TEXT("\3com"),  TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),
+    TEXT("\3com"),  TEXT("\3com"),  TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),
+    TEXT("\3com"),  TEXT("\3com"),  TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),
+    TEXT("\3com"),  TEXT("\3com"),  TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),
+    TEXT("\3com"),  TEXT("\3com"),  TEXT("\3com"),    TEXT("\3com"),    TEXT("\3com"),
+    TEXT("\3com"),  TEXT("\3com"),  TEXT("\3com"),    TEXT("\3net"),    TEXT("\3net"),
+    TEXT("\3net"),  TEXT("\3net"),  TEXT("\3net"),    TEXT("\3net"),    TEXT("\3org"),
+    TEXT("\3org"),  TEXT("\3org"),  TEXT("\3org"),    TEXT("\3org"),    TEXT("\2de"),
+    TEXT("\2de"),   TEXT("\2de"),   TEXT("\2de"),     TEXT("\2de"),     TEXT("\2de"),
+    TEXT("\4info"), TEXT("\4info"), TEXT("\2co\2uk"), TEXT("\2co\2uk"), TEXT("\2co\2jp"),
+    TEXT("\2nl"),   TEXT("\2nl"),   TEXT("\2fr"),     TEXT("\2fr"),     TEXT("\2ru"),
+    TEXT("\2ru"),   TEXT("\2io"),   TEXT("\2eu"),     TEXT("\2cn"),     TEXT("\2ch"),
+    TEXT("\2at"),   TEXT("\2it"),   TEXT("\6online"), TEXT("\3xyz"),
 };
 
 static const struct text hosts[] = {
-	TEXT("\4mail"),   TEXT("\3api"),  TEXT("\3cdn"), TEXT("\3ns1"),   TEXT("\1m"),   TEXT("\3img"),
-	TEXT("\6static"), TEXT("\4smtp"), TEXT("\4imap"), TEXT("\5login"), TEXT("\3app"), TEXT("\4blog"),
-	TEXT("\4shop"),   TEXT("\3dev"),  TEXT("\6update"), TEXT("\3ftp"),
+    TEXT("\4mail"), TEXT("\3api"),   TEXT("\3cdn"),    TEXT("\3ns1"),
+    TEXT("\1m"),    TEXT("\3img"),   TEXT("\6static"), TEXT("\4smtp"),
+    TEXT("\4imap"), TEXT("\5login"), TEXT("\3app"),    TEXT("\4blog"),
+    TEXT("\4shop"), TEXT("\3dev"),   TEXT("\6update"), TEXT("\3ftp"),
 };
 
 static const struct text regions[] = {
-	TEXT("\4edge"), TEXT("\2eu"), TEXT("\2us"), TEXT("\2ap"), TEXT("\4prod"), TEXT("\2s3"), TEXT("\3gcp"), TEXT("\1a"),
+    TEXT("\4edge"), TEXT("\2eu"), TEXT("\2us"),  TEXT("\2ap"),
+    TEXT("\4prod"), TEXT("\2s3"), TEXT("\3gcp"), TEXT("\1a"),
 };
 
-/* each begins so that no syllable can follow from it: what stands before it stays readable, names stay distinct */
+/* each begins so that no syllable can follow from it: what stands before it stays readable, names
+ * stay distinct */
 static const struct text closings[] = {
-	TEXT(""),  TEXT(""),  TEXT(""),  TEXT(""),        TEXT(""),      TEXT(""),   TEXT(""),      TEXT(""),
-	TEXT("n"), TEXT("r"), TEXT("s"), TEXT("-online"), TEXT("-shop"), TEXT("24"), TEXT("-blog"), TEXT("tv"),
+    TEXT(""),      TEXT(""),   TEXT(""),      TEXT(""),   TEXT(""),  TEXT(""),
+    TEXT(""),      TEXT(""),   TEXT("n"),     TEXT("r"),  TEXT("s"), TEXT("-online"),
+    TEXT("-shop"), TEXT("24"), TEXT("-blog"), TEXT("tv"),
 };
 
 static const char syllables[SYLLABLES * 2 + 1] =
-	"babebibobucacecicocudadedidodufafefifofugagegigoguhahehihohujajejijojukakekikokulalelilolu"
-	"mamemimomunaneninonupapepipopurarerirorusasesisosutatetitotuvavevivovuwawewiwowuzazezizozu";
+    "babebibobucacecicocudadedidodufafefifofugagegigoguhahehihohujajejijojukakekikokulalelilolu"
+    "mamemimomunaneninonupapepipopurarerirorusasesisosutatetitotuvavevivovuwawewiwowuzazezizozu";
 
 /* Copies whole rows: rows are of one size and a name has room behind it. */
 static void append_text(struct gen_name *n, const struct text *t)
@@ -128,14 +138,9 @@ void gen_name_rank(struct gen_name *n, uint32_t rank)
 		return;
 	}
 	switch ((rank - 1) % NAMES_PER_ZONE) { /* the four names of a zone differ in their labels */
-	case 0:
-		break;
-	case 1:
-		append_text(n, &www);
-		break;
-	case 2:
-		append_text(n, &hosts[h >> 8 & 15]);
-		break;
+	case 0: break;
+	case 1: append_text(n, &www); break;
+	case 2: append_text(n, &hosts[h >> 8 & 15]); break;
 	default:
 		append_text(n, &hosts[h >> 8 & 15]);
 		append_text(n, &regions[h >> 12 & 7]);
@@ -194,33 +199,24 @@ static void append_octets(struct gen_name *n, const uint8_t *octets, unsigned le
 
 void gen_name_odd(struct gen_name *n, enum gen_name_odd kind, struct gen_rng *r)
 {
-	static const uint8_t bytes[] = {0, '.', '\\', ' ', '"', ';', '(', '@', '$', 0x7f, '\n', '*', '_', '=', '%'};
+	static const uint8_t bytes[] = {0,   '.',  '\\', ' ', '"', ';', '(', '@',
+					'$', 0x7f, '\n', '*', '_', '=', '%'};
 	static const uint8_t edges[] = {'A', 'Z', '@', '[', '`', '{', 'a', 'z', 'Q'};
 	uint32_t serial = gen_rng_below(r, 1 << 20);
 	uint8_t high[24];
 
 	memset(n, 0, sizeof(*n));
 	switch (kind) {
-	case GEN_NAME_ROOT:
-		append_root(n);
-		return;
-	case GEN_NAME_LONGEST:
-		fill_labels(n, 63, GEN_NAME_CAP, r);
-		return;
-	case GEN_NAME_DEEP:
-		fill_labels(n, 1, GEN_NAME_CAP, r);
-		return;
+	case GEN_NAME_ROOT: append_root(n); return;
+	case GEN_NAME_LONGEST: fill_labels(n, 63, GEN_NAME_CAP, r); return;
+	case GEN_NAME_DEEP: fill_labels(n, 1, GEN_NAME_CAP, r); return;
 	case GEN_NAME_TLD:
 		append_tld(n, serial);
 		n->tld_off = n->len;
 		n->tld_off--;
 		return;
-	case GEN_NAME_BYTES:
-		append_octets(n, bytes, sizeof(bytes));
-		break;
-	case GEN_NAME_UPPER:
-		append_octets(n, edges, sizeof(edges));
-		break;
+	case GEN_NAME_BYTES: append_octets(n, bytes, sizeof(bytes)); break;
+	case GEN_NAME_UPPER: append_octets(n, edges, sizeof(edges)); break;
 	case GEN_NAME_HIGH_OCTETS:
 		for (unsigned i = 0; i < sizeof(high); i++)
 			high[i] = (uint8_t)(0x80 | gen_rng_next(r) >> 32);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Qnames of the generator: each a pure function of its rank (or serial number), so that no table of strings is
- * needed. Called from the generator's thread; owns nothing; never allocates.
+ * Qnames of the generator: each a pure function of its rank (or serial number), so that no table of
+ * strings is needed. Called from the generator's thread; owns nothing; never allocates.
  */
 #ifndef FLUXTAP_GEN_NAME_H
 #define FLUXTAP_GEN_NAME_H

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint32_t slot_bytes[GEN_SLOT_SIZES] = {256, 640, 1664}; /* with their heads; multiples of 8 */
+static const uint32_t slot_bytes[GEN_SLOT_SIZES] = {256, 640,
+						    1664}; /* with their heads; multiples of 8 */
 
 enum { CHUNK_BYTES = 256 * 1024, FIRST_CAP = 1024 };
 

@@ -8,8 +8,9 @@ enum {
 };
 
 /*
- * Rejection from octaves: under 1/2^j for all of [2^j, 2^(j+1)) each octave has the same mass, so one is drawn
- * evenly, then a rank within it, and the rank is kept with probability 2^j/rank. About 1.44 rounds a draw.
+ * Rejection from octaves: under 1/2^j for all of [2^j, 2^(j+1)) each octave has the same mass, so
+ * one is drawn evenly, then a rank within it, and the rank is kept with probability 2^j/rank.
+ * About 1.44 rounds a draw.
  */
 uint32_t gen_rng_zipf(struct gen_rng *r, uint32_t n)
 {
@@ -31,8 +32,9 @@ uint32_t gen_rng_zipf(struct gen_rng *r, uint32_t n)
 /* 2^(x / 2^16) in units of 2^-16 for 0 <= x < 2^16, to about 2 parts in 10,000. */
 static uint64_t exp2_frac(uint32_t x)
 {
-	static const uint32_t node[17] = {65536, 68438,  71468,  74632,  77936,  81386,  84990,  88752,  92682,
-	                                  96785, 101070, 105545, 110218, 115098, 120194, 125515, 131072};
+	static const uint32_t node[17] = {65536,  68438,  71468,  74632,  77936,  81386,
+					  84990,  88752,  92682,  96785,  101070, 105545,
+					  110218, 115098, 120194, 125515, 131072};
 	uint32_t i = x >> 12;
 	uint32_t part = x & 0xfff;
 
@@ -45,12 +47,15 @@ uint32_t gen_rng_rtt_us(struct gen_rng *r)
 	uint64_t b = gen_rng_next(r);
 	uint32_t sum = 0;
 
-	/* eight evenly distributed 16-bit numbers: mean 4 * 65535, variance 8/12 * 65536^2 (nearly normal) */
+	/* eight evenly distributed 16-bit numbers: mean 4 * 65535, variance 8/12 * 65536^2 (nearly
+	 * normal) */
 	for (unsigned i = 0; i < 64; i += 16)
 		sum += (uint32_t)(a >> i & 0xffff) + (uint32_t)(b >> i & 0xffff);
 
-	/* sigma 1.0 of the natural logarithm, in units of 2^-16 octaves: 1.0 / ln 2 / sqrt(8/12) = 1.7669 */
-	uint64_t octaves = (uint64_t)sum * 115797 / 65536 + (UINT64_C(16) << 16) - UINT64_C(4) * 65535 * 115797 / 65536;
+	/* sigma 1.0 of the natural logarithm, in units of 2^-16 octaves: 1.0 / ln 2 / sqrt(8/12)
+	 * = 1.7669 */
+	uint64_t octaves = (uint64_t)sum * 115797 / 65536 + (UINT64_C(16) << 16) -
+			   UINT64_C(4) * 65535 * 115797 / 65536;
 	uint64_t us = RTT_MEDIAN_US * exp2_frac((uint32_t)(octaves & 0xffff));
 	unsigned whole = (unsigned)(octaves >> 16);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random numbers of the generator: integer arithmetic only, so that a seed means the same frames everywhere.
- * Called from the generator's thread; owns nothing; never allocates.
+ * Random numbers of the generator: integer arithmetic only, so that a seed means the same frames
+ * everywhere. Called from the generator's thread; owns nothing; never allocates.
  */
 #ifndef FLUXTAP_GEN_RAND_H
 #define FLUXTAP_GEN_RAND_H
@@ -61,7 +61,8 @@ static inline bool gen_rng_chance(struct gen_rng *r, uint32_t per_10k)
 	return gen_rng_below(r, 10000) < per_10k;
 }
 
-/* A rank from 1 to n with probability in proportion to 1/rank (Zipf, exponent 1.0, exact); `n` > 0. */
+/* A rank from 1 to n with probability in proportion to 1/rank (Zipf, exponent 1.0, exact); `n` > 0.
+ */
 uint32_t gen_rng_zipf(struct gen_rng *r, uint32_t n);
 
 /* A response time, log-normal with median 20 ms and sigma 1.0, below 4 s. */

@@ -16,7 +16,8 @@ uint32_t gen_rdata_ttl_s(uint64_t answer_h, uint64_t ts_us)
 
 uint16_t gen_rdata_type(uint16_t qtype, unsigned i)
 {
-	static const uint16_t of_any[] = {GEN_A, GEN_AAAA, GEN_MX, GEN_NS, GEN_TXT, GEN_SOA, GEN_CAA};
+	static const uint16_t of_any[] = {GEN_A,   GEN_AAAA, GEN_MX, GEN_NS,
+					  GEN_TXT, GEN_SOA,  GEN_CAA};
 
 	return qtype == GEN_ANY ? of_any[i % (sizeof(of_any) / sizeof(of_any[0]))] : qtype;
 }
@@ -26,7 +27,8 @@ static void write_pointer(struct gen_buf *b, unsigned name_off)
 	gen_buf_u16(b, (uint16_t)(GEN_POINTER | (NAME_AT + name_off)));
 }
 
-void gen_rdata_label_name(struct gen_buf *b, const struct gen_ask *ask, const char *stem, uint64_t number)
+void gen_rdata_label_name(struct gen_buf *b, const struct gen_ask *ask, const char *stem,
+			  uint64_t number)
 {
 	uint32_t len_at = b->len++;
 	char digits[20];
@@ -52,7 +54,8 @@ static void write_plain_name(struct gen_buf *b, const struct gen_ask *ask, const
 {
 	gen_buf_u8(b, (uint8_t)strlen(label));
 	gen_buf_octets(b, (const uint8_t *)label, (uint32_t)strlen(label));
-	gen_buf_octets(b, ask->name.wire + ask->name.zone_off, (uint32_t)(ask->name.len - ask->name.zone_off));
+	gen_buf_octets(b, ask->name.wire + ask->name.zone_off,
+		       (uint32_t)(ask->name.len - ask->name.zone_off));
 }
 
 static void write_noise(struct gen_buf *b, uint64_t h, unsigned words)
@@ -140,48 +143,30 @@ static void write_rdata(struct gen_buf *b, const struct gen_ask *ask, uint16_t t
 
 	switch (type) {
 	case GEN_A:
-	case GEN_AAAA:
-		write_address(b, type, h);
-		break;
-	case GEN_NS:
-		gen_rdata_label_name(b, ask, "ns", i + 1);
-		break;
-	case GEN_CNAME:
-		gen_rdata_label_name(b, ask, "edge", h & 0xffff);
-		break;
-	case GEN_PTR:
-		gen_rdata_label_name(b, ask, "host", h & 0xffff);
-		break;
+	case GEN_AAAA: write_address(b, type, h); break;
+	case GEN_NS: gen_rdata_label_name(b, ask, "ns", i + 1); break;
+	case GEN_CNAME: gen_rdata_label_name(b, ask, "edge", h & 0xffff); break;
+	case GEN_PTR: gen_rdata_label_name(b, ask, "host", h & 0xffff); break;
 	case GEN_MX:
 		gen_buf_u16(b, (uint16_t)(10 * (i + 1)));
 		gen_rdata_label_name(b, ask, "mx", i + 1);
 		break;
-	case GEN_SOA:
-		write_soa_rdata(b, ask, ask->name.zone_off);
-		break;
-	case GEN_TXT:
-		write_txt(b, h);
-		break;
+	case GEN_SOA: write_soa_rdata(b, ask, ask->name.zone_off); break;
+	case GEN_TXT: write_txt(b, h); break;
 	case GEN_DS:
 	case GEN_DNSKEY:
-	case GEN_TLSA:
-		write_key(b, type, h, i);
-		break;
+	case GEN_TLSA: write_key(b, type, h, i); break;
 	case GEN_SRV:
 	case GEN_NAPTR:
 	case GEN_CAA:
 	case GEN_SVCB:
-	case GEN_HTTPS:
-		write_service(b, ask, type, i);
-		break;
-	default: /* RFC 3597: opaque */
-		write_noise(b, h, 1);
-		break;
+	case GEN_HTTPS: write_service(b, ask, type, i); break;
+	default: /* RFC 3597: opaque */ write_noise(b, h, 1); break;
 	}
 }
 
-void gen_rdata_write(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner, uint16_t type, unsigned i,
-		     uint32_t ttl_s)
+void gen_rdata_write(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner, uint16_t type,
+		     unsigned i, uint32_t ttl_s)
 {
 	uint32_t begin = gen_rr_begin(b, owner, type, ask->qclass, ttl_s);
 
@@ -189,8 +174,8 @@ void gen_rdata_write(struct gen_buf *b, const struct gen_ask *ask, uint16_t owne
 	gen_rr_end(b, begin);
 }
 
-void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner, uint16_t covered,
-			   uint32_t ttl_s)
+void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner,
+			   uint16_t covered, uint32_t ttl_s)
 {
 	uint32_t begin = gen_rr_begin(b, owner, GEN_RRSIG, ask->qclass, ttl_s);
 	uint32_t now_s = (uint32_t)(ask->ts_us / 1000000);
@@ -201,7 +186,8 @@ void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_
 	gen_buf_u32(b, now_s + 1209600);
 	gen_buf_u32(b, now_s - 3600);
 	gen_buf_u16(b, (uint16_t)ask->answer_h);
-	gen_buf_octets(b, ask->name.wire + ask->name.zone_off, (uint32_t)(ask->name.len - ask->name.zone_off));
+	gen_buf_octets(b, ask->name.wire + ask->name.zone_off,
+		       (uint32_t)(ask->name.len - ask->name.zone_off));
 	write_noise(b, ask->answer_h, 8);
 	gen_rr_end(b, begin);
 }

@@ -42,8 +42,10 @@ static inline void gen_buf_octets(struct gen_buf *b, const uint8_t *octets, uint
 	b->len += len;
 }
 
-/* Writes owner, type, class and TTL; returns where the rdata begins, for gen_rr_end, which sets its length. */
-static inline uint32_t gen_rr_begin(struct gen_buf *b, uint16_t owner, uint16_t type, uint16_t qclass, uint32_t ttl_s)
+/* Writes owner, type, class and TTL; returns where the rdata begins, for gen_rr_end, which sets its
+ * length. */
+static inline uint32_t gen_rr_begin(struct gen_buf *b, uint16_t owner, uint16_t type,
+				    uint16_t qclass, uint32_t ttl_s)
 {
 	gen_buf_u16(b, owner);
 	gen_buf_u16(b, type);
@@ -67,13 +69,14 @@ uint32_t gen_rdata_ttl_s(uint64_t answer_h, uint64_t ts_us);
 uint16_t gen_rdata_type(uint16_t qtype, unsigned i);
 
 /* A name made of `stem`, a number and a pointer to the qname's registered domain. */
-void gen_rdata_label_name(struct gen_buf *b, const struct gen_ask *ask, const char *stem, uint64_t number);
+void gen_rdata_label_name(struct gen_buf *b, const struct gen_ask *ask, const char *stem,
+			  uint64_t number);
 
 /* Writes the i-th RR of `type` for `owner` (a pointer). */
-void gen_rdata_write(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner, uint16_t type, unsigned i,
-		     uint32_t ttl_s);
-void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner, uint16_t covered,
-			   uint32_t ttl_s);
+void gen_rdata_write(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner, uint16_t type,
+		     unsigned i, uint32_t ttl_s);
+void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner,
+			   uint16_t covered, uint32_t ttl_s);
 
 /* The SOA of a negative answer, of the registered domain or of the public suffix above it. */
 void gen_rdata_write_negative(struct gen_buf *b, const struct gen_ask *ask, bool is_of_suffix);

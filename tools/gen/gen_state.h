@@ -73,7 +73,7 @@ struct gen_books {
 	bool is_kept;
 	bool is_short_of_memory;
 	uint32_t interval_s;
-	uint64_t first; /* interval number of sheet 0 */
+	uint64_t first;            /* interval number of sheet 0 */
 	struct gen_sheet **sheets; /* [interval - first][vantage] */
 	size_t intervals;
 	struct ft_gen_row *rows; /* after closing */
@@ -84,10 +84,12 @@ struct gen_books {
 void gen_truth_init(struct gen_books *b, bool is_kept, uint32_t interval_s, uint64_t start_us);
 void gen_truth_fini(struct gen_books *b);
 
-/* One line of the books for each query: answered or not; and for each response that belongs to none. */
+/* One line of the books for each query: answered or not; and for each response that belongs to
+ * none. */
 void gen_truth_pair(struct gen_books *b, const struct gen_ask *ask, const struct gen_reply *reply);
 void gen_truth_timeout(struct gen_books *b, const struct gen_ask *ask);
-void gen_truth_unsolicited(struct gen_books *b, const struct gen_ask *ask, const struct gen_reply *reply);
+void gen_truth_unsolicited(struct gen_books *b, const struct gen_ask *ask,
+			   const struct gen_reply *reply);
 
 /* Sorts and counts out; returns 0 or -ENOMEM. */
 int gen_truth_close(struct gen_books *b);
@@ -106,8 +108,9 @@ struct ft_gen {
 	uint32_t flows;              /* ids and ports given out */
 	uint32_t connections;
 	uint32_t id_salt;
-	uint64_t turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
-	struct gen_slot *lent; /* the frame the caller looks at */
+	uint64_t
+	    turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
+	struct gen_slot *lent;        /* the frame the caller looks at */
 	struct ft_gen_totals *totals; /* in the books' truth */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
@@ -137,14 +140,17 @@ void gen_send_reply(struct ft_gen *g, const struct gen_ask *ask, struct gen_repl
 /* A scene composes, queues and books one small happening; `turn` counts the scene's own, from 0. */
 typedef void gen_scene_fn(struct ft_gen *g, uint64_t ts_us, uint64_t turn);
 
-gen_scene_fn gen_zoo_types, gen_zoo_opcodes, gen_zoo_rcodes, gen_zoo_edns, gen_zoo_names, gen_zoo_chaos;
-gen_scene_fn gen_zoo_fragments, gen_zoo_small_fragments, gen_zoo_tags, gen_zoo_options, gen_zoo_checksums;
+gen_scene_fn gen_zoo_types, gen_zoo_opcodes, gen_zoo_rcodes, gen_zoo_edns, gen_zoo_names,
+    gen_zoo_chaos;
+gen_scene_fn gen_zoo_fragments, gen_zoo_small_fragments, gen_zoo_tags, gen_zoo_options,
+    gen_zoo_checksums;
 gen_scene_fn gen_zoo_tcp, gen_zoo_malformed, gen_zoo_non_dns;
 
 /* Asks the same over TCP, as a client does after TC=1. */
 void gen_zoo_tcp_retry(struct ft_gen *g, const struct gen_ask *ask, uint64_t ts_us);
 
-/* Draws a question and its EDNS, and RD, RA, AA so that the three vantages come in the zoo's shares. */
+/* Draws a question and its EDNS, and RD, RA, AA so that the three vantages come in the zoo's
+ * shares. */
 void gen_zoo_begin(struct ft_gen *g, struct gen_ask *ask, struct gen_reply *reply, uint64_t ts_us);
 
 /* Sends query and reply and books them as a pair. */

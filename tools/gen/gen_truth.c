@@ -178,33 +178,20 @@ static uint64_t address_hash(const struct gen_path *path)
 static enum ft_gen_group group_of(uint16_t qtype)
 {
 	switch (qtype) {
-	case GEN_A:
-		return FT_GEN_GROUP_A;
-	case GEN_AAAA:
-		return FT_GEN_GROUP_AAAA;
-	case GEN_PTR:
-		return FT_GEN_GROUP_PTR;
-	case GEN_MX:
-		return FT_GEN_GROUP_MX;
-	case GEN_TXT:
-		return FT_GEN_GROUP_TXT;
-	case GEN_NS:
-		return FT_GEN_GROUP_NS;
-	case GEN_SOA:
-		return FT_GEN_GROUP_SOA;
-	case GEN_SRV:
-		return FT_GEN_GROUP_SRV;
+	case GEN_A: return FT_GEN_GROUP_A;
+	case GEN_AAAA: return FT_GEN_GROUP_AAAA;
+	case GEN_PTR: return FT_GEN_GROUP_PTR;
+	case GEN_MX: return FT_GEN_GROUP_MX;
+	case GEN_TXT: return FT_GEN_GROUP_TXT;
+	case GEN_NS: return FT_GEN_GROUP_NS;
+	case GEN_SOA: return FT_GEN_GROUP_SOA;
+	case GEN_SRV: return FT_GEN_GROUP_SRV;
 	case GEN_SVCB:
-	case GEN_HTTPS:
-		return FT_GEN_GROUP_HTTPS;
-	case GEN_DS:
-		return FT_GEN_GROUP_DS;
-	case GEN_DNSKEY:
-		return FT_GEN_GROUP_DNSKEY;
-	case GEN_ANY:
-		return FT_GEN_GROUP_ANY;
-	default:
-		return FT_GEN_GROUP_OTHER;
+	case GEN_HTTPS: return FT_GEN_GROUP_HTTPS;
+	case GEN_DS: return FT_GEN_GROUP_DS;
+	case GEN_DNSKEY: return FT_GEN_GROUP_DNSKEY;
+	case GEN_ANY: return FT_GEN_GROUP_ANY;
+	default: return FT_GEN_GROUP_OTHER;
 	}
 }
 
@@ -225,7 +212,8 @@ static void book_edns(struct ft_gen_row *row, const struct gen_ask *ask)
 	row->edns[FT_GEN_EDNS_QUERIES]++;
 	row->edns[FT_GEN_EDNS_DO] += ask->is_do;
 	row->edns[FT_GEN_EDNS_ECS] += (ask->options & GEN_OPTION_ECS) != 0;
-	row->edns[FT_GEN_EDNS_COOKIE] += (ask->options & (GEN_OPTION_COOKIE | GEN_OPTION_COOKIE_FULL)) != 0;
+	row->edns[FT_GEN_EDNS_COOKIE] +=
+	    (ask->options & (GEN_OPTION_COOKIE | GEN_OPTION_COOKIE_FULL)) != 0;
 	row->edns[FT_GEN_EDNS_NSID] += (ask->options & GEN_OPTION_NSID) != 0;
 	row->edns[FT_GEN_EDNS_PADDING] += (ask->options & GEN_OPTION_PADDING) != 0;
 	row->edns[FT_GEN_EDNS_BADVERSION] += ask->version != 0;
@@ -237,7 +225,8 @@ static void book_query(struct gen_books *b, struct gen_sheet *s, const struct ge
 
 	s->row.queries++;
 	s->row.query_bytes += ask->bytes;
-	s->row.by_transport[(ask->path.is_tcp ? FT_GEN_TCP4 : FT_GEN_UDP4) + (ask->path.is_v6 ? 1 : 0)]++;
+	s->row.by_transport[(ask->path.is_tcp ? FT_GEN_TCP4 : FT_GEN_UDP4) +
+			    (ask->path.is_v6 ? 1 : 0)]++;
 	is_well &= counts_add(&s->row.by_opcode, ask->opcode);
 	is_well &= set_add(&s->clients, address_hash(&ask->path));
 	if (ask->has_opt)
@@ -292,7 +281,8 @@ void gen_truth_timeout(struct gen_books *b, const struct gen_ask *ask)
 	s->row.by_class[FT_GEN_TIMEOUT]++;
 }
 
-void gen_truth_unsolicited(struct gen_books *b, const struct gen_ask *ask, const struct gen_reply *reply)
+void gen_truth_unsolicited(struct gen_books *b, const struct gen_ask *ask,
+			   const struct gen_reply *reply)
 {
 	struct gen_sheet *s = sheet_at(b, reply->ts_us, vantage_of(ask, reply));
 
@@ -311,7 +301,8 @@ static int compare_u32(const void *a, const void *b)
 
 static int compare_count(const void *a, const void *b)
 {
-	return compare_u32(&((const struct ft_gen_count *)a)->key, &((const struct ft_gen_count *)b)->key);
+	return compare_u32(&((const struct ft_gen_count *)a)->key,
+			   &((const struct ft_gen_count *)b)->key);
 }
 
 static void counts_sort(struct ft_gen_counts *c)

@@ -61,7 +61,8 @@ static void play_plain(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 /* --- answers --- */
 
 /* Half the errors come without AA, as from a server that does not know the zone. */
-static void play_answer(struct ft_gen *g, uint64_t ts_us, uint64_t turn, enum gen_shape shape, uint16_t rcode)
+static void play_answer(struct ft_gen *g, uint64_t ts_us, uint64_t turn, enum gen_shape shape,
+			uint16_t rcode)
 {
 	static const uint16_t types[] = {GEN_A, GEN_AAAA, GEN_MX, GEN_TXT, GEN_HTTPS};
 	struct gen_ask ask;
@@ -71,7 +72,8 @@ static void play_answer(struct ft_gen *g, uint64_t ts_us, uint64_t turn, enum ge
 	ask.qtype = types[turn % 5];
 	reply.shape = shape;
 	reply.rcode = rcode;
-	if (shape == GEN_SHAPE_CHAIN || shape == GEN_SHAPE_CNAME_ONLY || shape == GEN_SHAPE_NX_CHAIN)
+	if (shape == GEN_SHAPE_CHAIN || shape == GEN_SHAPE_CNAME_ONLY ||
+	    shape == GEN_SHAPE_NX_CHAIN)
 		reply.hops = (uint8_t)(1 + turn % 4);
 	if (shape == GEN_SHAPE_REFERRAL) {
 		reply.aa = false;
@@ -84,10 +86,10 @@ static void play_answer(struct ft_gen *g, uint64_t ts_us, uint64_t turn, enum ge
 	gen_zoo_finish(g, &ask, &reply);
 }
 
-#define ANSWER(name, shape, rcode)                                                \
-	static void play_##name(struct ft_gen *g, uint64_t ts_us, uint64_t turn)  \
-	{                                                                         \
-		play_answer(g, ts_us, turn, shape, rcode);                        \
+#define ANSWER(name, shape, rcode)                                                                 \
+	static void play_##name(struct ft_gen *g, uint64_t ts_us, uint64_t turn)                   \
+	{                                                                                          \
+		play_answer(g, ts_us, turn, shape, rcode);                                         \
 	}
 
 ANSWER(chain, GEN_SHAPE_CHAIN, 0)
@@ -155,7 +157,8 @@ static void play_badcookie(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 	gen_zoo_finish(g, &ask, &reply);
 }
 
-/* TC=1: empty, with a part of the answer, or with an error, whose class goes before TC; then the retry. */
+/* TC=1: empty, with a part of the answer, or with an error, whose class goes before TC; then the
+ * retry. */
 static void play_truncated(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 {
 	struct gen_ask ask;
@@ -206,7 +209,8 @@ static void play_unsolicited(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 	gen_truth_unsolicited(&g->books, &ask, &reply);
 }
 
-/* The same query again, same id and port: the answer goes to the first, the second stays without. */
+/* The same query again, same id and port: the answer goes to the first, the second stays without.
+ */
 static void play_duplicate(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 {
 	struct gen_ask ask, again;
@@ -251,45 +255,46 @@ struct scene {
 };
 
 static const struct scene scenes[] = {
-	{"plain", 3600, play_plain},
-	{"types", 900, gen_zoo_types},
-	{"opcodes", 200, gen_zoo_opcodes},
-	{"rcodes", 400, gen_zoo_rcodes},
-	{"chain", 350, play_chain},
-	{"cname_only", 200, play_cname_only},
-	{"nodata", 300, play_nodata},
-	{"nodata_empty", 80, play_nodata_empty},
-	{"referral", 450, play_referral},
-	{"nxdomain", 500, play_nxdomain},
-	{"nxdomain_chain", 80, play_nxdomain_chain},
-	{"servfail", 200, play_servfail},
-	{"refused", 200, play_refused},
-	{"formerr", 80, play_formerr},
-	{"formerr_bare", 80, play_formerr_bare},
-	{"notimp", 80, play_notimp},
-	{"badvers", 80, play_badvers},
-	{"badcookie", 80, play_badcookie},
-	{"truncated", 200, play_truncated},
-	{"timeout", 250, play_timeout},
-	{"unsolicited", 120, play_unsolicited},
-	{"duplicate", 120, play_duplicate},
-	{"late", 80, play_late},
-	{"edns", 200, gen_zoo_edns},
-	{"names", 200, gen_zoo_names},
-	{"chaos", 40, gen_zoo_chaos},
-	{"fragments", 150, gen_zoo_fragments},
-	{"small_fragments", 60, gen_zoo_small_fragments},
-	{"tags", 150, gen_zoo_tags},
-	{"options", 150, gen_zoo_options},
-	{"checksums", 40, gen_zoo_checksums},
-	{"tcp", 500, gen_zoo_tcp},
-	{"malformed", 150, gen_zoo_malformed},
-	{"non_dns", 150, gen_zoo_non_dns},
+    {"plain", 3600, play_plain},
+    {"types", 900, gen_zoo_types},
+    {"opcodes", 200, gen_zoo_opcodes},
+    {"rcodes", 400, gen_zoo_rcodes},
+    {"chain", 350, play_chain},
+    {"cname_only", 200, play_cname_only},
+    {"nodata", 300, play_nodata},
+    {"nodata_empty", 80, play_nodata_empty},
+    {"referral", 450, play_referral},
+    {"nxdomain", 500, play_nxdomain},
+    {"nxdomain_chain", 80, play_nxdomain_chain},
+    {"servfail", 200, play_servfail},
+    {"refused", 200, play_refused},
+    {"formerr", 80, play_formerr},
+    {"formerr_bare", 80, play_formerr_bare},
+    {"notimp", 80, play_notimp},
+    {"badvers", 80, play_badvers},
+    {"badcookie", 80, play_badcookie},
+    {"truncated", 200, play_truncated},
+    {"timeout", 250, play_timeout},
+    {"unsolicited", 120, play_unsolicited},
+    {"duplicate", 120, play_duplicate},
+    {"late", 80, play_late},
+    {"edns", 200, gen_zoo_edns},
+    {"names", 200, gen_zoo_names},
+    {"chaos", 40, gen_zoo_chaos},
+    {"fragments", 150, gen_zoo_fragments},
+    {"small_fragments", 60, gen_zoo_small_fragments},
+    {"tags", 150, gen_zoo_tags},
+    {"options", 150, gen_zoo_options},
+    {"checksums", 40, gen_zoo_checksums},
+    {"tcp", 500, gen_zoo_tcp},
+    {"malformed", 150, gen_zoo_malformed},
+    {"non_dns", 150, gen_zoo_non_dns},
 };
 
 enum { SCENES = sizeof(scenes) / sizeof(scenes[0]) };
 
-_Static_assert(SCENES <= sizeof(((struct ft_gen *)0)->turn) / sizeof(uint64_t), "a counter for each scene");
+_Static_assert(SCENES <= sizeof(((struct ft_gen *)0)->turn) / sizeof(uint64_t),
+	       "a counter for each scene");
 
 /* Every scene once, then by share. */
 void gen_zoo_step(struct ft_gen *g, uint64_t ts_us)

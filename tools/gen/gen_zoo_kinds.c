@@ -9,11 +9,13 @@
 void gen_zoo_types(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 {
 	static const uint16_t types[] = {
-		1,   2,   3,   4,   5,   6,   7,   8,   9,   10,  11,  12,  13,  14,  15,   16,    17,    18,    19,
-		20,  21,  22,  23,  24,  25,  26,  27,  28,  29,  30,  31,  32,  33,  34,   35,    36,    37,    38,
-		39,  40,  42,  43,  44,  45,  46,  47,  48,  49,  50,  51,  52,  53,  55,   56,    57,    58,    59,
-		60,  61,  62,  63,  64,  65,  99,  100, 101, 102, 103, 104, 105, 106, 107,  108,   109,   249,   250,
-		251, 252, 253, 254, 255, 256, 257, 258, 259, 260, 0,   128, 300, 9999, 32768, 32769, 65280, 65400, 65535,
+	    1,   2,   3,   4,   5,   6,    7,     8,     9,     10,    11,    12,  13,  14,
+	    15,  16,  17,  18,  19,  20,   21,    22,    23,    24,    25,    26,  27,  28,
+	    29,  30,  31,  32,  33,  34,   35,    36,    37,    38,    39,    40,  42,  43,
+	    44,  45,  46,  47,  48,  49,   50,    51,    52,    53,    55,    56,  57,  58,
+	    59,  60,  61,  62,  63,  64,   65,    99,    100,   101,   102,   103, 104, 105,
+	    106, 107, 108, 109, 249, 250,  251,   252,   253,   254,   255,   256, 257, 258,
+	    259, 260, 0,   128, 300, 9999, 32768, 32769, 65280, 65400, 65535,
 	};
 	struct gen_ask ask;
 	struct gen_reply reply;
@@ -41,20 +43,14 @@ void gen_zoo_types(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 	case GEN_CAA:
 	case 10: /* NULL and what stands behind it are opaque */
 	case 65280:
-	case 65400:
-		reply.shape = GEN_SHAPE_DATA;
-		break;
+	case 65400: reply.shape = GEN_SHAPE_DATA; break;
 	case GEN_IXFR:
 	case GEN_AXFR:
 	case 249:
 	case 250:
 	case 253:
-	case 254:
-		reply.rcode = 5;
-		break;
-	default:
-		reply.shape = GEN_SHAPE_NEGATIVE;
-		break;
+	case 254: reply.rcode = 5; break;
+	default: reply.shape = GEN_SHAPE_NEGATIVE; break;
 	}
 	if (ask.qtype == GEN_ANY || ask.qtype == GEN_CNAME || ask.qtype == GEN_SOA)
 		reply.rrs = ask.qtype == GEN_ANY ? 6 : 1;
@@ -68,9 +64,10 @@ void gen_zoo_opcodes(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 		uint8_t opcode;
 		uint16_t rcode;
 	} list[] = {
-		{GEN_NOTIFY, 0}, {GEN_UPDATE, 0},  {GEN_STATUS, 4}, {GEN_IQUERY, 4}, {GEN_UPDATE, 6},  {GEN_NOTIFY, 9},
-		{GEN_UPDATE, 7}, {GEN_UPDATE, 8},  {3, 4},          {GEN_NOTIFY, 0}, {GEN_UPDATE, 9},  {GEN_UPDATE, 10},
-		{GEN_UPDATE, 5}, {GEN_NOTIFY, 5},  {7, 4},          {15, 4},         {GEN_STATUS, 5},
+	    {GEN_NOTIFY, 0}, {GEN_UPDATE, 0},  {GEN_STATUS, 4}, {GEN_IQUERY, 4}, {GEN_UPDATE, 6},
+	    {GEN_NOTIFY, 9}, {GEN_UPDATE, 7},  {GEN_UPDATE, 8}, {3, 4},          {GEN_NOTIFY, 0},
+	    {GEN_UPDATE, 9}, {GEN_UPDATE, 10}, {GEN_UPDATE, 5}, {GEN_NOTIFY, 5}, {7, 4},
+	    {15, 4},         {GEN_STATUS, 5},
 	};
 	struct gen_ask ask;
 	struct gen_reply reply;
@@ -89,8 +86,9 @@ void gen_zoo_opcodes(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 
 void gen_zoo_rcodes(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 {
-	static const uint16_t rcodes[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,  15,
-					  16, 17, 18, 19, 20, 21, 22, 23, 24, 29, 32, 100, 3841, 4095};
+	static const uint16_t rcodes[] = {1,  2,  3,  4,  5,  6,  7,   8,    9,
+					  10, 11, 12, 15, 16, 17, 18,  19,   20,
+					  21, 22, 23, 24, 29, 32, 100, 3841, 4095};
 	struct gen_ask ask;
 	struct gen_reply reply;
 
@@ -104,13 +102,13 @@ void gen_zoo_rcodes(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 void gen_zoo_edns(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 {
 	static const uint8_t options[] = {
-		GEN_OPTION_NSID,
-		GEN_OPTION_PADDING,
-		GEN_OPTION_ECS,
-		GEN_OPTION_COOKIE,
-		GEN_OPTION_COOKIE_FULL,
-		GEN_OPTION_NSID | GEN_OPTION_COOKIE_FULL | GEN_OPTION_ECS | GEN_OPTION_PADDING,
-		0,
+	    GEN_OPTION_NSID,
+	    GEN_OPTION_PADDING,
+	    GEN_OPTION_ECS,
+	    GEN_OPTION_COOKIE,
+	    GEN_OPTION_COOKIE_FULL,
+	    GEN_OPTION_NSID | GEN_OPTION_COOKIE_FULL | GEN_OPTION_ECS | GEN_OPTION_PADDING,
+	    0,
 	};
 	static const uint16_t sizes[] = {1232, 4096, 512, 0, 65535, 1400, 511, 1220};
 	struct gen_ask ask;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Scenes over TCP: handshake, pipelining, messages cut, repeated and reordered in every way, and the end. */
+/* Scenes over TCP: handshake, pipelining, messages cut, repeated and reordered in every way, and
+ * the end. */
 #include "gen_state.h"
 
 #include <stdlib.h>
@@ -19,47 +20,47 @@ enum {
 
 /* How a stream becomes segments. */
 enum cut {
-	CUT_EACH,     /* a message, a segment */
-	CUT_NONE,     /* all messages together */
-	CUT_HALF,     /* two segments for a message */
-	CUT_PREFIX,   /* the length's first octet alone */
-	CUT_TWICE,    /* each segment comes again */
-	CUT_OVERLAP,  /* the second segment repeats the first */
-	CUT_REORDER,  /* the second half comes first */
-	CUT_OCTETS,   /* segments of a few octets */
+	CUT_EACH,    /* a message, a segment */
+	CUT_NONE,    /* all messages together */
+	CUT_HALF,    /* two segments for a message */
+	CUT_PREFIX,  /* the length's first octet alone */
+	CUT_TWICE,   /* each segment comes again */
+	CUT_OVERLAP, /* the second segment repeats the first */
+	CUT_REORDER, /* the second half comes first */
+	CUT_OCTETS,  /* segments of a few octets */
 };
 
 struct variant {
 	enum cut query_cut, reply_cut;
 	uint8_t queries;
-	bool is_swapped;    /* replies in reverse order */
-	bool is_large;      /* replies of many segments */
-	bool is_silent;     /* the last query has no reply */
-	bool is_reset;      /* RST instead of FIN */
-	bool has_syn_data;  /* TCP fast open: queries in the SYN */
-	bool is_resent;     /* ... which the server did not take, so that they come again */
-	bool is_stateful;   /* DSO */
+	bool is_swapped;   /* replies in reverse order */
+	bool is_large;     /* replies of many segments */
+	bool is_silent;    /* the last query has no reply */
+	bool is_reset;     /* RST instead of FIN */
+	bool has_syn_data; /* TCP fast open: queries in the SYN */
+	bool is_resent;    /* ... which the server did not take, so that they come again */
+	bool is_stateful;  /* DSO */
 };
 
 static const struct variant variants[] = {
-	{CUT_EACH, CUT_EACH, .queries = 1},
-	{CUT_EACH, CUT_EACH, .queries = 3, .is_swapped = true},
-	{CUT_NONE, CUT_NONE, .queries = 4},
-	{CUT_HALF, CUT_HALF, .queries = 2},
-	{CUT_PREFIX, CUT_PREFIX, .queries = 1},
-	{CUT_TWICE, CUT_TWICE, .queries = 2},
-	{CUT_EACH, CUT_REORDER, .queries = 1, .is_large = true},
-	{CUT_REORDER, CUT_REORDER, .queries = 2},
-	{CUT_EACH, CUT_EACH, .queries = 1, .is_large = true},
-	{CUT_EACH, CUT_EACH, .queries = 2, .is_silent = true},
-	{CUT_EACH, CUT_EACH, .queries = 1, .is_silent = true, .is_reset = true},
-	{CUT_OVERLAP, CUT_OVERLAP, .queries = 2},
-	{CUT_NONE, CUT_EACH, .queries = 3, .is_reset = true},
-	{CUT_NONE, CUT_EACH, .queries = 1, .has_syn_data = true},
-	{CUT_NONE, CUT_EACH, .queries = 2, .has_syn_data = true, .is_resent = true},
-	{CUT_OCTETS, CUT_OCTETS, .queries = 1},
-	{CUT_EACH, CUT_EACH, .queries = 1, .is_stateful = true},
-	{CUT_NONE, CUT_NONE, .queries = 4, .is_swapped = true, .is_silent = true},
+    {CUT_EACH, CUT_EACH, .queries = 1},
+    {CUT_EACH, CUT_EACH, .queries = 3, .is_swapped = true},
+    {CUT_NONE, CUT_NONE, .queries = 4},
+    {CUT_HALF, CUT_HALF, .queries = 2},
+    {CUT_PREFIX, CUT_PREFIX, .queries = 1},
+    {CUT_TWICE, CUT_TWICE, .queries = 2},
+    {CUT_EACH, CUT_REORDER, .queries = 1, .is_large = true},
+    {CUT_REORDER, CUT_REORDER, .queries = 2},
+    {CUT_EACH, CUT_EACH, .queries = 1, .is_large = true},
+    {CUT_EACH, CUT_EACH, .queries = 2, .is_silent = true},
+    {CUT_EACH, CUT_EACH, .queries = 1, .is_silent = true, .is_reset = true},
+    {CUT_OVERLAP, CUT_OVERLAP, .queries = 2},
+    {CUT_NONE, CUT_EACH, .queries = 3, .is_reset = true},
+    {CUT_NONE, CUT_EACH, .queries = 1, .has_syn_data = true},
+    {CUT_NONE, CUT_EACH, .queries = 2, .has_syn_data = true, .is_resent = true},
+    {CUT_OCTETS, CUT_OCTETS, .queries = 1},
+    {CUT_EACH, CUT_EACH, .queries = 1, .is_stateful = true},
+    {CUT_NONE, CUT_NONE, .queries = 4, .is_swapped = true, .is_silent = true},
 };
 
 /* One direction: what is to be sent, where its messages end, what has come through. */
@@ -106,15 +107,16 @@ static struct conn *conn_create(struct ft_gen *g, const struct gen_path *path, u
 	return c;
 }
 
-static void send_segment(struct conn *c, enum gen_dir dir, uint8_t flags, uint32_t off, uint32_t len)
+static void send_segment(struct conn *c, enum gen_dir dir, uint8_t flags, uint32_t off,
+			 uint32_t len)
 {
 	const struct stream *s = &c->stream[dir], *back = &c->stream[!dir];
 	struct gen_segment segment = {
-		.seq = s->isn + (flags & GEN_SYN ? 0 : 1 + off),
-		.ack = back->isn + 1 + back->through + c->is_finished[!dir],
-		.flags = flags,
-		.has_timestamps = c->has_timestamps,
-		.clock = c->clock++,
+	    .seq = s->isn + (flags & GEN_SYN ? 0 : 1 + off),
+	    .ack = back->isn + 1 + back->through + c->is_finished[!dir],
+	    .flags = flags,
+	    .has_timestamps = c->has_timestamps,
+	    .clock = c->clock++,
 	};
 
 	gen_frame_tcp(c->g, &c->path, dir, c->now_us, &segment, s->octets + off, len);
@@ -144,7 +146,8 @@ static void send_range(struct conn *c, enum gen_dir dir, uint32_t begin, uint32_
 	}
 }
 
-static void send_message(struct conn *c, enum gen_dir dir, enum cut cut, uint32_t begin, uint32_t end)
+static void send_message(struct conn *c, enum gen_dir dir, enum cut cut, uint32_t begin,
+			 uint32_t end)
 {
 	uint32_t middle = cut == CUT_PREFIX ? begin + 1 : begin + (end - begin) / 2;
 
@@ -174,9 +177,7 @@ static void send_message(struct conn *c, enum gen_dir dir, enum cut cut, uint32_
 		break;
 	case CUT_EACH:
 	case CUT_NONE:
-	default:
-		send_range(c, dir, begin, end);
-		break;
+	default: send_range(c, dir, begin, end); break;
 	}
 }
 
@@ -254,8 +255,10 @@ static void close_conn(struct conn *c, bool is_reset)
 	send_segment(c, GEN_TO_SERVER, GEN_ACK, up + 1, 0);
 }
 
-/* Composes all replies in the order in which they go, sends them and books what has come of each query. */
-static void answer(struct conn *c, const struct variant *v, struct gen_ask *asks, struct gen_reply *replies)
+/* Composes all replies in the order in which they go, sends them and books what has come of each
+ * query. */
+static void answer(struct conn *c, const struct variant *v, struct gen_ask *asks,
+		   struct gen_reply *replies)
 {
 	struct stream *up = &c->stream[GEN_TO_SERVER], *down = &c->stream[GEN_TO_CLIENT];
 	unsigned answered = v->queries - (v->is_silent ? 1U : 0U);
@@ -282,7 +285,8 @@ static void answer(struct conn *c, const struct variant *v, struct gen_ask *asks
 	}
 }
 
-static void play(struct conn *c, const struct variant *v, struct gen_ask *asks, struct gen_reply *replies)
+static void play(struct conn *c, const struct variant *v, struct gen_ask *asks,
+		 struct gen_reply *replies)
 {
 	struct stream *up = &c->stream[GEN_TO_SERVER];
 
@@ -334,7 +338,8 @@ void gen_zoo_tcp(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 			asks[k].qtype = GEN_DNSKEY;
 			replies[k].rcode = 0;
 			replies[k].shape = GEN_SHAPE_DATA;
-			replies[k].least_bytes = turn % 5 == 4 ? 64000 : 2500 + gen_rng_below(&g->rng, 6000);
+			replies[k].least_bytes =
+			    turn % 5 == 4 ? 64000 : 2500 + gen_rng_below(&g->rng, 6000);
 		}
 		if (v->is_stateful)
 			make_stateful(&asks[k], &replies[k], turn);

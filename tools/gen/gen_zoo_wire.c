@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Scenes of what lies around messages, and of what is none: fragments, tags, options, damage, other protocols. */
+/* Scenes of what lies around messages, and of what is none: fragments, tags, options, damage, other
+ * protocols. */
 #include "gen_rdata.h"
 #include "gen_state.h"
 
@@ -72,7 +73,8 @@ void gen_zoo_tags(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 
 	gen_zoo_begin(g, &ask, &reply, ts_us);
 	ask.path.tags = (uint8_t)(1 + turn % 2);
-	ask.path.mtu = (uint16_t)(GEN_MTU - 4 * ask.path.tags); /* so that frames fit an untagged interface */
+	ask.path.mtu =
+	    (uint16_t)(GEN_MTU - 4 * ask.path.tags); /* so that frames fit an untagged interface */
 	if (turn % 10 == 9)
 		reply.least_bytes = 2000;
 	play_on_path(g, &ask, &reply);
@@ -106,26 +108,27 @@ void gen_zoo_checksums(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 
 #define BYTES(s) s, sizeof(s) - 1
 
-/* What follows the header (one question), and why the message must be dropped; 0 octets of header: short. */
+/* What follows the header (one question), and why the message must be dropped; 0 octets of header:
+ * short. */
 static const struct {
 	const char *octets;
 	uint8_t len;
 	enum ft_gen_malformed reason;
 } damages[] = {
-	{BYTES(""), FT_GEN_SHORT},
-	{BYTES("\x40\1\2\3\4\5\6\7\0\0\1\0\1"), FT_GEN_BAD_LABEL},
-	{BYTES("\xc0\x0c\0\1\0\1"), FT_GEN_NAME_LOOP},
-	{BYTES(""), FT_GEN_QUESTION_CUT},
-	{BYTES("\3www\x80\0\0\0\1\0\1"), FT_GEN_BAD_LABEL},
-	{BYTES("\3www\xc0\x0c\0\1\0\1"), FT_GEN_NAME_LOOP},
-	{BYTES("\3www\7exa"), FT_GEN_QUESTION_CUT},
-	{BYTES("\3www\x7fxyz\0\0\1\0\1"), FT_GEN_BAD_LABEL},
-	{BYTES("\3www\xc0\x16\0\1\0\1\3com\0"), FT_GEN_NAME_LOOP},
-	{BYTES("\3www\3com\0"), FT_GEN_QUESTION_CUT},
-	{BYTES("\3www\3com\0\0\1"), FT_GEN_QUESTION_CUT},
-	{BYTES("\3www\3com\0\0\1\0"), FT_GEN_QUESTION_CUT},
-	{BYTES(""), FT_GEN_NAME_LONG},
-	{BYTES("\3www"), FT_GEN_QUESTION_CUT},
+    {BYTES(""), FT_GEN_SHORT},
+    {BYTES("\x40\1\2\3\4\5\6\7\0\0\1\0\1"), FT_GEN_BAD_LABEL},
+    {BYTES("\xc0\x0c\0\1\0\1"), FT_GEN_NAME_LOOP},
+    {BYTES(""), FT_GEN_QUESTION_CUT},
+    {BYTES("\3www\x80\0\0\0\1\0\1"), FT_GEN_BAD_LABEL},
+    {BYTES("\3www\xc0\x0c\0\1\0\1"), FT_GEN_NAME_LOOP},
+    {BYTES("\3www\7exa"), FT_GEN_QUESTION_CUT},
+    {BYTES("\3www\x7fxyz\0\0\1\0\1"), FT_GEN_BAD_LABEL},
+    {BYTES("\3www\xc0\x16\0\1\0\1\3com\0"), FT_GEN_NAME_LOOP},
+    {BYTES("\3www\3com\0"), FT_GEN_QUESTION_CUT},
+    {BYTES("\3www\3com\0\0\1"), FT_GEN_QUESTION_CUT},
+    {BYTES("\3www\3com\0\0\1\0"), FT_GEN_QUESTION_CUT},
+    {BYTES(""), FT_GEN_NAME_LONG},
+    {BYTES("\3www"), FT_GEN_QUESTION_CUT},
 };
 
 static void write_long_name(struct gen_buf *b)
@@ -165,8 +168,8 @@ void gen_zoo_malformed(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 
 /* --- other protocols --- */
 
-static void send_icmp(struct ft_gen *g, const struct gen_path *path, uint64_t ts_us, uint8_t type, uint8_t code,
-		      uint32_t len)
+static void send_icmp(struct ft_gen *g, const struct gen_path *path, uint64_t ts_us, uint8_t type,
+		      uint8_t code, uint32_t len)
 {
 	uint8_t protocol = path->is_v6 ? PROTO_ICMP6 : PROTO_ICMP;
 	struct gen_buf b = {g->l4, 0};
@@ -178,7 +181,8 @@ static void send_icmp(struct ft_gen *g, const struct gen_path *path, uint64_t ts
 	gen_buf_u32(&b, 1 << 16 | 1);
 	memset(b.p + b.len, 0xa5, len - b.len);
 	b.len = 2;
-	if (!path->is_v6) { /* ICMP of IPv4 has no pseudo header: one of zeros sums up to none but for the protocol's */
+	if (!path->is_v6) { /* ICMP of IPv4 has no pseudo header: one of zeros sums up to none but
+			       for the protocol's */
 		memset(&bare.client, 0, sizeof(bare.client));
 		memset(&bare.server, 0, sizeof(bare.server));
 		uint32_t sum = (uint16_t)~gen_frame_l4_checksum(g, &bare, 0, len);
@@ -203,7 +207,8 @@ static void send_arp(struct ft_gen *g, const struct gen_path *path, uint64_t ts_
 
 void gen_zoo_non_dns(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 {
-	static const uint8_t lldp[] = {2, 7, 4, 2, 0, 0, 0, 0, 1, 4, 3, 5, 'e', '0', 6, 2, 0, 120, 0, 0};
+	static const uint8_t lldp[] = {2, 7, 4,   2,   0, 0, 0, 0,   1, 4,
+				       3, 5, 'e', '0', 6, 2, 0, 120, 0, 0};
 	struct gen_ask ask;
 	struct gen_segment syn = {.seq = 1, .flags = GEN_SYN};
 
@@ -220,9 +225,7 @@ void gen_zoo_non_dns(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 		g->totals->non_ip++;
 		send_arp(g, &ask.path, ts_us);
 		break;
-	case 2:
-		send_icmp(g, &ask.path, ts_us, ask.path.is_v6 ? 128 : 8, 0, 64);
-		break;
+	case 2: send_icmp(g, &ask.path, ts_us, ask.path.is_v6 ? 128 : 8, 0, 64); break;
 	case 3:
 		ask.path.server_port = 443;
 		gen_frame_tcp(g, &ask.path, GEN_TO_SERVER, ts_us, &syn, NULL, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fluxtap-gen: makes DNS traffic for tests, as a capture file or on an interface, and says what is in it.
+ * fluxtap-gen: makes DNS traffic for tests, as a capture file or on an interface, and says what is
+ * in it.
  */
 #include "out.h"
 
@@ -20,28 +21,28 @@ struct settings {
 };
 
 static const char help[] =
-	"usage: fluxtap-gen [OPTION]... (--pcap FILE | --send IFACE)\n"
-	"Makes DNS traffic, the same for the same options, and says exactly what is in it.\n"
-	"\n"
-	"  --scenario NAME  mix (default): answered UDP transactions, Zipf names and clients\n"
-	"                   flood: no qname twice, NXDOMAIN; zoo: everything, in small numbers\n"
-	"  --seed N         another seed, other traffic (default 1)\n"
-	"  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
-	"                   zoo: scenes, some of which hold several (20000)\n"
-	"  --duration S     event time they take (mix and flood 600, zoo 300)\n"
-	"  --start EPOCH_S  event time of the first (default 2026-01-01T00:00:00Z)\n"
-	"  --names N        distinct names to draw from (mix 5000000, zoo 20000)\n"
-	"  --clients N      clients (mix and flood 100000, zoo 2000)\n"
-	"  --servers N      servers (8)\n"
-	"  --truth FILE     write what was made, counted by interval and vantage, as JSON\n"
-	"  --interval S     length of these intervals, divides 86400 (default 60)\n"
-	"  --pcap FILE      write a capture file (- is standard output)\n"
-	"  --send IFACE     send the frames out of an interface (needs CAP_NET_RAW)\n"
-	"  --rate PPS       frames a second to send, 0 as fast as possible\n"
-	"                   (default: by their event times)\n"
-	"  --help           this text\n"
-	"\n"
-	"Exit: 0 done, 1 failed while running, 2 wrong use, 3 permission is lacking.\n";
+    "usage: fluxtap-gen [OPTION]... (--pcap FILE | --send IFACE)\n"
+    "Makes DNS traffic, the same for the same options, and says exactly what is in it.\n"
+    "\n"
+    "  --scenario NAME  mix (default): answered UDP transactions, Zipf names and clients\n"
+    "                   flood: no qname twice, NXDOMAIN; zoo: everything, in small numbers\n"
+    "  --seed N         another seed, other traffic (default 1)\n"
+    "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
+    "                   zoo: scenes, some of which hold several (20000)\n"
+    "  --duration S     event time they take (mix and flood 600, zoo 300)\n"
+    "  --start EPOCH_S  event time of the first (default 2026-01-01T00:00:00Z)\n"
+    "  --names N        distinct names to draw from (mix 5000000, zoo 20000)\n"
+    "  --clients N      clients (mix and flood 100000, zoo 2000)\n"
+    "  --servers N      servers (8)\n"
+    "  --truth FILE     write what was made, counted by interval and vantage, as JSON\n"
+    "  --interval S     length of these intervals, divides 86400 (default 60)\n"
+    "  --pcap FILE      write a capture file (- is standard output)\n"
+    "  --send IFACE     send the frames out of an interface (needs CAP_NET_RAW)\n"
+    "  --rate PPS       frames a second to send, 0 as fast as possible\n"
+    "                   (default: by their event times)\n"
+    "  --help           this text\n"
+    "\n"
+    "Exit: 0 done, 1 failed while running, 2 wrong use, 3 permission is lacking.\n";
 
 enum option_id {
 	OPTION_SCENARIO = 256,
@@ -61,21 +62,21 @@ enum option_id {
 };
 
 static const struct option options[] = {
-	{"scenario", required_argument, NULL, OPTION_SCENARIO},
-	{"seed", required_argument, NULL, OPTION_SEED},
-	{"pairs", required_argument, NULL, OPTION_PAIRS},
-	{"duration", required_argument, NULL, OPTION_DURATION},
-	{"start", required_argument, NULL, OPTION_START},
-	{"interval", required_argument, NULL, OPTION_INTERVAL},
-	{"names", required_argument, NULL, OPTION_NAMES},
-	{"clients", required_argument, NULL, OPTION_CLIENTS},
-	{"servers", required_argument, NULL, OPTION_SERVERS},
-	{"truth", required_argument, NULL, OPTION_TRUTH},
-	{"pcap", required_argument, NULL, OPTION_PCAP},
-	{"send", required_argument, NULL, OPTION_SEND},
-	{"rate", required_argument, NULL, OPTION_RATE},
-	{"help", no_argument, NULL, OPTION_HELP},
-	{NULL, 0, NULL, 0},
+    {"scenario", required_argument, NULL, OPTION_SCENARIO},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"pairs", required_argument, NULL, OPTION_PAIRS},
+    {"duration", required_argument, NULL, OPTION_DURATION},
+    {"start", required_argument, NULL, OPTION_START},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"names", required_argument, NULL, OPTION_NAMES},
+    {"clients", required_argument, NULL, OPTION_CLIENTS},
+    {"servers", required_argument, NULL, OPTION_SERVERS},
+    {"truth", required_argument, NULL, OPTION_TRUTH},
+    {"pcap", required_argument, NULL, OPTION_PCAP},
+    {"send", required_argument, NULL, OPTION_SEND},
+    {"rate", required_argument, NULL, OPTION_RATE},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
 };
 
 static const char *option_name(int id)
@@ -94,8 +95,8 @@ static int read_integer(int id, const char *text, uint64_t least, uint64_t most,
 	errno = 0;
 	v = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end || errno || v < least || v > most) {
-		fprintf(stderr, OUT_PROGRAM ": --%s %s: expected an integer from %llu to %llu\n", option_name(id), text,
-			(unsigned long long)least, (unsigned long long)most);
+		fprintf(stderr, OUT_PROGRAM ": --%s %s: expected an integer from %llu to %llu\n",
+			option_name(id), text, (unsigned long long)least, (unsigned long long)most);
 		return -EINVAL;
 	}
 	*out = v;
@@ -118,7 +119,8 @@ static int read_number(int id, const char *text, double least, double *out)
 	double v = strtod(text, &end);
 
 	if (end == text || *end || !(v >= least && v <= 1e12)) {
-		fprintf(stderr, OUT_PROGRAM ": --%s %s: expected a number from %g on\n", option_name(id), text, least);
+		fprintf(stderr, OUT_PROGRAM ": --%s %s: expected a number from %g on\n",
+			option_name(id), text, least);
 		return -EINVAL;
 	}
 	*out = v;
@@ -150,38 +152,20 @@ static int read_start(const char *text, uint64_t *out_us)
 static int read_option(struct settings *s, int id, const char *text)
 {
 	switch (id) {
-	case OPTION_SCENARIO:
-		return read_scenario(text, &s->gen.scenario);
-	case OPTION_SEED:
-		return read_integer(id, text, 0, UINT64_MAX, &s->gen.seed);
-	case OPTION_PAIRS:
-		return read_integer(id, text, 1, INT32_MAX, &s->gen.pairs);
-	case OPTION_DURATION:
-		return read_number(id, text, 0.000001, &s->gen.duration_s);
-	case OPTION_START:
-		return read_start(text, &s->gen.start_us);
-	case OPTION_INTERVAL:
-		return read_u32(id, text, 86400, &s->gen.interval_s);
-	case OPTION_NAMES:
-		return read_u32(id, text, INT32_MAX, &s->gen.names);
-	case OPTION_CLIENTS:
-		return read_u32(id, text, 1 << 24, &s->gen.clients);
-	case OPTION_SERVERS:
-		return read_u32(id, text, 250, &s->gen.servers);
-	case OPTION_TRUTH:
-		s->truth = text;
-		return 0;
-	case OPTION_PCAP:
-		s->pcap = text;
-		return 0;
-	case OPTION_SEND:
-		s->iface = text;
-		return 0;
-	case OPTION_RATE:
-		s->pace = OUT_PACE_RATE;
-		return read_number(id, text, 0, &s->rate_pps);
-	default:
-		return -EINVAL; /* getopt has said what it does not know */
+	case OPTION_SCENARIO: return read_scenario(text, &s->gen.scenario);
+	case OPTION_SEED: return read_integer(id, text, 0, UINT64_MAX, &s->gen.seed);
+	case OPTION_PAIRS: return read_integer(id, text, 1, INT32_MAX, &s->gen.pairs);
+	case OPTION_DURATION: return read_number(id, text, 0.000001, &s->gen.duration_s);
+	case OPTION_START: return read_start(text, &s->gen.start_us);
+	case OPTION_INTERVAL: return read_u32(id, text, 86400, &s->gen.interval_s);
+	case OPTION_NAMES: return read_u32(id, text, INT32_MAX, &s->gen.names);
+	case OPTION_CLIENTS: return read_u32(id, text, 1 << 24, &s->gen.clients);
+	case OPTION_SERVERS: return read_u32(id, text, 250, &s->gen.servers);
+	case OPTION_TRUTH: s->truth = text; return 0;
+	case OPTION_PCAP: s->pcap = text; return 0;
+	case OPTION_SEND: s->iface = text; return 0;
+	case OPTION_RATE: s->pace = OUT_PACE_RATE; return read_number(id, text, 0, &s->rate_pps);
+	default: return -EINVAL; /* getopt has said what it does not know */
 	}
 }
 
@@ -192,7 +176,8 @@ static int check_settings(const struct settings *s)
 	if (wrong)
 		fprintf(stderr, OUT_PROGRAM ": --%s\n", wrong);
 	else if (!s->pcap && !s->iface)
-		fprintf(stderr, OUT_PROGRAM ": give --pcap FILE or --send IFACE (--help says more)\n");
+		fprintf(stderr,
+			OUT_PROGRAM ": give --pcap FILE or --send IFACE (--help says more)\n");
 	else if (s->pcap && s->iface)
 		fprintf(stderr, OUT_PROGRAM ": --pcap and --send exclude each other\n");
 	else if (s->pcap && s->pace == OUT_PACE_RATE)
@@ -212,7 +197,8 @@ static int run(struct settings *s)
 		fprintf(stderr, OUT_PROGRAM ": %s\n", strerror(errno));
 		return EXIT_FAILED;
 	}
-	r = s->pcap ? out_pcap(g, s->pcap) : out_send(g, s->iface, s->pace, s->rate_pps, &is_denied);
+	r = s->pcap ? out_pcap(g, s->pcap)
+		    : out_send(g, s->iface, s->pace, s->rate_pps, &is_denied);
 	if (s->truth && ft_gen_truth_get(g)) { /* after a loss too: what was meant to go out */
 		int truth = out_truth(g, &s->gen, s->truth);
 

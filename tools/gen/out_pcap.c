@@ -21,9 +21,10 @@ static int dump_frames(struct ft_gen *g, pcap_dumper_t *dumper)
 
 	while ((r = ft_gen_next(g, &f)) == 1) {
 		struct pcap_pkthdr h = {
-			.ts = {.tv_sec = (time_t)(f.ts_us / 1000000), .tv_usec = (suseconds_t)(f.ts_us % 1000000)},
-			.caplen = f.len,
-			.len = f.len,
+		    .ts = {.tv_sec = (time_t)(f.ts_us / 1000000),
+			   .tv_usec = (suseconds_t)(f.ts_us % 1000000)},
+		    .caplen = f.len,
+		    .len = f.len,
 		};
 
 		pcap_dump((u_char *)dumper, &h, f.data);

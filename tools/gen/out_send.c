@@ -42,7 +42,8 @@ static uint64_t now_ns(void)
 
 static void sleep_until(uint64_t due_ns)
 {
-	struct timespec t = {.tv_sec = (time_t)(due_ns / SECOND_NS), .tv_nsec = (long)(due_ns % SECOND_NS)};
+	struct timespec t = {.tv_sec = (time_t)(due_ns / SECOND_NS),
+			     .tv_nsec = (long)(due_ns % SECOND_NS)};
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
 		;
@@ -68,7 +69,8 @@ static int sender_init(struct sender *s, const char *iface)
 	s->fd = socket(AF_PACKET, SOCK_RAW, 0); /* protocol 0: it never receives */
 	if (s->fd < 0)
 		return complain(iface, errno);
-	setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* a small one works too, with more calls */
+	setsockopt(s->fd, SOL_SOCKET, SO_SNDBUF, &size,
+		   sizeof(size)); /* a small one works too, with more calls */
 	for (unsigned i = 0; i < BATCH; i++) {
 		s->iov[i].iov_base = s->frame[i];
 		s->msg[i].msg_hdr.msg_iov = &s->iov[i];
@@ -79,7 +81,8 @@ static int sender_init(struct sender *s, const char *iface)
 	return 0;
 }
 
-/* Sends what is gathered; a full queue is tried again, a frame that the kernel refuses is counted and skipped. */
+/* Sends what is gathered; a full queue is tried again, a frame that the kernel refuses is counted
+ * and skipped. */
 static int flush(struct sender *s)
 {
 	unsigned at = 0;
@@ -159,7 +162,8 @@ static int send_frames(struct ft_gen *g, struct sender *s, enum out_pace pace, d
 	return sent ? sent : r;
 }
 
-/* The twelfth figure of the interface's line; /proc/net, unlike /sys, is always of our own namespace. */
+/* The twelfth figure of the interface's line; /proc/net, unlike /sys, is always of our own
+ * namespace. */
 static uint64_t interface_drops(const char *iface)
 {
 	FILE *file = fopen("/proc/net/dev", "r");
@@ -173,7 +177,8 @@ static uint64_t interface_drops(const char *iface)
 
 		if (!figures || sscanf(line, " %15[^: ]", name) != 1 || strcmp(name, iface) != 0)
 			continue;
-		if (sscanf(figures + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &n) != 1)
+		if (sscanf(figures + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %*u %llu", &n) !=
+		    1)
 			n = 0;
 		break;
 	}
@@ -181,7 +186,8 @@ static uint64_t interface_drops(const char *iface)
 	return n;
 }
 
-int out_send(struct ft_gen *g, const char *iface, enum out_pace pace, double rate_pps, bool *is_denied)
+int out_send(struct ft_gen *g, const char *iface, enum out_pace pace, double rate_pps,
+	     bool *is_denied)
 {
 	static struct sender sender;
 	uint64_t drops, begin_ns;
@@ -197,14 +203,15 @@ int out_send(struct ft_gen *g, const char *iface, enum out_pace pace, double rat
 	took_s = (double)(now_ns() - begin_ns) / 1e9;
 	close(sender.fd);
 	drops = interface_drops(iface) - drops;
-	fprintf(stderr, OUT_PROGRAM ": %s: %llu frames handed to the kernel in %.3f s (%.0f/s)\n", iface,
-		(unsigned long long)sender.taken, took_s, took_s > 0 ? (double)sender.taken / took_s : 0);
+	fprintf(stderr, OUT_PROGRAM ": %s: %llu frames handed to the kernel in %.3f s (%.0f/s)\n",
+		iface, (unsigned long long)sender.taken, took_s,
+		took_s > 0 ? (double)sender.taken / took_s : 0);
 	if (sender.refused > 0)
 		fprintf(stderr, OUT_PROGRAM ": %s: %llu frames were not taken\n", iface,
 			(unsigned long long)sender.refused);
 	if (drops > 0)
-		fprintf(stderr, OUT_PROGRAM ": %s: the interface counted %llu drops meanwhile\n", iface,
-			(unsigned long long)drops);
+		fprintf(stderr, OUT_PROGRAM ": %s: the interface counted %llu drops meanwhile\n",
+			iface, (unsigned long long)drops);
 	if (r == 0 && (sender.refused > 0 || drops > 0))
 		r = -EIO;
 	return r;

@@ -75,11 +75,14 @@ static void add_counters(json_t *o, const struct ft_gen_row *row)
 	char buf[FT_GEN_NAME_BUF];
 
 	for (size_t i = 0; i < row->by_qtype.len; i++)
-		set_count(qtypes, ft_gen_qtype_name((uint16_t)row->by_qtype.row[i].key, buf), row->by_qtype.row[i].n);
+		set_count(qtypes, ft_gen_qtype_name((uint16_t)row->by_qtype.row[i].key, buf),
+			  row->by_qtype.row[i].n);
 	for (size_t i = 0; i < row->by_rcode.len; i++)
-		set_count(rcodes, ft_gen_rcode_name((uint16_t)row->by_rcode.row[i].key, buf), row->by_rcode.row[i].n);
+		set_count(rcodes, ft_gen_rcode_name((uint16_t)row->by_rcode.row[i].key, buf),
+			  row->by_rcode.row[i].n);
 	for (size_t i = 0; i < row->by_opcode.len; i++)
-		set_count(opcodes, ft_gen_opcode_name((uint8_t)row->by_opcode.row[i].key, buf), row->by_opcode.row[i].n);
+		set_count(opcodes, ft_gen_opcode_name((uint8_t)row->by_opcode.row[i].key, buf),
+			  row->by_opcode.row[i].n);
 	json_object_set_new(o, "by_qtype", qtypes);
 	json_object_set_new(o, "by_rcode", rcodes);
 	json_object_set_new(o, "by_class", classes_json(row));
@@ -119,7 +122,8 @@ static json_t *totals_json(const struct ft_gen_totals *t)
 	set_count(o, "bytes", t->bytes);
 	set_count(o, "dns_messages", t->dns_messages);
 	for (unsigned i = 0; i < FT_GEN_MALFORMED; i++)
-		set_count(malformed, ft_gen_malformed_name((enum ft_gen_malformed)i), t->malformed[i]);
+		set_count(malformed, ft_gen_malformed_name((enum ft_gen_malformed)i),
+			  t->malformed[i]);
 	json_object_set_new(o, "malformed", malformed);
 	set_count(o, "non_dns", t->non_dns);
 	set_count(o, "non_ip", t->non_ip);
