@@ -24,10 +24,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
-
 #define SLICE 65536u         /* packets of one turn of the floor, then of the probe */
 #define SPAN_US 600000000ull /* event time of the standard mix */
 
@@ -75,15 +71,6 @@ static double wall_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static uint64_t ticks(void)
-{
-#if defined(__x86_64__)
-	return __rdtsc();
-#else
-	return (uint64_t)wall_ns();
-#endif
 }
 
 static int load_add(struct load *l, const uint8_t *data, uint32_t len, uint32_t wire_len,
@@ -248,7 +235,7 @@ static void measure_slice(struct bench *b, size_t *at)
 static void measure(struct bench *b)
 {
 	const double begin = wall_ns();
-	const uint64_t begin_ticks = ticks();
+	const uint64_t begin_ticks = timing_now();
 	const double seconds = b->config.bench_seconds;
 	size_t at = 0;
 
@@ -264,7 +251,7 @@ static void measure(struct bench *b)
 	do
 		measure_slice(b, &at);
 	while (wall_ns() - begin < seconds * 1e9);
-	b->ticks_per_ns = (double)(ticks() - begin_ticks) / (wall_ns() - begin);
+	b->ticks_per_ns = (double)(timing_now() - begin_ticks) / (wall_ns() - begin);
 	worker_stop(b->worker);
 	while (worker_turn(b->worker) != RX_END)
 		;
@@ -276,12 +263,12 @@ static double turn_quantile_us(const struct bench *b, double q)
 	const struct worker_timing *t = worker_timing_get(b->worker);
 	uint64_t sum = 0, seen = 0;
 
-	for (unsigned i = 0; i < WORKER_TURN_BINS; i++)
+	for (unsigned i = 0; i < TIMING_TURN_BINS; i++)
 		sum += t->turns[i];
-	for (unsigned i = 0; i < WORKER_TURN_BINS; i++) {
+	for (unsigned i = 0; i < TIMING_TURN_BINS; i++) {
 		seen += t->turns[i];
 		if ((double)seen > q * (double)sum)
-			return fmin(worker_turn_ticks(i), (double)t->turn_max) / b->ticks_per_ns /
+			return fmin(timing_turn_ticks(i), (double)t->turn_max) / b->ticks_per_ns /
 			       1000;
 	}
 	return 0;

@@ -18,18 +18,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define ticks_now() __rdtsc()
-#else
-static inline uint64_t ticks_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-#endif
-
 #define HOUSEKEEP_US 250000u /* of event time between two looks at what has expired */
 #define PUBLISH_US 100000u
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
@@ -76,7 +64,7 @@ static void lap(struct worker *w, enum worker_stage stage)
 {
 	if (!w->set.timing)
 		return;
-	const uint64_t now = ticks_now();
+	const uint64_t now = timing_now();
 	w->timing.ticks[stage] += now - w->lap;
 	w->lap = now;
 }
@@ -377,27 +365,6 @@ static void rest(struct worker *w)
 		nanosleep(&pause, NULL); /* nothing to lose: the source's queues are empty */
 }
 
-/* Bins of loop turns: 8 to an octave. */
-static unsigned turn_bin(uint64_t ticks)
-{
-	const unsigned top = ticks < 8 ? 3 : 63u - (unsigned)__builtin_clzll(ticks);
-	const unsigned bin = (top - 3) * 8 + (unsigned)(ticks >> (top - 3) & 7);
-
-	return bin < WORKER_TURN_BINS ? bin : WORKER_TURN_BINS - 1;
-}
-
-double worker_turn_ticks(unsigned bin)
-{
-	return (double)((8ull + bin % 8 + 1) << bin / 8);
-}
-
-static void count_turn(struct worker *w, uint64_t ticks)
-{
-	w->timing.turns[turn_bin(ticks)]++;
-	if (ticks > w->timing.turn_max)
-		w->timing.turn_max = ticks;
-}
-
 int worker_turn(struct worker *w)
 {
 	struct rx *rx = w->set.rx;
@@ -406,7 +373,7 @@ int worker_turn(struct worker *w)
 	if (w->input_ended)
 		return RX_END;
 	if (w->set.timing)
-		begin = w->lap = ticks_now();
+		begin = w->lap = timing_now();
 	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
 	const int n = stop ? RX_END : rx->ops->recv(rx, &w->batch);
 	lap(w, STAGE_RECEIVE);
@@ -440,7 +407,7 @@ int worker_turn(struct worker *w)
 		lap(w, STAGE_SEAL);
 		if (w->lap - seal > w->timing.seal_max)
 			w->timing.seal_max = w->lap - seal;
-		count_turn(w, w->lap - begin);
+		timing_turn(&w->timing, w->lap - begin);
 	}
 	return n;
 }

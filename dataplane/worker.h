@@ -11,6 +11,7 @@
 #include "decode.h"
 #include "match.h"
 #include "rx.h"
+#include "timing.h"
 
 #include <fluxtap/shm.h>
 
@@ -30,27 +31,7 @@ struct worker_settings {
 	bool timing; /* measure stages (bench) */
 };
 
-enum worker_stage {
-	STAGE_RECEIVE,
-	STAGE_DECODE,
-	STAGE_PARSE,
-	STAGE_MATCH,
-	STAGE_PAIR,
-	STAGE_TALLY,
-	STAGE_SEAL,
-	STAGE_CAP
-};
 extern const char *const worker_stage_texts[STAGE_CAP];
-
-#define WORKER_TURN_BINS 256u
-
-struct worker_timing {
-	uint64_t ticks[STAGE_CAP];
-	uint64_t turns[WORKER_TURN_BINS]; /* loop turns, 8 bins to an octave of TSC ticks */
-	uint64_t turn_max, seal_max;
-};
-/* Upper bound in TSC ticks of a bin of `turns`. */
-double worker_turn_ticks(unsigned bin);
 
 struct worker;
 
