@@ -194,6 +194,7 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .wait_us = c->timeout_ms * 1000ull,
 	    .hash_key = 0x9e3779b97f4a7c15ull, /* the same in every run: figures compare */
 	    .pair_entries = c->pair_entries,
+	    .verdict_entries = c->verdict_entries,
 	    .datagrams = c->frag_datagrams,
 	    .connections = c->tcp_connections,
 	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,

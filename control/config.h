@@ -36,7 +36,7 @@ struct config {
 	char *sample; /* "auto" or "1" */
 	uint64_t sketch_seed;
 
-	uint32_t pair_entries, frag_datagrams, tcp_connections;
+	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
 	uint32_t tcp_buffer_mb, ring_mb; /* MiB */
 
 	uint32_t bench_seconds;

@@ -139,6 +139,7 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	    .hash_key = hash_key,
 	    .sketch_seed = c->sketch_seed,
 	    .pair_entries = c->pair_entries,
+	    .verdict_entries = c->verdict_entries,
 	    .datagrams = c->frag_datagrams,
 	    .connections = c->tcp_connections,
 	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,

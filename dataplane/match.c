@@ -1,27 +1,177 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "match.h"
 
+#include "mem.h"
 #include "name.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-void match_step(const struct match *settings, struct msgs *batch)
-{
-	const uint64_t seed = settings->sketch_seed;
+#define WAYS 2u
 
-	for (uint32_t i = 0; i < batch->n; i++) {
-		struct msg *m = &batch->m[i];
-		if (m->drop != FT_MSG_KEPT)
-			continue;
-		const bool response = msg_is_response(m);
-		const struct addr *client = response ? &m->dst : &m->src;
-		const struct addr *server = response ? &m->src : &m->dst;
-		m->vantage = vantage_of_addrs(settings->vantage, client, server);
-		if (response)
-			continue;
-		/* Distinct counts are over queries: who asked, and for what. */
-		m->client_sketch = XXH3_64bits_withSeed(client, sizeof(*client), seed);
-		m->name_sketch = name_hash(batch->names + m->name_off, m->name_len, seed);
+struct match {
+	struct match_settings set;
+	const struct ruleset *rules;
+	struct ruleset_scratch *scratch;
+	uint32_t generation; /* of the rules in use, plus 1: a fresh entry has 0 */
+	uint32_t stamp;      /* of this batch */
+	size_t sets;         /* power of two */
+	struct verdict *cache;
+	struct match_stats stats;
+	uint32_t missing, spilled;
+	struct ruleset_name miss[MSG_CAP];
+	/* Verdicts of names whose set is all in use by this very batch. */
+	struct verdict spill[2 * MSG_CAP];
+};
+
+struct match *match_create(const struct match_settings *settings)
+{
+	struct match *m = mem_map(sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->set = *settings;
+	m->generation = 1;
+	m->sets = 64;
+	while (m->sets * WAYS < settings->entries)
+		m->sets *= 2;
+	m->cache = mem_map(m->sets * WAYS * sizeof(*m->cache));
+	if (m->cache == NULL) {
+		match_destroy(m);
+		errno = ENOMEM;
+		return NULL;
 	}
+	return m;
+}
+
+void match_destroy(struct match *m)
+{
+	if (m == NULL)
+		return;
+	mem_unmap(m->cache, m->sets * WAYS * sizeof(*m->cache));
+	mem_unmap(m, sizeof(*m));
+}
+
+void match_adopt(struct match *m, const struct ruleset *rules, struct ruleset_scratch *scratch)
+{
+	m->rules = rules;
+	m->scratch = scratch;
+	m->generation = rules != NULL ? ruleset_generation(rules) + 1 : 1;
+}
+
+const struct match_stats *match_stats_get(const struct match *m)
+{
+	return &m->stats;
+}
+
+static struct verdict *set_of(const struct match *m, uint64_t key)
+{
+	return &m->cache[(key & (m->sets - 1)) * WAYS];
+}
+
+/* Without rules: the sketch's hash, and the name as its own domain. */
+static void evaluate_plain(const struct match *m, const struct ruleset_name *n)
+{
+	n->out->name_sketch = name_hash(n->folded, n->len, m->set.sketch_seed);
+	n->out->domain_key = n->key;
+}
+
+static void evaluate_missing(struct match *m)
+{
+	if (m->missing == 0)
+		return;
+	m->stats.missed += m->missing;
+	if (m->rules != NULL)
+		ruleset_step(m->rules, m->scratch, m->miss, m->missing);
+	else
+		for (uint32_t i = 0; i < m->missing; i++)
+			evaluate_plain(m, &m->miss[i]);
+	for (uint32_t i = 0; i < m->missing; i++) {
+		m->miss[i].out->name_key = m->miss[i].key;
+		m->miss[i].out->generation = m->generation;
+		m->miss[i].out->stamp = m->stamp;
+	}
+	m->missing = 0;
+}
+
+/* A place for a new verdict: the way that was not used for longest. What this batch
+ * points at stays. */
+static struct verdict *make_room(struct match *m, struct verdict *set)
+{
+	struct verdict *v = m->stamp - set[0].stamp >= m->stamp - set[1].stamp ? &set[0] : &set[1];
+
+	if (v->stamp != m->stamp)
+		return v;
+	m->stats.spilled++;
+	return &m->spill[m->spilled++ % (2 * MSG_CAP)];
+}
+
+/* The verdict of a name; where it is new, it is filled by evaluate_missing. */
+static struct verdict *look_up(struct match *m, const uint8_t *folded, uint32_t len, uint64_t key)
+{
+	struct verdict *set = set_of(m, key);
+
+	for (unsigned way = 0; way < WAYS; way++) {
+		struct verdict *v = &set[way];
+		if (v->name_key != key || v->generation != m->generation)
+			continue;
+		if (v->stamp != m->stamp)
+			v->stamp = m->stamp;
+		return v;
+	}
+	struct verdict *v = make_room(m, set);
+	memset(v, 0, sizeof(*v));
+	v->name_key = key;
+	v->generation = m->generation;
+	v->stamp = m->stamp;
+	m->miss[m->missing++] =
+	    (struct ruleset_name){.folded = folded, .len = len, .key = key, .out = v};
+	return v;
+}
+
+static void fill_addrs(const struct match *m, struct msg *x)
+{
+	const bool response = msg_is_response(x);
+	const struct addr *client = response ? &x->dst : &x->src;
+	const struct addr *server = response ? &x->src : &x->dst;
+
+	x->vantage = vantage_of_addrs(m->set.vantage, client, server);
+	/* Distinct counts are over queries: who asked, and for what. */
+	if (!response)
+		x->client_sketch =
+		    XXH3_64bits_withSeed(client, sizeof(*client), m->set.sketch_seed);
+}
+
+void match_step(struct match *m, struct msgs *batch)
+{
+	m->stamp++;
+	m->spilled = 0;
+	for (uint32_t i = 0; i < batch->n; i++) {
+		const struct verdict *set = set_of(m, batch->m[i].name_key);
+		__builtin_prefetch(&set[0], 1);
+		__builtin_prefetch(&set[1], 1);
+	}
+	for (uint32_t i = 0; i < batch->n; i++) {
+		struct msg *x = &batch->m[i];
+		x->verdict = NULL;
+		if (x->drop != FT_MSG_KEPT)
+			continue;
+		fill_addrs(m, x);
+		if (x->name_len == 0)
+			continue;
+		m->stats.looked_up++;
+		x->verdict = look_up(m, batch->names + x->name_off, x->name_len, x->name_key);
+	}
+	evaluate_missing(m);
+}
+
+const struct verdict *match_get(struct match *m, const uint8_t *folded, uint32_t len)
+{
+	const struct verdict *v = look_up(m, folded, len, name_hash(folded, len, m->set.name_seed));
+
+	evaluate_missing(m);
+	return v;
 }

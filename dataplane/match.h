@@ -1,21 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stage 5, match: what the name and the addresses alone decide.
  *
- * Runs before pairing, because the waiting query keeps the verdict. So far the
- * verdict is the sketch hashes and the vantage; rule tags, shapes and the
- * registered domain join it here. Called by one worker; reads settings only. */
+ * Runs before pairing, because the waiting query keeps the verdict. The verdict of
+ * a name is computed once and kept in a cache by the name's keyed hash (struct
+ * verdict, sets of two lines); names that miss are evaluated together. Called by
+ * one worker, whose cache it is; rules are read only and adopted at loop top. */
 #ifndef DATAPLANE_MATCH_H
 #define DATAPLANE_MATCH_H
 
 #include "msg.h"
+#include "ruleset.h"
 #include "vantage.h"
 
-struct match {
-	uint64_t sketch_seed; /* shared by the sites whose sketches shall merge */
-	const struct vantage_rules *vantage;
+struct match_settings {
+	uint64_t name_seed;                  /* secret of this run, as parse_step has it */
+	uint64_t sketch_seed;                /* shared by the sites whose sketches shall merge */
+	size_t entries;                      /* verdicts kept; rounded up to a power of two */
+	const struct vantage_rules *vantage; /* not owned */
 };
 
-/* Fills the match part of every message that is still kept. */
-void match_step(const struct match *settings, struct msgs *batch);
+struct match_stats {
+	uint64_t looked_up, missed, spilled;
+};
+
+struct match;
+
+/* Takes all memory. NULL + errno. */
+struct match *match_create(const struct match_settings *settings);
+void match_destroy(struct match *m);
+
+/* From now on names are evaluated by these rules; older verdicts count as missing.
+ * Not owned. NULL: no rules, and the registered domain is the name itself. */
+void match_adopt(struct match *m, const struct ruleset *rules, struct ruleset_scratch *scratch);
+
+/* Fills the match part of every message that is still kept. The verdicts stay until
+ * the next call. */
+void match_step(struct match *m, struct msgs *batch);
+/* The verdict of one folded name; stays until the next match_step, or the next
+ * MSG_CAP calls. */
+const struct verdict *match_get(struct match *m, const uint8_t *folded, uint32_t len);
+
+const struct match_stats *match_stats_get(const struct match *m);
 
 #endif

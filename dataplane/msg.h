@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "flow.h"
+#include "verdict.h"
 
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
@@ -17,10 +18,22 @@
 
 #define MSG_CAP 64u /* messages of one step: a batch of packets, or a burst out of TCP */
 #define MSG_NAMES_BYTES (MSG_CAP * 256u)
+#define MSG_RR_CAP 64u              /* records kept of one message */
 #define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
 
 /* Bits of dns_flags as on the wire (RFC 1035 4.1.1, RFC 4035). */
 enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080 };
+
+/* A resource record of a response, as it stands in the message. */
+struct rr {
+	uint32_t ttl;
+	uint16_t type, class;
+	uint16_t owner_off, rdata_off, rdlen; /* offsets into the message */
+	uint8_t section;                      /* enum rr_section */
+	uint8_t pad;
+};
+static_assert(sizeof(struct rr) == 16, "four to a line");
+enum rr_section { RR_ANSWER, RR_AUTHORITY, RR_ADDITIONAL };
 
 struct msg {
 	/* found by decode */
@@ -44,17 +57,21 @@ struct msg {
 	uint16_t name_off; /* into the batch's name arena */
 	uint8_t name_len;  /* octets of the folded name, 0: no question */
 	uint8_t malformed; /* the sections behind the question are damaged */
-	/* added by match */
-	uint64_t name_sketch;   /* hash of the folded name with the sketches' seed */
-	uint64_t client_sketch; /* hash of the client's address, likewise */
-	uint8_t vantage;        /* enum ft_vantage by address; FT_VANTAGE_CAP: flags decide */
+	/* added by match; the verdict stays until the next batch */
+	const struct verdict *verdict; /* of the name; NULL: no question */
+	uint64_t client_sketch;        /* hash of the client's address, sketches' seed */
+	uint8_t vantage; /* enum ft_vantage by address; FT_VANTAGE_CAP: flags decide */
+	/* added by parse */
+	uint8_t rrs;     /* records kept, of responses alone */
+	uint16_t rr_off; /* the first of them, in the batch's rr */
 };
 static_assert(sizeof(struct msg) == 2 * CACHE_LINE, "two lines a message");
 
 struct msgs {
 	uint32_t n;
-	uint32_t names_used, copy_used;
+	uint32_t names_used, copy_used, rrs_used;
 	struct msg m[MSG_CAP];
+	struct rr rr[MSG_CAP * MSG_RR_CAP];
 	uint8_t names[MSG_NAMES_BYTES];
 	uint8_t copy[MSG_COPY_BYTES];
 };

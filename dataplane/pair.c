@@ -38,6 +38,13 @@ struct slot {
 static_assert(offsetof(struct slot, q) == CACHE_LINE, "line 2 begins here");
 static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "two lines a waiting query");
 
+/* Who asked, and for what: needed again only if no response says so. */
+struct asked {
+	struct addr client, server;
+	uint8_t name_len;
+	uint8_t name[FT_NAME_CAP];
+};
+
 /* Both ends of a queue, as slot number + 1: 0 means none, see head_get. */
 struct queue {
 	uint32_t first, last;
@@ -54,6 +61,7 @@ struct pair {
 	uint32_t *heads;      /* first group of each bucket by key, name and type: see head_get */
 	struct queue *queues; /* of each bucket by key alone */
 	struct slot *slots;
+	struct asked *asked; /* of each slot */
 };
 
 /* Heads hold slot number + 1, so that fresh zeroed memory is an empty table. */
@@ -90,7 +98,8 @@ struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key)
 	p->heads = mem_map(buckets * sizeof(*p->heads));
 	p->queues = mem_map(buckets * sizeof(*p->queues));
 	p->slots = mem_map(entries * sizeof(*p->slots));
-	if (p->heads == NULL || p->queues == NULL || p->slots == NULL) {
+	p->asked = mem_map(entries * sizeof(*p->asked));
+	if (p->heads == NULL || p->queues == NULL || p->slots == NULL || p->asked == NULL) {
 		pair_destroy(p);
 		errno = ENOMEM;
 		return NULL;
@@ -102,6 +111,7 @@ void pair_destroy(struct pair *p)
 {
 	if (p == NULL)
 		return;
+	mem_unmap(p->asked, p->entries * sizeof(*p->asked));
 	mem_unmap(p->slots, p->entries * sizeof(*p->slots));
 	mem_unmap(p->queues, p->buckets * sizeof(*p->queues));
 	mem_unmap(p->heads, p->buckets * sizeof(*p->heads));
@@ -327,7 +337,7 @@ static void fill_query(struct slot *e, const struct msg *m)
 	    .t_us = m->t_us,
 	    .ts_us = m->ts_us,
 	    .client_sketch = m->client_sketch,
-	    .name_sketch = m->name_sketch,
+	    .name_sketch = m->verdict != NULL ? m->verdict->name_sketch : 0,
 	    .edns = m->edns,
 	    .bytes = (uint16_t)m->len,
 	    .qtype = m->qtype,
@@ -341,7 +351,16 @@ static void fill_query(struct slot *e, const struct msg *m)
 	};
 }
 
-static void put_query(struct pair *p, struct msg *m, uint64_t key, uint32_t bucket)
+static void fill_asked(struct asked *a, const struct msg *m, const uint8_t *name)
+{
+	a->client = m->src;
+	a->server = m->dst;
+	a->name_len = m->name_len;
+	memcpy(a->name, name, m->name_len);
+}
+
+static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64_t key,
+		      uint32_t bucket)
 {
 	const uint32_t s = slot_take(p);
 
@@ -356,6 +375,7 @@ static void put_query(struct pair *p, struct msg *m, uint64_t key, uint32_t buck
 	e->bucket = bucket;
 	e->dup_next = NONE;
 	fill_query(e, m);
+	fill_asked(&p->asked[s], m, name);
 	wheel_add(p, s);
 	queue_add(p, s);
 	p->held++;
@@ -379,8 +399,14 @@ static void put_query(struct pair *p, struct msg *m, uint64_t key, uint32_t buck
 	head_put(p, bucket, s);
 }
 
-static void fill_response(struct txn *t, const struct msg *m)
+static void fill_response(struct txn *t, const struct msg *m, const uint8_t *name)
 {
+	t->response = m;
+	t->client = &m->dst;
+	t->server = &m->src;
+	t->name = name;
+	t->name_len = m->name_len;
+	t->verdict = m->verdict;
 	t->has_response = true;
 	t->settled_us = t->response_us = m->t_us;
 	t->aa = (m->dns_flags & DNS_AA) != 0;
@@ -395,26 +421,48 @@ static void fill_response(struct txn *t, const struct msg *m)
 
 static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, struct txn *t)
 {
+	const struct asked *a = &p->asked[s];
+
 	t->q = p->slots[s].q;
 	t->has_query = true;
 	t->has_response = false;
 	t->settled_us = settled_us;
+	t->response = NULL;
+	t->client = &a->client;
+	t->server = &a->server;
+	t->name = a->name;
+	t->name_len = a->name_len;
+	t->verdict = NULL;
 	slot_remove(p, s);
 }
 
-static void take_response(struct pair *p, const struct msg *m, uint64_t key, uint32_t bucket,
-			  struct txn *t)
+/* Into the batch's arena: a message without a name leaves room for one. */
+static const uint8_t *keep_name(struct msgs *batch, const struct asked *a)
+{
+	uint8_t *name = batch->names + batch->names_used;
+
+	memcpy(name, a->name, a->name_len);
+	batch->names_used += a->name_len;
+	return name;
+}
+
+static void take_response(struct pair *p, struct msgs *batch, const struct msg *m, uint64_t key,
+			  uint32_t bucket, struct txn *t)
 {
 	const uint32_t s = m->name_len != 0 ? find_same(p, key, bucket, m) : find_any(p, key, m);
 
 	t->has_query = s != NONE;
-	fill_response(t, m);
+	fill_response(t, m, batch->names + m->name_off);
 	if (s == NONE)
 		return;
 	t->q = p->slots[s].q;
 	if (t->q.t_us > t->settled_us) /* captured out of order */
 		t->settled_us = t->q.t_us;
 	t->rtt_us = m->ts_us > t->q.ts_us ? m->ts_us - t->q.ts_us : 0;
+	if (m->name_len == 0) { /* the slot is the next query's: keep the name */
+		t->name = keep_name(batch, &p->asked[s]);
+		t->name_len = p->asked[s].name_len;
+	}
 	slot_remove(p, s);
 }
 
@@ -446,9 +494,9 @@ uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
 		if (m->drop != FT_MSG_KEPT)
 			continue;
 		if (msg_is_response(m))
-			take_response(p, m, key[i], bucket[i], &out[n++]);
+			take_response(p, batch, m, key[i], bucket[i], &out[n++]);
 		else
-			put_query(p, m, key[i], bucket[i]);
+			put_query(p, m, batch->names + m->name_off, key[i], bucket[i]);
 	}
 	return n;
 }

@@ -38,6 +38,12 @@ struct txn {
 	bool aa, ra, rd, malformed;
 	uint8_t class, vantage; /* vantage: by address, of the response's own ends */
 	uint16_t rcode, bytes;
+	/* Who asked whom for what; these pointers hold until the next call. */
+	uint8_t name_len;    /* 0: no question */
+	const uint8_t *name; /* folded */
+	const struct addr *client, *server;
+	const struct msg *response;    /* NULL: none */
+	const struct verdict *verdict; /* NULL: the response has no question to take it from */
 };
 
 struct pair;

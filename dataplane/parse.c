@@ -5,18 +5,15 @@
 #include "name.h"
 
 #define HEADER_BYTES 12u
-#define CHAIN_CAP 64u /* answer records looked at for the CNAME chain */
-#define HOPS_CAP 16u  /* CNAMEs followed; a loop ends here */
+#define HOPS_CAP 16u /* CNAMEs followed; a loop ends here */
 
 enum { CLASS_IN = 1 };
 
-/* What the walk over the records found; offsets into the message. */
+/* What the walk over the records found. */
 struct records {
-	struct {
-		uint16_t type;
-		uint32_t owner_off, rdata_off;
-	} answer[CHAIN_CAP];
-	uint32_t answers; /* kept in answer[] */
+	struct rr *rr;    /* MSG_RR_CAP */
+	uint32_t kept;    /* in rr; answers first */
+	uint32_t answers; /* of these */
 	uint32_t opts;
 	bool soa, ns; /* in the authority section */
 };
@@ -88,17 +85,26 @@ static void read_record(struct msg *m, struct cursor *c, unsigned section, struc
 	cursor_skip(c, rdlen);
 	if (c->bad)
 		return;
-	if (section == 0 && r->answers < CHAIN_CAP) {
-		r->answer[r->answers].type = type;
-		r->answer[r->answers].owner_off = owner_off;
-		r->answer[r->answers].rdata_off = rdata_off;
-		r->answers++;
-	} else if (section == 1) {
+	if (section == RR_AUTHORITY) {
 		r->soa |= type == FT_QTYPE_SOA;
 		r->ns |= type == FT_QTYPE_NS;
-	} else if (section == 2 && type == FT_QTYPE_OPT && r->opts++ == 0) {
-		read_opt(m, class, ttl, cursor_init(c->base, rdata_off, c->off));
+	} else if (section == RR_ADDITIONAL && type == FT_QTYPE_OPT) {
+		if (r->opts++ == 0)
+			read_opt(m, class, ttl, cursor_init(c->base, rdata_off, c->off));
+		return;
 	}
+	if (!msg_is_response(m) || r->kept == MSG_RR_CAP)
+		return;
+	r->rr[r->kept++] = (struct rr){
+	    .ttl = ttl,
+	    .type = type,
+	    .class = class,
+	    .owner_off = (uint16_t)owner_off,
+	    .rdata_off = (uint16_t)rdata_off,
+	    .rdlen = rdlen,
+	    .section = (uint8_t)section,
+	};
+	r->answers += section == RR_ANSWER;
 }
 
 /* True where an answer of the asked type stands at the end of the CNAME chain;
@@ -110,14 +116,14 @@ static bool chain_reaches(const struct msg *m, const struct records *r, uint32_t
 	for (*hops = 0; *hops <= HOPS_CAP; ++*hops) {
 		uint32_t next = 0;
 		for (uint32_t i = 0; i < r->answers; i++) {
-			const bool wanted = r->answer[i].type == m->qtype;
-			if (!wanted && r->answer[i].type != FT_QTYPE_CNAME)
+			const bool wanted = r->rr[i].type == m->qtype;
+			if (!wanted && r->rr[i].type != FT_QTYPE_CNAME)
 				continue;
-			if (!name_equal(m->data, m->len, r->answer[i].owner_off, at))
+			if (!name_equal(m->data, m->len, r->rr[i].owner_off, at))
 				continue;
 			if (wanted)
 				return true;
-			next = r->answer[i].rdata_off;
+			next = r->rr[i].rdata_off;
 		}
 		if (next == 0)
 			return false;
@@ -177,12 +183,13 @@ static enum ft_msg_drop read_question(struct msg *m, struct cursor *c, uint8_t *
 	return c->bad ? FT_MSG_QUESTION_CUT : FT_MSG_KEPT;
 }
 
-void parse_message(struct msg *m, uint8_t *name, uint64_t name_seed)
+void parse_message(struct msg *m, uint8_t *name, struct rr *rr, uint64_t name_seed)
 {
 	struct cursor c = cursor_init(m->data, 0, m->len);
 	struct records r;
 
-	r.answers = r.opts = 0;
+	r.rr = rr;
+	r.kept = r.answers = r.opts = 0;
 	r.soa = r.ns = false;
 	m->id = cursor_u16(&c);
 	m->dns_flags = cursor_u16(&c);
@@ -195,6 +202,7 @@ void parse_message(struct msg *m, uint8_t *name, uint64_t name_seed)
 	m->qtype = m->qclass = 0;
 	m->name_len = 0;
 	m->malformed = 0;
+	m->rrs = 0;
 	m->class = FT_CLASS_OTHER;
 	if (c.bad) {
 		m->drop = FT_MSG_SHORT;
@@ -219,16 +227,20 @@ void parse_message(struct msg *m, uint8_t *name, uint64_t name_seed)
 		m->malformed = 1;
 	if (msg_is_response(m))
 		m->class = (uint8_t)class_of(m, &r);
+	m->rrs = (uint8_t)r.kept;
 }
 
 void parse_step(struct msgs *batch, uint64_t name_seed)
 {
-	batch->names_used = 0;
+	batch->names_used = batch->rrs_used = 0;
 	for (uint32_t i = 0; i < batch->n; i++) {
 		struct msg *m = &batch->m[i];
 		/* Names lie back to back; each has room for the longest at its start. */
-		parse_message(m, batch->names + batch->names_used, name_seed);
+		parse_message(m, batch->names + batch->names_used, batch->rr + batch->rrs_used,
+			      name_seed);
 		m->name_off = (uint16_t)batch->names_used;
+		m->rr_off = (uint16_t)batch->rrs_used;
 		batch->names_used += m->name_len;
+		batch->rrs_used += m->rrs;
 	}
 }

@@ -29,7 +29,6 @@ const char *const worker_stage_texts[STAGE_CAP] = {
 struct worker {
 	/* Settings: written by control before start, then only read. */
 	struct worker_settings set;
-	struct match match;
 	worker_tap_fn tap;
 	void *tap_ctx;
 
@@ -37,6 +36,7 @@ struct worker {
 	_Alignas(CACHE_LINE) struct evclock clock;
 	struct batch batch;
 	struct msgs *msgs;
+	struct match *match;
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
 	struct stream *stream;
@@ -69,6 +69,18 @@ static void lap(struct worker *w, enum worker_stage stage)
 	w->lap = now;
 }
 
+/* Stage 6. A time-out, and a response that leaves out the question, come without
+ * their name's verdict. */
+static void count_settled(struct worker *w, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct txn *t = &w->txn[i];
+		if (t->verdict == NULL && t->name_len != 0)
+			t->verdict = match_get(w->match, t->name, t->name_len);
+	}
+	tally_step(w->tally, w->txn, n);
+}
+
 /* Stages 3 to 6 over the messages gathered so far. */
 static void step_messages(struct worker *w)
 {
@@ -81,7 +93,7 @@ static void step_messages(struct worker *w)
 	lap(w, STAGE_PARSE);
 	if (w->tap != NULL)
 		w->tap(w->tap_ctx, b);
-	match_step(&w->match, b);
+	match_step(w->match, b);
 	lap(w, STAGE_MATCH);
 	const uint32_t settled = pair_step(w->pair, b, w->txn);
 	lap(w, STAGE_PAIR);
@@ -92,7 +104,7 @@ static void step_messages(struct worker *w)
 		if (m->drop != FT_MSG_KEPT)
 			l->c[FT_CTR_MSG_DROP + m->drop]++;
 	}
-	tally_step(w->tally, w->txn, settled);
+	count_settled(w, settled);
 	lap(w, STAGE_TALLY);
 	b->n = 0;
 	b->copy_used = 0;
@@ -259,7 +271,7 @@ static void housekeep(struct worker *w, bool whole)
 		defrag_expire(w->defrag, w->clock.now_us);
 		do {
 			n = pair_expire(w->pair, w->clock.now_us, w->txn, MSG_CAP);
-			tally_step(w->tally, w->txn, n);
+			count_settled(w, n);
 		} while (n == MSG_CAP);
 	}
 	enum close_result r;
@@ -327,7 +339,7 @@ static int flush(struct worker *w)
 	defrag_flush(w->defrag, w->clock.now_us);
 	do {
 		n = pair_flush(w->pair, w->clock.now_us, w->txn, MSG_CAP);
-		tally_step(w->tally, w->txn, n);
+		count_settled(w, n);
 	} while (n == MSG_CAP);
 	stream_expire(w->stream, UINT64_MAX);
 	count_stream(w, w->clock.now_us);
@@ -428,13 +440,21 @@ static int create_rooms(struct worker *w)
 	    .idle_us = 60000000,
 	};
 
+	const struct match_settings match = {
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	    .entries = s->verdict_entries,
+	    .vantage = s->vantage,
+	};
+
 	w->msgs = mem_map(sizeof(*w->msgs));
+	w->match = match_create(&match);
 	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, defrag_settle, w);
 	w->stream = stream_create(&limits, s->hash_key ^ 2, stream_message, w);
 	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
 	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
-	if (w->msgs == NULL || w->defrag == NULL || w->stream == NULL || w->pair == NULL ||
-	    w->seal == NULL)
+	if (w->msgs == NULL || w->match == NULL || w->defrag == NULL || w->stream == NULL ||
+	    w->pair == NULL || w->seal == NULL)
 		return -ENOMEM;
 	w->tally = tally_create(&w->clock, w->seal);
 	return w->tally != NULL ? 0 : -ENOMEM;
@@ -449,8 +469,6 @@ struct worker *worker_create(const struct worker_settings *settings)
 	dd_init();
 	w->set = *settings;
 	w->clock.interval_us = settings->interval_us;
-	w->match =
-	    (struct match){.sketch_seed = settings->sketch_seed, .vantage = settings->vantage};
 	if (create_rooms(w) != 0) {
 		worker_destroy(w);
 		errno = ENOMEM;
@@ -468,6 +486,7 @@ void worker_destroy(struct worker *w)
 	pair_destroy(w->pair);
 	stream_destroy(w->stream);
 	defrag_destroy(w->defrag);
+	match_destroy(w->match);
 	mem_unmap(w->msgs, sizeof(*w->msgs));
 	mem_unmap(w, sizeof(*w));
 }

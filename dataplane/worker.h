@@ -27,7 +27,7 @@ struct worker_settings {
 	uint64_t interval_us, wait_us; /* interval; longest response time */
 	uint64_t hash_key;             /* secret of this run */
 	uint64_t sketch_seed;
-	size_t pair_entries, datagrams, connections, stream_bytes;
+	size_t pair_entries, verdict_entries, datagrams, connections, stream_bytes;
 	bool timing; /* measure stages (bench) */
 };
 

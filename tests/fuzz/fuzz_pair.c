@@ -46,6 +46,7 @@ static struct {
 	struct pair *p, *lazy;
 	struct msgs b, again;
 	uint32_t key[MSG_CAP], name[MSG_CAP];
+	struct verdict verdict[MSG_CAP];
 	struct fates fates, lazy_fates;
 } run;
 
@@ -145,6 +146,7 @@ static void step(void)
 	uint32_t n = 0;
 
 	run.again.n = run.b.n;
+	run.again.names_used = 0;
 	memcpy(run.again.m, run.b.m, run.b.n * sizeof(run.b.m[0]));
 	const uint32_t settled = pair_step(run.p, &run.b, out);
 	const uint32_t other = pair_step(run.lazy, &run.again, lazy);
@@ -164,7 +166,7 @@ static void step(void)
 		fate(&run.fates, &out[i]);
 	for (uint32_t i = 0; i < n; i++)
 		fate(&run.lazy_fates, &lazy[i]);
-	run.b.n = 0;
+	run.b.n = run.b.names_used = 0;
 	if (pair_held(run.lazy) > LAZY_ENTRIES / 2)
 		lazy_settle(false);
 }
@@ -228,7 +230,8 @@ static void add_message(const uint8_t *in, bool response)
 		m->qtype = in[1] & 0x10 ? 28 : 1;
 	}
 	m->client_sketch = ++model.serial;
-	m->name_sketch = ~model.serial;
+	run.verdict[run.b.n].name_sketch = ~model.serial;
+	m->verdict = &run.verdict[run.b.n];
 	m->rcode = (uint16_t)model.serial;
 	m->class = (uint8_t)(model.serial % FT_CLASS_CAP);
 	m->len = (uint32_t)(12 + model.serial % 500);

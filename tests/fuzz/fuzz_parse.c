@@ -271,6 +271,7 @@ static enum ft_msg_drop ref_message(struct ref *r, const uint8_t *msg, uint32_t 
 static void compare_message(const uint8_t *msg, uint32_t len, bool tcp)
 {
 	static struct ref r;
+	static struct rr rr[MSG_RR_CAP];
 	uint8_t *name = malloc(NAME_BUF_BYTES); /* of this size, for the sanitizer */
 	struct msg m;
 
@@ -279,7 +280,7 @@ static void compare_message(const uint8_t *msg, uint32_t len, bool tcp)
 	m.data = msg;
 	m.len = len;
 	m.tcp = tcp;
-	parse_message(&m, name, 7);
+	parse_message(&m, name, rr, 7);
 	const enum ft_msg_drop drop = ref_message(&r, msg, len, tcp);
 	CHECK(m.drop == drop);
 	if (drop != FT_MSG_KEPT) {

@@ -92,6 +92,7 @@ static int dump_capture(const char *path, const struct decode_ports *ports)
 	    .wait_us = 5000000,
 	    .hash_key = 1,
 	    .pair_entries = 524288, /* this and below: the defaults of `fluxtap run` */
+	    .verdict_entries = 524288,
 	    .datagrams = 256,
 	    .connections = 32768,
 	    .stream_bytes = (size_t)32 << 20,
@@ -118,6 +119,7 @@ static int dump_raw(const char *path)
 	static uint8_t data[65536];
 	uint8_t *const name = guard_copy(data, NAME_BUF_BYTES);
 	FILE *f = fopen(path, "rb");
+	static struct rr rr[MSG_RR_CAP];
 	struct msg m;
 
 	if (f == NULL) {
@@ -130,7 +132,7 @@ static int dump_raw(const char *path)
 	for (uint32_t cut = 0; cut <= len; cut++) {
 		memcpy(end - cut, data, cut);
 		m = (struct msg){.data = end - cut, .len = cut};
-		parse_message(&m, name, 1);
+		parse_message(&m, name, rr, 1);
 	}
 	print_message(&m, name);
 	(void)fflush(stdout); /* so that the file that kills us is known */

@@ -147,6 +147,7 @@ static inline struct worker_settings rig_settings(struct rig *r, unsigned i, str
 	    .hash_key = 0x9216d5d98979fb1bull,
 	    .sketch_seed = 1,
 	    .pair_entries = 65536,
+	    .verdict_entries = 1024,
 	    .datagrams = 256,
 	    .connections = 4096,
 	    .stream_bytes = 8 << 20,

@@ -45,7 +45,7 @@ static uint32_t step_all(void)
 {
 	const uint32_t n = pair_step(p, &batch, out);
 
-	batch.n = 0;
+	batch.n = batch.names_used = 0;
 	return n;
 }
 
@@ -68,7 +68,7 @@ static uint64_t response(unsigned id, unsigned name, uint64_t t_us)
 
 static void begin(size_t entries)
 {
-	batch.n = 0;
+	batch.n = batch.names_used = 0;
 	p = pair_create(entries, WAIT, 42);
 	assert_non_null(p);
 }
@@ -92,13 +92,15 @@ static void test_create(void **state)
 
 static void test_fields(void **state)
 {
+	static const struct verdict verdict = {.name_sketch = 12};
+
 	(void)state;
 	begin(16);
 	struct msg *m = put(false, 7, 3, T0);
 	m->edns = 5, m->len = 77, m->qclass = 3, m->qtype = 28, m->tcp = 1, m->v6 = 1,
 	m->malformed = 1;
 	m->dns_flags = 0x2900; /* opcode 5, RD */
-	m->client_sketch = 11, m->name_sketch = 12, m->vantage = FT_VANTAGE_AUTH;
+	m->client_sketch = 11, m->verdict = &verdict, m->vantage = FT_VANTAGE_AUTH;
 	m = put(true, 7, 3, T0 + 1500);
 	m->dns_flags = 0xa980 | DNS_AA, m->len = 1400, m->qtype = 28, m->tcp = 1, m->v6 = 1;
 	m->class = FT_CLASS_NXDOMAIN, m->rcode = 3, m->vantage = FT_VANTAGE_R2A;

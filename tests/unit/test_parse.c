@@ -16,13 +16,14 @@ enum { A = 1, NS = 2, CNAME = 5, SOA = 6, TXT = 16, AAAA = 28, RRSIG = 46, ANY =
 
 static struct wire w;
 static uint8_t name[NAME_BUF_BYTES];
+static struct rr rr[MSG_RR_CAP];
 
 static struct msg parse_over(bool tcp)
 {
 	uint8_t *p = guard_copy(w.b, w.n);
 	struct msg m = {.data = p, .len = w.n, .tcp = tcp};
 
-	parse_message(&m, name, 1);
+	parse_message(&m, name, rr, 1);
 	guard_free(p, w.n);
 	m.data = NULL;
 	return m;

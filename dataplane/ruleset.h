@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One generation of rules, compiled: what workers evaluate names against.
+ *
+ * Control makes it (control/rules.c), it never changes, all workers read it, and
+ * control frees it when every worker has adopted a later one. Evaluating takes a
+ * scratch, one for each worker, made by control as well: a worker never allocates. */
+#ifndef DATAPLANE_RULESET_H
+#define DATAPLANE_RULESET_H
+
+#include "verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum rule_kind { RULE_EXACT, RULE_SUFFIX, RULE_REGEX, RULE_DNSBL, RULE_SHAPE, RULE_KIND_CAP };
+
+/* What a worker must know of a rule beside its number: one for each line of a list. */
+struct ruleset;
+struct ruleset_scratch;
+
+/* A folded wire name to evaluate, and where its verdict goes. */
+struct ruleset_name {
+	const uint8_t *folded;
+	uint32_t len;
+	uint64_t key; /* keyed hash of the whole name, as in struct verdict */
+	struct verdict *out;
+};
+
+/* For each worker one; NULL + errno. */
+struct ruleset_scratch *ruleset_scratch_create(const struct ruleset *r);
+void ruleset_scratch_destroy(struct ruleset_scratch *s);
+
+/* Fills all of each verdict but `stamp`. Worker's thread; n at most MSG_CAP (64). */
+void ruleset_step(const struct ruleset *r, struct ruleset_scratch *s,
+		  const struct ruleset_name *names, uint32_t n);
+/* The numbers of all rules that match a name, rising and each once; returns how many
+ * there are, of which the first `cap` stand in `tags`. */
+uint32_t ruleset_tags(const struct ruleset *r, struct ruleset_scratch *s, const uint8_t *folded,
+		      uint32_t len, uint32_t *tags, uint32_t cap);
+
+uint32_t ruleset_generation(const struct ruleset *r);
+/* Kind of rule `tag`; tags are rule numbers given out by control, from 1 on. */
+enum rule_kind ruleset_kind(const struct ruleset *r, uint32_t tag);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a name alone decides, computed once per distinct name: one cache line.
+ *
+ * Made by ruleset_step from the folded name, kept in a worker's verdict cache
+ * (match.c), read by everything behind. Plain data. */
+#ifndef DATAPLANE_VERDICT_H
+#define DATAPLANE_VERDICT_H
+
+#include "batch.h"
+
+#include <assert.h>
+#include <stdint.h>
+
+#define VERDICT_TAGS 4u
+
+struct verdict {
+	_Alignas(CACHE_LINE) uint64_t name_key; /* keyed hash of the folded name */
+	uint64_t name_sketch;                   /* its hash with the sketches' seed */
+	uint64_t domain_key;        /* keyed hash of the registered domain, folded wire form */
+	uint64_t shapes;            /* families whose shape it has: bit numbers by ruleset_family */
+	uint32_t generation;        /* of the rules it was made by */
+	uint32_t stamp;             /* the cache's own: batch in which it was used last */
+	uint32_t tag[VERDICT_TAGS]; /* rule numbers, rising, the first VERDICT_TAGS of them */
+	int16_t score;              /* bigram score, see bigram.h */
+	uint8_t domain_off;         /* where the registered domain begins in the folded name */
+	uint8_t tags;               /* rules that match; more than VERDICT_TAGS: ruleset_tags */
+	uint8_t labels;             /* without the root */
+	uint8_t watched;            /* on the watch list: never sampled out */
+	uint8_t pad[2];
+};
+static_assert(sizeof(struct verdict) == CACHE_LINE, "one line a name");
+
+#endif
