@@ -71,13 +71,13 @@ static int read_records(struct drain *d, const struct ft_block_hdr *block, size_
 	while (at < bytes) {
 		const struct ft_rec_hdr *h = (const struct ft_rec_hdr *)(d->raw + at);
 		if (bytes - at < sizeof(*h) || h->bytes < sizeof(*h) || h->bytes > bytes - at ||
-		    h->bytes % 8 != 0)
+		    h->bytes % 8 != 0 || h->pad > 7 || sizeof(*h) + h->pad > h->bytes)
 			return -EBADMSG;
 		const struct stat_record rec = {
 		    .block = block,
 		    .hdr = h,
 		    .body = h + 1,
-		    .bytes = h->bytes - sizeof(*h),
+		    .bytes = h->bytes - sizeof(*h) - h->pad,
 		};
 		for (unsigned i = 0; stat_all[i] != NULL; i++) {
 			const int r = stat_all[i]->record(d->stat[i], &rec);

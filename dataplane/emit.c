@@ -3,11 +3,13 @@
  * never stalls the loop for longer than about one block takes to seal. */
 #include "tally.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Parts of a closing row, in order; the views' parts repeat for each vantage. */
 enum view_part { PART_TRAFFIC, PART_RTT, PART_CLIENTS, PART_NAMES, VIEW_PARTS };
-#define PART_LEDGER (FT_VANTAGE_CAP * VIEW_PARTS)
+#define PART_KEYED (FT_VANTAGE_CAP * VIEW_PARTS) /* two for each keyed table: begin, step */
+#define PART_LEDGER (PART_KEYED + 2 * TALLY_PARTS)
 
 static void push_block(struct tally *t)
 {
@@ -49,6 +51,25 @@ void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned v
 	if (seal_is_empty(t->seal))
 		t->seal_row = now_row;
 	seal_put(t->seal, &h, body, body_bytes);
+}
+
+void tally_emit_entry(struct tally *t, enum ft_rec_type type, uint64_t row, const void *entry,
+		      size_t bytes)
+{
+	const struct ft_rec_hdr h = {.type = (uint16_t)type, .row = row};
+	const uint64_t now_row = account_row(t);
+
+	if (!seal_has_room(t->seal, bytes + 7) || t->seal_row != now_row)
+		push_block(t);
+	if (seal_is_empty(t->seal))
+		t->seal_row = now_row;
+	seal_put_entry(t->seal, &h, entry, bytes);
+}
+
+void tally_add_part(struct tally *t, struct tally_part part)
+{
+	assert(t->parts < TALLY_PARTS);
+	t->part[t->parts++] = part;
 }
 
 void tally_emit_second(struct tally *t, unsigned vantage, struct tally_second *s)
@@ -185,6 +206,24 @@ static void row_clear(struct tally_row *r)
 	r->state = ROW_FREE;
 }
 
+/* The keyed tables of a row: parts 2n begin table n, parts 2n + 1 step it to its end. */
+static void close_keyed(struct tally *t, struct tally_row *r)
+{
+	const uint32_t table = (r->part - PART_KEYED) / 2;
+
+	if (table >= t->parts) {
+		r->part = PART_LEDGER;
+		return;
+	}
+	const struct tally_part *p = &t->part[table];
+	if ((r->part - PART_KEYED) % 2 == 0) {
+		p->begin(p->ctx, r->number);
+		r->part++;
+	} else if (p->step(p->ctx, r->number)) {
+		r->part++;
+	}
+}
+
 /* One part of one row; true when the row is done. */
 static bool close_part(struct tally *t, struct tally_row *r)
 {
@@ -193,8 +232,12 @@ static bool close_part(struct tally *t, struct tally_row *r)
 		emit_caches(t, r->number);
 		return false;
 	}
-	if (r->part < PART_LEDGER) {
+	if (r->part < PART_KEYED) {
 		emit_part(t, r, r->part++);
+		return false;
+	}
+	if (r->part < PART_LEDGER) {
+		close_keyed(t, r);
 		return false;
 	}
 	if (!emit_ledger(t, r))

@@ -14,7 +14,6 @@
 
 enum rule_kind { RULE_EXACT, RULE_SUFFIX, RULE_REGEX, RULE_DNSBL, RULE_SHAPE, RULE_KIND_CAP };
 
-/* What a worker must know of a rule beside its number: one for each line of a list. */
 struct ruleset;
 struct ruleset_scratch;
 
@@ -37,6 +36,17 @@ void ruleset_step(const struct ruleset *r, struct ruleset_scratch *s,
  * there are, of which the first `cap` stand in `tags`. */
 uint32_t ruleset_tags(const struct ruleset *r, struct ruleset_scratch *s, const uint8_t *folded,
 		      uint32_t len, uint32_t *tags, uint32_t cap);
+
+/* The subject of a dnsbl rule's query (DOMAIN section 5). */
+enum dnsbl_form { DNSBL_IPV4, DNSBL_IPV6, DNSBL_DOMAIN, DNSBL_HASH, DNSBL_FORM_CAP };
+struct dnsbl_subject {
+	enum dnsbl_form form;
+	uint8_t zone_off; /* of the zone in the folded name */
+	char text[256];   /* address in RFC 5952 form, domain without last dot, or hash */
+};
+/* For a tag of kind RULE_DNSBL that a name has: fills `out`. False where it has not. */
+bool ruleset_dnsbl(const struct ruleset *r, uint32_t tag, const uint8_t *folded, uint32_t len,
+		   struct dnsbl_subject *out);
 
 uint32_t ruleset_generation(const struct ruleset *r);
 /* Kind of rule `tag`; tags are rule numbers given out by control, from 1 on. */

@@ -17,6 +17,11 @@ struct seal {
 	ZSTD_CCtx *zstd;
 	uint8_t *raw; /* FT_BLOCK_RAW_CAP */
 	uint32_t used, records;
+	/* The last record, where entries may join it. */
+	bool last_entries;
+	uint16_t last_type;
+	uint32_t last;
+	uint64_t last_row;
 	uint16_t worker;
 	bool wait;
 	const _Atomic int *abandon;
@@ -81,6 +86,40 @@ void seal_put(struct seal *s, const struct ft_rec_hdr *hdr, const void *body, si
 	memcpy(s->raw + s->used, &h, sizeof(h));
 	memcpy(s->raw + s->used + sizeof(h), body, body_bytes);
 	s->used += h.bytes;
+	s->records++;
+	s->last_entries = false;
+}
+
+void seal_put_entry(struct seal *s, const struct ft_rec_hdr *hdr, const void *entry, size_t bytes)
+{
+	struct ft_rec_hdr h;
+	const bool same = s->records != 0 && s->last_entries && s->last_type == hdr->type &&
+			  s->last_row == hdr->row;
+
+	assert(seal_has_room(s, bytes + 7));
+	if (!same) {
+		h = *hdr;
+		h.bytes = sizeof(h);
+		h.pad = h.vantage = h.which = 0;
+		s->last = s->used;
+		s->used += sizeof(h);
+		s->last_entries = true;
+		s->last_type = hdr->type;
+		s->last_row = hdr->row;
+	} else {
+		memcpy(&h, s->raw + s->last, sizeof(h));
+		s->used -= h.pad;
+	}
+	memcpy(s->raw + s->used, entry, bytes);
+	s->used += (uint32_t)bytes;
+	h.pad = (uint8_t)(-s->used & 7u);
+	memset(s->raw + s->used, 0, h.pad);
+	s->used += h.pad;
+	h.bytes = (uint16_t)(s->used - s->last);
+	const uint32_t n = ft_rec_records(&h) + 1;
+	h.vantage = (uint8_t)n;
+	h.which = (uint8_t)(n >> 8);
+	memcpy(s->raw + s->last, &h, sizeof(h));
 	s->records++;
 }
 

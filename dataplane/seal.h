@@ -30,6 +30,9 @@ void seal_destroy(struct seal *s);
 bool seal_has_room(const struct seal *s, size_t body_bytes);
 /* Appends a record; seal_has_room must have said yes. */
 void seal_put(struct seal *s, const struct ft_rec_hdr *hdr, const void *body, size_t body_bytes);
+/* Adds an entry to the last record if that is of this type and row, else begins a
+ * new one. Counts as a record of its own. */
+void seal_put_entry(struct seal *s, const struct ft_rec_hdr *hdr, const void *entry, size_t bytes);
 bool seal_is_empty(const struct seal *s);
 
 /* Compresses the open block and pushes it; adds records, blocks, bytes and, where

@@ -53,6 +53,14 @@ struct tally_rare {
 	uint32_t vantage;
 };
 
+/* A table that emits when a row closes, a step at a time: see tally_add_part. */
+struct tally_part {
+	void (*begin)(void *ctx, uint64_t row);
+	bool (*step)(void *ctx, uint64_t row); /* true: nothing is left of the row */
+	void *ctx;
+};
+#define TALLY_PARTS 8u
+
 struct tally {
 	struct evclock *clock;
 	struct seal *seal;
@@ -61,6 +69,8 @@ struct tally {
 	struct tally_row *row; /* [TALLY_ROWS] */
 	struct tally_second second[FT_VANTAGE_CAP][TALLY_SECONDS];
 	struct tally_rare rare[TALLY_RARES];
+	struct tally_part part[TALLY_PARTS];
+	uint32_t parts;
 };
 
 /* NULL + errno. Does not own clock and seal. */
@@ -89,6 +99,14 @@ void tally_close_row(struct tally *t, struct tally_row *row, uint64_t number);
 /* Appends one record, pushing the block first where it has no room. */
 void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned vantage,
 		unsigned which, const void *body, size_t body_bytes);
+/* Likewise one entry of a keyed table, of at most 1,024 octets: entries of one type
+ * and row that follow one another share a record. An entry must say its own length,
+ * and its first octet is not zero. */
+void tally_emit_entry(struct tally *t, enum ft_rec_type type, uint64_t row, const void *entry,
+		      size_t bytes);
+/* Before the ledger of a row goes out, `begin` is called once and `step` until it says
+ * true. Steps emit about one block at most. */
+void tally_add_part(struct tally *t, struct tally_part part);
 void tally_emit_second(struct tally *t, unsigned vantage, struct tally_second *s);
 void tally_emit_rare(struct tally *t, struct tally_rare *r);
 

@@ -93,7 +93,7 @@ static int ledger_record(void *stat, const struct stat_record *rec)
 		return -ENOMEM;
 	struct account *a = &r->worker[rec->block->worker];
 	if (!account) {
-		a->merged++;
+		a->merged += ft_rec_records(rec->hdr);
 		return 0;
 	}
 	for (size_t i = 0; i < rec->bytes / sizeof(*pair); i++) {

@@ -14,11 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct rules;
+
 struct stat_record {
 	const struct ft_block_hdr *block;
 	const struct ft_rec_hdr *hdr;
 	const void *body; /* aligned to 8 */
-	size_t bytes;     /* of the body */
+	size_t bytes;     /* of the body, without its pad */
 };
 
 /* What a statistic may know of the run. */
@@ -26,6 +28,7 @@ struct stat_run {
 	const char *probe;
 	unsigned workers;
 	uint32_t interval_s;
+	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */

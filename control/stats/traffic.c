@@ -177,7 +177,7 @@ static int traffic_record(void *stat, const struct stat_record *rec)
 {
 	struct traffic *s = stat;
 
-	if (rec->hdr->type == FT_REC_LEDGER)
+	if (rec->hdr->type < FT_REC_TRAFFIC || rec->hdr->type > FT_REC_DISTINCT_REGS)
 		return 0;
 	if (rec->hdr->vantage >= FT_VANTAGE_CAP)
 		return -EBADMSG;
@@ -192,10 +192,8 @@ static int traffic_record(void *stat, const struct stat_record *rec)
 	case FT_REC_SERIES: return add_series(s, v, rec);
 	case FT_REC_DISTINCT_LIST:
 	case FT_REC_DISTINCT_REGS: return add_distinct(v, rec);
-	case FT_REC_LEDGER:
-	case FT_REC_TYPE_CAP: break;
+	default: return 0;
 	}
-	return 0; /* a record of another set */
 }
 
 static uint64_t traffic_first_row(const void *stat)

@@ -38,6 +38,18 @@ enum ft_rec_type {
 	FT_REC_RTT = 4,           /* body: struct ft_pair64[]: bin number, count */
 	FT_REC_DISTINCT_LIST = 5, /* body: uint64_t[]: hashes, the exact set */
 	FT_REC_DISTINCT_REGS = 6, /* body: uint8_t[1 << p]: HyperLogLog registers */
+	/* Bodies of the following are entries back to back, see tally_emit_entry; the
+	 * headers rec_*.h say how each looks. */
+	FT_REC_DOMAIN = 7,      /* counters of a registered domain */
+	FT_REC_CLIENT = 8,      /* of a client address */
+	FT_REC_SERVER = 9,      /* of a server address */
+	FT_REC_RRSET = 10,      /* seconds in which an RRset was seen */
+	FT_REC_RRSET_TEXT = 11, /* owner and rdata of an RRset, at first sight */
+	FT_REC_ERROR = 12,      /* counters of an error key */
+	FT_REC_ERROR_TEXT = 13, /* its names, at first sight */
+	FT_REC_MATCH = 14,      /* counters of a rule and registered domain */
+	FT_REC_MATCH_TEXT = 15, /* its names, at first sight */
+	FT_REC_FLOOD = 16,      /* a registered domain under a random-subdomain attack */
 	FT_REC_TYPE_CAP
 };
 
@@ -46,10 +58,18 @@ struct ft_rec_hdr {
 	uint16_t bytes;  /* header and body */
 	uint8_t vantage; /* enum ft_vantage */
 	uint8_t which;   /* enum ft_distinct, for the records of distinct counts */
-	uint16_t pad;
+	uint8_t pad;     /* octets of zeros at the body's end, below 8 */
+	uint8_t spare;
 	uint64_t row; /* number of the interval since 1970 */
 };
 static_assert(sizeof(struct ft_rec_hdr) == 16, "record header");
+
+/* Records that a header stands for: where the body is entries, how many they are
+ * stands in place of vantage and which. */
+static inline uint32_t ft_rec_records(const struct ft_rec_hdr *h)
+{
+	return h->type < FT_REC_DOMAIN ? 1 : h->vantage | (uint32_t)h->which << 8;
+}
 
 enum ft_distinct { FT_DISTINCT_CLIENTS, FT_DISTINCT_NAMES, FT_DISTINCT_CAP };
 #define FT_DISTINCT_P 14 /* HyperLogLog precision */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rules: list files into compiled generations for workers, and what numbers mean.
+ *
+ * Control's thread alone. Rule numbers are given out once per (id, kind) and stay for
+ * the life of the process, so that records of several generations merge. */
+#ifndef CONTROL_RULES_H
+#define CONTROL_RULES_H
+
+#include "../dataplane/ruleset.h"
+
+struct rules;
+
+/* What the operator wrote about a rule; owned by struct rules, never goes away. */
+struct rule_info {
+	const char *id, *family; /* family NULL: none given */
+	int severity;            /* -1: none given */
+	enum rule_kind kind;
+};
+
+struct rules_settings {
+	const char *const *paths; /* list files */
+	size_t paths_len;
+	const char *psl_path;  /* NULL: the system's */
+	const char *cache_dir; /* compiled databases; NULL: nowhere */
+	uint64_t name_seed, sketch_seed;
+};
+
+/* No rules yet. NULL + errno. */
+struct rules *rules_create(const struct rules_settings *settings);
+void rules_destroy(struct rules *r);
+
+/* Reads all files and compiles a new generation, which the caller owns; the registry
+ * of numbers grows. NULL where a file or line is refused, with file, line and what
+ * would be right in err: nothing has changed then. */
+struct ruleset *rules_load(struct rules *r, char *err, size_t cap);
+void ruleset_destroy(struct ruleset *s);
+
+/* NULL for a number never given out. */
+const struct rule_info *rules_info(const struct rules *r, uint32_t number);
+size_t rules_count(const struct rules *r); /* numbers given out: 1..count */
+
+/* Of a loaded generation, for summaries. */
+size_t ruleset_patterns(const struct ruleset *s);
+size_t ruleset_listed_names(const struct ruleset *s);
+
+#endif
