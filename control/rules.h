@@ -33,14 +33,9 @@ void rules_destroy(struct rules *r);
  * of numbers grows. NULL where a file or line is refused, with file, line and what
  * would be right in err: nothing has changed then. */
 struct ruleset *rules_load(struct rules *r, char *err, size_t cap);
-void ruleset_destroy(struct ruleset *s);
 
 /* NULL for a number never given out. */
 const struct rule_info *rules_info(const struct rules *r, uint32_t number);
 size_t rules_count(const struct rules *r); /* numbers given out: 1..count */
-
-/* Of a loaded generation, for summaries. */
-size_t ruleset_patterns(const struct ruleset *s);
-size_t ruleset_listed_names(const struct ruleset *s);
 
 #endif
