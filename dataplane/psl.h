@@ -14,6 +14,8 @@ struct psl;
 /* path: a list in the format of publicsuffix.org; NULL: the system's. NULL + errno,
  * and a text that names the file in err. */
 struct psl *psl_create(const char *path, char *err, size_t cap);
+/* The same from text[0..len), which err calls `name`. */
+struct psl *psl_create_text(const char *text, size_t len, const char *name, char *err, size_t cap);
 void psl_destroy(struct psl *p);
 
 /* Offset, in a folded wire name, of its registered domain: the public suffix and one
