@@ -205,13 +205,13 @@ static double tau(double x)
 	return z / 3;
 }
 
-static uint64_t regs_count(const uint8_t *regs)
+uint64_t hll_count(const uint8_t *regs, unsigned p)
 {
-	const unsigned q = 64 - FT_DISTINCT_P;
-	const double m = FT_DISTINCT_REGS;
+	const unsigned q = 64 - p;
+	const double m = (double)(1u << p);
 	uint32_t histogram[64] = {0};
 
-	for (uint32_t i = 0; i < FT_DISTINCT_REGS; i++)
+	for (uint32_t i = 0; i < 1u << p; i++)
 		histogram[regs[i] <= q + 1 ? regs[i] : q + 1]++;
 	double z = m * tau(1 - histogram[q + 1] / m);
 	for (unsigned k = q; k >= 1; k--)
@@ -222,7 +222,7 @@ static uint64_t regs_count(const uint8_t *regs)
 
 uint64_t distinct_count(const struct distinct *d)
 {
-	return d->dense ? regs_count(d->u.regs) : d->n;
+	return d->dense ? hll_count(d->u.regs, FT_DISTINCT_P) : d->n;
 }
 
 void distinct_clear(struct distinct *d)
