@@ -2,7 +2,6 @@
 #include "matches.h"
 
 #include "few.h"
-#include "keyed.h"
 #include "mem.h"
 #include "name.h"
 #include "vantage.h"

@@ -9,6 +9,7 @@
 #ifndef DATAPLANE_MATCHES_H
 #define DATAPLANE_MATCHES_H
 
+#include "keyed.h"
 #include "pair.h"
 #include "ruleset.h"
 #include "tally.h"
