@@ -17,6 +17,7 @@ enum setting_command { /* bits */
 		       COMMAND_BENCH = 2,
 		       COMMAND_CAT = 4,
 		       COMMAND_REPORT = 8,
+		       COMMAND_RELOAD = 16,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */
