@@ -6,6 +6,7 @@
 #include "exit.h"
 #include "help.h"
 #include "report.h"
+#include "rules_cli.h"
 #include "run.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},       {"cat", cat_main},     {"report", report_main},
+    {"run", run_main},       {"cat", cat_main},     {"report", report_main}, {"rules", rules_main},
     {"reload", reload_main}, {"bench", bench_main}, {"help", help_main},
 };
 

@@ -6,6 +6,7 @@
 #ifndef DATAPLANE_PSL_H
 #define DATAPLANE_PSL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,8 @@ struct psl;
 /* path: a list in the format of publicsuffix.org; NULL: the system's. NULL + errno,
  * and a text that names the file in err. */
 struct psl *psl_create(const char *path, char *err, size_t cap);
+/* The same from text[0..len), which err calls `name`. */
+struct psl *psl_create_text(const char *text, size_t len, const char *name, char *err, size_t cap);
 void psl_destroy(struct psl *p);
 
 /* Offset, in a folded wire name, of its registered domain: the public suffix and one
@@ -21,5 +24,7 @@ void psl_destroy(struct psl *p);
  * public suffix's offset; a name under no listed suffix has its last label (rule "*"). */
 uint32_t psl_domain_off(const struct psl *p, const uint8_t *folded, uint32_t len,
 			uint32_t *suffix_off);
+/* Whether the list has a suffix that ends in the name's last label. */
+bool psl_knows_tld(const struct psl *p, const uint8_t *folded, uint32_t len);
 
 #endif

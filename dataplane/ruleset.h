@@ -7,6 +7,7 @@
 #ifndef DATAPLANE_RULESET_H
 #define DATAPLANE_RULESET_H
 
+#include "name_text.h"
 #include "verdict.h"
 
 #include <stdbool.h>
@@ -16,6 +17,29 @@ enum rule_kind { RULE_EXACT, RULE_SUFFIX, RULE_REGEX, RULE_DNSBL, RULE_SHAPE, RU
 
 struct ruleset;
 struct ruleset_scratch;
+
+/* What a generation is put together from; all but psl may be NULL. */
+struct ruleset_parts {
+	uint32_t generation;
+	uint64_t name_seed, sketch_seed;
+	struct psl *psl;
+	struct nameset *exact;
+	struct nameset *suffix; /* suffixes and DNSBL zones alike */
+	struct shapes *shapes;
+	struct match_hs *expressions;
+	size_t patterns;
+	uint64_t depths[2]; /* bit d: some entry of `suffix` has d labels */
+	uint8_t *kinds;     /* enum rule_kind by tag; malloc */
+	uint32_t tags_cap;  /* entries of kinds: greatest tag and 1 */
+};
+
+/* Control's thread; takes over all parts. NULL + errno: the parts are the caller's. */
+struct ruleset *ruleset_create(const struct ruleset_parts *parts);
+void ruleset_destroy(struct ruleset *r);
+
+/* Of a generation, for summaries. */
+size_t ruleset_patterns(const struct ruleset *r);
+size_t ruleset_listed_names(const struct ruleset *r);
 
 /* A folded wire name to evaluate, and where its verdict goes. */
 struct ruleset_name {
@@ -42,7 +66,8 @@ enum dnsbl_form { DNSBL_IPV4, DNSBL_IPV6, DNSBL_DOMAIN, DNSBL_HASH, DNSBL_FORM_C
 struct dnsbl_subject {
 	enum dnsbl_form form;
 	uint8_t zone_off; /* of the zone in the folded name */
-	char text[256];   /* address in RFC 5952 form, domain without last dot, or hash */
+	/* Address in RFC 5952 form, domain without last dot, or hash. */
+	char text[NAME_TEXT_CAP];
 };
 /* For a tag of kind RULE_DNSBL that a name has: fills `out`. False where it has not. */
 bool ruleset_dnsbl(const struct ruleset *r, uint32_t tag, const uint8_t *folded, uint32_t len,
