@@ -20,7 +20,8 @@ struct match_hs;
 struct match_hs_scratch;
 
 /* cache_dir: where compiled databases are kept; NULL: nowhere. NULL + errno: EINVAL
- * for a bad expression, *bad then says which line and err why. */
+ * for a bad expression, *bad then says which line and err why (SIZE_MAX: no single one).
+ * The lines are not needed afterwards. */
 struct match_hs *match_hs_create(const struct match_hs_line *lines, size_t n,
 				 const char *cache_dir, size_t *bad, char *err, size_t cap);
 void match_hs_destroy(struct match_hs *m);

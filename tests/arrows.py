@@ -27,6 +27,7 @@ DOORS = {
              "control/steer_spec.c", "bpf/*"},
     "zstd": {"dataplane/seal.c", "dataplane/capfile.c", "control/drain.c", "control/export/*"},
     "pcap": {"dataplane/rx_pcap.c", "dataplane/capfile.c", "dataplane/capfile.h", "tools/gen/*"},
+    "hs": {"dataplane/match_hs.c"},
     "yaml": {"control/config.c"},
     "zlib": {"dataplane/capfile.c"},
 }

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "match_hs.h"
+#include "match_cache.h"
+#include "name_text.h"
+
+#include <errno.h>
+#include <hs.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define FLAGS (HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH)
+
+/* A different expression of the lines, and whose it is. */
+struct expression {
+	const char *text; /* the line's: only while control compiles */
+	uint32_t line;    /* the first that has it */
+	uint32_t tag_at, tag_n;
+	unsigned flags;
+};
+
+/* Expressions are sorted, and their numbers in the database are their places: a
+ * database depends neither on the lines' order nor on their tags. */
+struct match_hs {
+	struct expression *expressions;
+	uint32_t n;
+	uint32_t *tags;
+	hs_database_t *db; /* NULL: no expressions */
+};
+
+struct match_hs_scratch {
+	hs_scratch_t *hs; /* NULL: no expressions */
+	char text[NAME_TEXT_CAP];
+};
+
+struct found {
+	const struct match_hs *m;
+	uint32_t name;
+	match_hs_fn fn;
+	void *ctx;
+};
+
+static int on_match(unsigned id, unsigned long long begin, unsigned long long end, unsigned flags,
+		    void *ctx)
+{
+	const struct found *f = ctx;
+	const struct expression *e = &f->m->expressions[id];
+
+	(void)begin;
+	(void)end;
+	(void)flags;
+	for (uint32_t i = 0; i < e->tag_n; i++)
+		f->fn(f->ctx, f->name, f->m->tags[e->tag_at + i]);
+	return 0;
+}
+
+void match_hs_step(const struct match_hs *m, struct match_hs_scratch *s,
+		   const struct match_hs_name *names, uint32_t n, match_hs_fn fn, void *ctx)
+{
+	if (m->db == NULL)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		struct found f = {m, i, fn, ctx};
+		/* The root without its dot is empty. */
+		const uint32_t len = names[i].len <= 1
+					 ? 0
+					 : name_text(names[i].folded, names[i].len, s->text, false);
+		(void)hs_scan(m->db, s->text, len, 0, s->hs, on_match, &f);
+	}
+}
+
+struct sorted_line {
+	const char *text;
+	uint32_t line;
+};
+
+static int compare_lines(const void *a, const void *b)
+{
+	const struct sorted_line *x = a, *y = b;
+	const int c = strcmp(x->text, y->text);
+
+	return c != 0 ? c : x->line < y->line ? -1 : x->line > y->line;
+}
+
+/* Sorts the lines into different expressions and their tags. */
+static int collect(struct match_hs *m, const struct match_hs_line *lines, size_t n)
+{
+	struct sorted_line *sorted = calloc(n + 1, sizeof(*sorted));
+
+	m->expressions = calloc(n + 1, sizeof(*m->expressions));
+	m->tags = calloc(n + 1, sizeof(*m->tags));
+	if (sorted == NULL || m->expressions == NULL || m->tags == NULL || n > UINT32_MAX) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		sorted[i] = (struct sorted_line){lines[i].expression, i};
+	qsort(sorted, n, sizeof(*sorted), compare_lines);
+	for (uint32_t i = 0; i < n; i++) {
+		if (i == 0 || strcmp(sorted[i].text, sorted[i - 1].text) != 0)
+			m->expressions[m->n++] =
+			    (struct expression){sorted[i].text, sorted[i].line, i, 0, FLAGS};
+		m->tags[i] = lines[sorted[i].line].tag;
+		m->expressions[m->n - 1].tag_n++;
+	}
+	free(sorted);
+	return 0;
+}
+
+/* Takes over the library's reason. */
+static int refuse(hs_compile_error_t *error, char *err, size_t cap)
+{
+	(void)snprintf(err, cap, "%s", error != NULL ? error->message : "no memory");
+	if (error == NULL)
+		return -ENOMEM;
+	hs_free_compile_error(error);
+	return -EINVAL;
+}
+
+/* Looks at each expression alone: the first line that is wrong, and which can match
+ * nothing at all. */
+static int inspect(struct match_hs *m, size_t *bad, char *err, size_t cap)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct expression *e = &m->expressions[i];
+		hs_expr_info_t *info = NULL;
+		hs_compile_error_t *error = NULL;
+		if (hs_expression_info(e->text, e->flags, &info, &error) == HS_SUCCESS) {
+			e->flags |= info->min_width == 0 ? HS_FLAG_ALLOWEMPTY : 0u;
+			free(info);
+		} else if (e->line < *bad) {
+			*bad = e->line;
+			r = refuse(error, err, cap);
+		} else {
+			hs_free_compile_error(error);
+		}
+	}
+	return r;
+}
+
+/* What a compiled database depends on. */
+static struct match_cache_key make_key(const struct match_hs *m)
+{
+	struct {
+		uint32_t tune, mode;
+		uint64_t features;
+	} machine = {0, HS_MODE_BLOCK, 0};
+	hs_platform_info_t platform = {0};
+	XXH3_state_t *state = XXH3_createState();
+	XXH128_hash_t hash = {0, 0};
+
+	if (state == NULL)
+		return (struct match_cache_key){0, 0};
+	if (hs_populate_platform(&platform) == HS_SUCCESS) {
+		machine.tune = platform.tune;
+		machine.features = platform.cpu_features;
+	}
+	(void)XXH3_128bits_reset(state);
+	(void)XXH3_128bits_update(state, hs_version(), strlen(hs_version()) + 1);
+	(void)XXH3_128bits_update(state, &machine, sizeof(machine));
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct expression *e = &m->expressions[i];
+		(void)XXH3_128bits_update(state, &e->flags, sizeof(e->flags));
+		(void)XXH3_128bits_update(state, e->text, strlen(e->text) + 1);
+	}
+	hash = XXH3_128bits_digest(state);
+	XXH3_freeState(state);
+	return (struct match_cache_key){hash.low64, hash.high64};
+}
+
+static int compile(struct match_hs *m, size_t *bad, char *err, size_t cap)
+{
+	const char **texts = calloc(m->n, sizeof(*texts));
+	unsigned *flags = calloc(m->n, sizeof(*flags)), *ids = calloc(m->n, sizeof(*ids));
+	hs_compile_error_t *error = NULL;
+	int r = -ENOMEM;
+
+	if (texts == NULL || flags == NULL || ids == NULL)
+		goto done;
+	for (uint32_t i = 0; i < m->n; i++) {
+		texts[i] = m->expressions[i].text;
+		flags[i] = m->expressions[i].flags;
+		ids[i] = i;
+	}
+	r = 0;
+	if (hs_compile_multi(texts, flags, ids, m->n, HS_MODE_BLOCK, NULL, &m->db, &error) !=
+	    HS_SUCCESS) {
+		if (error != NULL && error->expression >= 0)
+			*bad = m->expressions[error->expression].line;
+		r = refuse(error, err, cap);
+	}
+done:
+	free(texts);
+	free(flags);
+	free(ids);
+	return r;
+}
+
+/* From the cache, or compiled and put there. That it could not be kept costs time at
+ * the next start alone. */
+static int make_database(struct match_hs *m, const char *cache_dir, size_t *bad, char *err,
+			 size_t cap)
+{
+	const struct match_cache_key key = make_key(m);
+	size_t len = 0;
+	uint8_t *bytes = cache_dir != NULL ? match_cache_get(cache_dir, key, &len) : NULL;
+
+	if (bytes != NULL) {
+		const hs_error_t r = hs_deserialize_database((char *)bytes, len, &m->db);
+		free(bytes);
+		if (r == HS_SUCCESS)
+			return 0;
+		m->db = NULL;
+	}
+	const int r = compile(m, bad, err, cap);
+	char *out = NULL;
+	if (r == 0 && cache_dir != NULL && hs_serialize_database(m->db, &out, &len) == HS_SUCCESS) {
+		(void)match_cache_put(cache_dir, key, out, len);
+		free(out);
+	}
+	return r;
+}
+
+struct match_hs *match_hs_create(const struct match_hs_line *lines, size_t n, const char *cache_dir,
+				 size_t *bad, char *err, size_t cap)
+{
+	struct match_hs *m = calloc(1, sizeof(*m));
+	int r = m == NULL ? -ENOMEM : collect(m, lines, n);
+
+	*bad = SIZE_MAX;
+	if (r == -ENOMEM)
+		(void)snprintf(err, cap, "no memory");
+	if (r == 0)
+		r = inspect(m, bad, err, cap);
+	if (r == 0 && m->n > 0)
+		r = make_database(m, cache_dir, bad, err, cap);
+	if (r == 0)
+		return m;
+	match_hs_destroy(m);
+	errno = -r;
+	return NULL;
+}
+
+void match_hs_destroy(struct match_hs *m)
+{
+	if (m == NULL)
+		return;
+	(void)hs_free_database(m->db);
+	free(m->expressions);
+	free(m->tags);
+	free(m);
+}
+
+struct match_hs_scratch *match_hs_scratch_create(const struct match_hs *m)
+{
+	struct match_hs_scratch *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (m->db == NULL || hs_alloc_scratch(m->db, &s->hs) == HS_SUCCESS)
+		return s;
+	free(s);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void match_hs_scratch_destroy(struct match_hs_scratch *s)
+{
+	if (s == NULL)
+		return;
+	(void)hs_free_scratch(s->hs);
+	free(s);
+}
