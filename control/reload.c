@@ -63,7 +63,7 @@ static struct generation *generation_load(const struct reload_opts *o, uint64_t 
 	(void)snprintf(err, cap, "not enough memory for new rules beside the old ones");
 	if (g == NULL)
 		return NULL;
-	g->rules = rules_load(o->rules, err, cap);
+	g->rules = rules_stage(o->rules, err, cap);
 	if (g->rules == NULL) {
 		free(g);
 		return NULL;
@@ -108,6 +108,7 @@ void reload_destroy(struct reload *r)
 		return;
 	if (r->stage == STAGE_LOADING) {
 		(void)pthread_join(r->thread, NULL);
+		rules_settle(r->set.rules, false);
 		generation_free(r->made);
 	}
 	generation_free(r->before);
@@ -136,6 +137,7 @@ int reload_first(struct reload *r, char *err, size_t cap)
 {
 	struct generation *g = generation_load(&r->set, r->number + 1, err, cap);
 
+	rules_settle(r->set.rules, g != NULL);
 	if (g == NULL)
 		return -1;
 	hand_out(r, g);
@@ -209,6 +211,7 @@ uint64_t reload_request(struct reload *r)
 static void loaded(struct reload *r)
 {
 	(void)pthread_join(r->thread, NULL);
+	rules_settle(r->set.rules, r->made != NULL);
 	if (r->made == NULL) {
 		fail(r, r->why);
 		return;

@@ -29,15 +29,16 @@ struct ruleset_scratch {
 	uint64_t used; /* by its worker alone: TSan sees it if not */
 };
 struct rules {
-	uint64_t loads; /* of the loading thread, one at a time */
-	unsigned bad;   /* every so many loads fail; 0: none */
+	uint64_t settled; /* control's thread's, while the other one may be loading */
+	uint64_t loads;   /* of the loading thread, one at a time */
+	unsigned bad;     /* every so many loads fail; 0: none */
 	unsigned slow_us;
 	bool no_scratch; /* from now on */
 };
 
 static _Atomic int rulesets, scratches;
 
-struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
+struct ruleset *rules_stage(struct rules *r, char *err, size_t cap)
 {
 	const struct timespec pause = {.tv_nsec = (long)r->slow_us * 1000};
 
@@ -55,6 +56,11 @@ struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
 		s->word[i] = r->loads;
 	atomic_fetch_add(&rulesets, 1);
 	return s;
+}
+
+void rules_settle(struct rules *r, bool keep)
+{
+	r->settled += keep;
 }
 
 void ruleset_destroy(struct ruleset *s)
@@ -207,6 +213,7 @@ static void run_swaps(unsigned tempo, unsigned slow_us)
 	assert_int_equal(s.generation, SWAPS + 1);
 	assert_int_equal(s.failed, h.bad);
 	assert_int_equal(h.bad, the_rules.loads / 7);
+	assert_int_equal(the_rules.settled, SWAPS + 1);
 	assert_false(s.busy);
 	finish(r, w, WORKERS);
 	for (unsigned i = 0; i < WORKERS; i++) {
