@@ -10,4 +10,7 @@
  * bits: the lower, the stranger. 0 for an empty label. */
 int16_t bigram_score(const uint8_t *label, uint32_t len);
 
+/* The score that one ordinary label in twenty is below (DOMAIN section 6.4, t5). */
+extern const int16_t bigram_low;
+
 #endif
