@@ -138,14 +138,15 @@ static void fill_addrs(const struct match *m, struct msg *x)
 	const struct addr *client = response ? &x->dst : &x->src;
 	const struct addr *server = response ? &x->src : &x->dst;
 
-	x->vantage = vantage_of_addrs(m->set.vantage, client, server);
+	x->vantage = m->set.vantage->configured ? vantage_of_addrs(m->set.vantage, client, server)
+						: FT_VANTAGE_CAP;
 	/* Distinct counts are over queries: who asked, and for what. */
 	if (!response)
 		x->client_sketch =
 		    XXH3_64bits_withSeed(client, sizeof(*client), m->set.sketch_seed);
 }
 
-void match_step(struct match *m, struct msgs *batch)
+STAGE void match_step(struct match *m, struct msgs *batch)
 {
 	m->stamp++;
 	m->spilled = 0;

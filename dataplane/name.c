@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "name.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -59,14 +63,48 @@ static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
 	uint32_t n = 0;
 
 	while (n < end) {
-		const uint32_t label = p[n++];
-		if (label == 0)
-			return n;
-		if (label > FT_LABEL_CAP)
-			return 0;
-		n += label;
+		const uint32_t label = p[n];
+		if (label - 1 >= FT_LABEL_CAP) /* the root, or no label */
+			return label == 0 ? n + 1 : 0;
+		n += label + 1;
 	}
 	return 0;
+}
+
+/* The same as fold_bytes by sixteen octets. Every x86-64 has this; what it writes
+ * beyond n is room that the caller has. */
+static inline void fold_wide(uint8_t *out, const uint8_t *in, uint32_t n, uint32_t room)
+{
+#if defined(__SSE2__)
+	const __m128i from = _mm_set1_epi8((char)(0x80 - 'A')); /* A becomes the least */
+	const __m128i less = _mm_set1_epi8((char)(-128 + 26));
+	const __m128i bit = _mm_set1_epi8(0x20);
+
+	for (uint32_t i = 0; i < n; i += 16) {
+		/* The last piece begins earlier where it would read past the message. */
+		const uint32_t at = i + 16 <= room ? i : room - 16;
+		const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(in + at));
+		const __m128i upper = _mm_cmplt_epi8(_mm_add_epi8(x, from), less);
+		_mm_storeu_si128((__m128i *)(void *)(out + at),
+				 _mm_or_si128(x, _mm_and_si128(upper, bit)));
+	}
+#else
+	(void)room;
+	fold_bytes(out, in, n);
+#endif
+}
+
+uint32_t name_read_plain(const uint8_t *p, uint32_t room, uint8_t *out)
+{
+	const uint32_t n = plain_bytes(p, room);
+
+	if (n == 0)
+		return 0;
+	if (room >= 16)
+		fold_wide(out, p, n, room);
+	else
+		fold_bytes(out, p, n);
+	return n;
 }
 
 enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len)
@@ -109,11 +147,10 @@ enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len
 
 enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
 {
-	const uint32_t n = c->bad ? 0 : plain_bytes(c->base + c->off, c->end - c->off);
+	const uint32_t n = c->bad ? 0 : name_read_plain(c->base + c->off, c->end - c->off, out);
 
 	if (n == 0)
 		return name_read_any(c, out, out_len);
-	fold_bytes(out, c->base + c->off, n);
 	c->off += n;
 	*out_len = n;
 	return FT_MSG_KEPT;

@@ -23,6 +23,10 @@ enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len);
  * names without pointers is tested against. */
 enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len);
 
+/* The name at p, if it is whole within `room` octets and has no pointer: writes its
+ * folded form into out (NAME_BUF_BYTES) and returns its length; else 0. */
+uint32_t name_read_plain(const uint8_t *p, uint32_t room, uint8_t *out);
+
 /* Moves c behind the name at c without following pointers. False if damaged. */
 bool name_skip(struct cursor *c);
 

@@ -279,14 +279,14 @@ static uint64_t key_of(const struct pair *p, const struct msg *m)
 	const uint64_t ports =
 	    response ? (uint64_t)m->dport << 16 | m->sport : (uint64_t)m->sport << 16 | m->dport;
 
-	const uint64_t x =
-	    addr_hash(client, p->hash_key) + (ports << 32 | (uint64_t)m->id << 1 | m->tcp);
-	return hash_mix(x * 0x9e3779b97f4a7c15ull ^ addr_hash(server, ~p->hash_key));
+	const uint64_t rest = ports << 32 | (uint64_t)m->id << 1 | m->tcp;
+	return hash_fold(addr_fold(client, p->hash_key) ^ rest, 0x9e3779b97f4a7c15ull) ^
+	       addr_fold(server, ~p->hash_key);
 }
 
 static uint32_t bucket_of(const struct pair *p, const struct msg *m, uint64_t key)
 {
-	return (uint32_t)hash_mix(key ^ m->name_key ^ m->qtype) & (p->buckets - 1);
+	return (uint32_t)hash_fold(key ^ m->qtype, m->name_key ^ p->hash_key) & (p->buckets - 1);
 }
 
 /* Whether a query's time is up is decided by the event clock at the response's
@@ -466,7 +466,7 @@ static void take_response(struct pair *p, struct msgs *batch, const struct msg *
 	slot_remove(p, s);
 }
 
-uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
+STAGE uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
 {
 	uint64_t key[MSG_CAP];
 	uint32_t bucket[MSG_CAP], n = 0;

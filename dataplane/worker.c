@@ -71,7 +71,7 @@ static void lap(struct worker *w, enum worker_stage stage)
 
 /* Stage 6. A time-out, and a response that leaves out the question, come without
  * their name's verdict. */
-static void count_settled(struct worker *w, uint32_t n)
+STAGE static void count_settled(struct worker *w, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct txn *t = &w->txn[i];
@@ -79,6 +79,17 @@ static void count_settled(struct worker *w, uint32_t n)
 			t->verdict = match_get(w->match, t->name, t->name_len);
 	}
 	tally_step(w->tally, w->txn, n);
+}
+
+STAGE static void count_ledger(struct worker *w, const struct msgs *b)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct msg *m = &b->m[i];
+		struct ft_ledger *l = tally_ledger(w->tally, m->t_us);
+		l->c[FT_CTR_MESSAGES]++;
+		if (m->drop != FT_MSG_KEPT)
+			l->c[FT_CTR_MSG_DROP + m->drop]++;
+	}
 }
 
 /* Stages 3 to 6 over the messages gathered so far. */
@@ -97,13 +108,7 @@ static void step_messages(struct worker *w)
 	lap(w, STAGE_MATCH);
 	const uint32_t settled = pair_step(w->pair, b, w->txn);
 	lap(w, STAGE_PAIR);
-	for (uint32_t i = 0; i < b->n; i++) {
-		const struct msg *m = &b->m[i];
-		struct ft_ledger *l = tally_ledger(w->tally, m->t_us);
-		l->c[FT_CTR_MESSAGES]++;
-		if (m->drop != FT_MSG_KEPT)
-			l->c[FT_CTR_MSG_DROP + m->drop]++;
-	}
+	count_ledger(w, b);
 	count_settled(w, settled);
 	lap(w, STAGE_TALLY);
 	b->n = 0;
@@ -262,7 +267,7 @@ static void take_packet(struct worker *w, const struct pkt *p)
 
 /* Settles what has waited too long, then emits what has closed. In steps, one for
  * each turn, unless `whole`: the clock is about to move on by a lot. */
-static void housekeep(struct worker *w, bool whole)
+STAGE static void housekeep(struct worker *w, bool whole)
 {
 	uint32_t n;
 
@@ -330,7 +335,7 @@ static void process_batch(struct worker *w)
 }
 
 /* The input has ended: everything that waits settles, every row closes. */
-static int flush(struct worker *w)
+STAGE static int flush(struct worker *w)
 {
 	const struct timespec pause = {.tv_nsec = 200000};
 	uint32_t n;
@@ -377,7 +382,7 @@ static void rest(struct worker *w)
 		nanosleep(&pause, NULL); /* nothing to lose: the source's queues are empty */
 }
 
-int worker_turn(struct worker *w)
+STAGE int worker_turn(struct worker *w)
 {
 	struct rx *rx = w->set.rx;
 	uint64_t begin = 0;
