@@ -50,6 +50,8 @@ void distinct_merge_regs(struct distinct *d, const uint8_t *regs);
 uint64_t distinct_count(const struct distinct *d);
 /* Registers of the set in either form (FT_DISTINCT_REGS octets). */
 void distinct_regs(const struct distinct *d, uint8_t *regs);
+/* The estimate of 1 << p HyperLogLog registers, p in 4..16. */
+uint64_t hll_count(const uint8_t *regs, unsigned p);
 /* Empties it; touches no more memory than was used. */
 void distinct_clear(struct distinct *d);
 

@@ -58,7 +58,8 @@ struct stat_ops {
 	void (*destroy)(void *stat);
 };
 
-extern const struct stat_ops stat_ledger, stat_traffic, stat_tables, stat_rrsets, stat_errors;
+extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
+    stat_errors;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];
