@@ -90,6 +90,21 @@ static __always_inline bool settings_want(const struct ends *ends)
 	return ends_hash(ends, settings.sample_key) >> (64 - shift) == 0;
 }
 
+/* The walks are functions of their own, so that the straight way needs few registers. */
+static __always_inline enum verdict walk_packet(struct xdp_md *ctx, struct ends *ends)
+{
+	struct bpf_cursor c = {.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
+
+	return walk_frame(&c, settings.raw_ip, ends);
+}
+
+static __always_inline enum verdict walk_skb(struct __sk_buff *skb, struct ends *ends)
+{
+	struct bpf_cursor c = {.skb = skb, .in_skb = true};
+
+	return walk_frame(&c, settings.raw_ip, ends);
+}
+
 /* The time goes in front of the frame; where there is no room for it, the
  * worker's clock has to do. */
 static __always_inline void meta_put(struct xdp_md *ctx)
@@ -109,17 +124,23 @@ static __always_inline void meta_put(struct xdp_md *ctx)
 SEC("xdp.frags")
 int steer_tap(struct xdp_md *ctx)
 {
-	struct bpf_cursor c = {.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
+	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ft_xdp_counters *count = counters_here();
+	const bool choose = settings.prefixes || settings.sample_shift != 0;
+	enum verdict verdict = VERDICT_WALK;
 	struct ends ends;
 	int action;
 
 	count->seen++;
-	if (walk_frame(&c, settings.raw_ip, &ends) == VERDICT_PASS) {
+	if (!settings.raw_ip)
+		verdict = walk_straight(data, end, choose, &ends);
+	if (verdict == VERDICT_WALK)
+		verdict = walk_packet(ctx, &ends);
+	if (verdict == VERDICT_PASS) {
 		count->passed++;
 		return XDP_PASS;
 	}
-	if (!settings_want(&ends)) {
+	if (choose && !settings_want(&ends)) {
 		count->filtered++;
 		return XDP_PASS;
 	}
@@ -171,15 +192,20 @@ static __always_inline bool frame_copy(struct __sk_buff *skb, void *ring,
 
 static __always_inline int host_step(struct __sk_buff *skb, enum ft_xdp_direction direction)
 {
-	struct bpf_cursor c = {.skb = skb, .in_skb = true};
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ft_xdp_counters *count = counters_here();
+	enum verdict verdict = VERDICT_WALK;
 	const __u32 workers = settings.workers;
 	struct ends ends;
 	void *ring;
 	__u32 i;
 
 	count->seen++;
-	if (walk_frame(&c, settings.raw_ip, &ends) == VERDICT_PASS) {
+	if (!settings.raw_ip) /* what lies in one piece; the walk sees all */
+		verdict = walk_straight(data, end, true, &ends);
+	if (verdict == VERDICT_WALK)
+		verdict = walk_skb(skb, &ends);
+	if (verdict == VERDICT_PASS) {
 		count->passed++;
 		return TC_ACT_UNSPEC; /* the next program decides, as without us */
 	}
