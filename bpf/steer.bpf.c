@@ -213,7 +213,7 @@ static __always_inline int host_step(struct __sk_buff *skb, enum ft_xdp_directio
 		count->filtered++;
 		return TC_ACT_UNSPEC;
 	}
-	i = (__u32)(ends_hash(&ends, settings.hash_key) % (workers != 0 ? workers : 1));
+	i = workers > 1 ? (__u32)(ends_hash(&ends, settings.hash_key) % workers) : 0;
 	ring = bpf_map_lookup_elem(&rings, &i);
 	if (ring != NULL && frame_copy(skb, ring, direction)) {
 		count->taken++;
