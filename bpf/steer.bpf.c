@@ -105,24 +105,30 @@ static __always_inline enum verdict walk_skb(struct __sk_buff *skb, struct ends 
 	return walk_frame(&c, settings.raw_ip, ends);
 }
 
+/* Kernel 6.3, in a program that is loaded for one device. */
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *ns) __ksym __weak;
+
 /* The time goes in front of the frame; where there is no room for it, the
- * worker's clock has to do. */
-static __always_inline void meta_put(struct xdp_md *ctx)
+ * worker's clock has to do. The device's own comes without a look at ours. */
+static __always_inline void meta_put(struct xdp_md *ctx, bool device)
 {
-	const __u64 now_ns = bpf_ktime_get_ns();
+	__u64 magic = FT_XDP_META_DEVICE, time_ns = 0;
 	struct ft_xdp_meta *meta;
 
+	if (!device || bpf_xdp_metadata_rx_timestamp(ctx, &time_ns) != 0 || time_ns == 0) {
+		magic = FT_XDP_META_MAGIC;
+		time_ns = bpf_ktime_get_ns();
+	}
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)) != 0)
 		return;
 	meta = (void *)(long)ctx->data_meta;
 	if ((void *)(meta + 1) > (void *)(long)ctx->data)
 		return;
-	meta->magic = FT_XDP_META_MAGIC;
-	meta->mono_ns = now_ns;
+	meta->magic = magic;
+	meta->time_ns = time_ns;
 }
 
-SEC("xdp.frags")
-int steer_tap(struct xdp_md *ctx)
+static __always_inline int tap_step(struct xdp_md *ctx, bool device)
 {
 	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ft_xdp_counters *count = counters_here();
@@ -144,13 +150,25 @@ int steer_tap(struct xdp_md *ctx)
 		count->filtered++;
 		return XDP_PASS;
 	}
-	meta_put(ctx);
+	meta_put(ctx, device);
 	action = (int)bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
 	if (action == XDP_REDIRECT)
 		count->taken++;
 	else
 		count->unclaimed++;
 	return action;
+}
+
+SEC("xdp.frags")
+int steer_tap(struct xdp_md *ctx)
+{
+	return tap_step(ctx, false);
+}
+
+SEC("xdp.frags")
+int steer_tap_device(struct xdp_md *ctx)
+{
+	return tap_step(ctx, true);
 }
 
 /* Copies len octets into a record of the size class `cap` (a constant). */

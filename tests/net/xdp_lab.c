@@ -93,9 +93,10 @@ static void take(struct tally *t, const struct batch *b, FILE *f)
 static void report(struct steer *s, struct rx **rx, const struct tally *t, size_t n)
 {
 	struct steer_counters c;
-	uint64_t got = 0, dropped = 0;
+	uint64_t got = 0, dropped = 0, stamps, odd;
 
 	steer_counters_get(s, &c);
+	(void)steer_stamps_get(s, &stamps, &odd);
 	printf("{\"sources\":[");
 	for (size_t i = 0; i < n; i++) {
 		const uint64_t lost = rx[i]->ops->dropped(rx[i]);
@@ -108,9 +109,10 @@ static void report(struct steer *s, struct rx **rx, const struct tally *t, size_
 		       i > 0 ? "," : "", t[i].got, t[i].bytes, t[i].batches, t[i].same_ts,
 		       t[i].backwards, t[i].early, t[i].cut, t[i].big, t[i].largest, lost);
 	}
-	printf("],\"got\":%lu,\"dropped\":%lu,\"seen\":%lu,\"taken\":%lu,\"passed\":%lu,"
-	       "\"filtered\":%lu,\"unclaimed\":%lu,\"lost\":%lu}\n",
-	       got, dropped, c.seen, c.taken, c.passed, c.filtered, c.unclaimed, c.lost);
+	printf(
+	    "],\"got\":%lu,\"dropped\":%lu,\"seen\":%lu,\"taken\":%lu,\"passed\":%lu,"
+	    "\"filtered\":%lu,\"unclaimed\":%lu,\"lost\":%lu,\"stamps\":%lu,\"odd_stamps\":%lu}\n",
+	    got, dropped, c.seen, c.taken, c.passed, c.filtered, c.unclaimed, c.lost, stamps, odd);
 }
 
 static FILE *pcap_open(const char *path, size_t i)
