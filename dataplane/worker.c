@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "defrag.h"
+#include "matches.h"
 #include "mem.h"
 #include "pair.h"
 #include "parse.h"
@@ -37,6 +38,8 @@ struct worker {
 	struct batch batch;
 	struct msgs *msgs;
 	struct match *match;
+	struct matches *matches;
+	const struct rules_slot *rules; /* in use; NULL: none */
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
 	struct stream *stream;
@@ -79,6 +82,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 			t->verdict = match_get(w->match, t->name, t->name_len);
 	}
 	tally_step(w->tally, w->txn, n);
+	matches_step(w->matches, w->msgs, w->txn, n);
 }
 
 STAGE static void count_ledger(struct worker *w, const struct msgs *b)
@@ -362,6 +366,8 @@ STAGE static int flush(struct worker *w)
 		atomic_store_explicit(&w->cpu_ns,
 				      (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
 				      memory_order_relaxed);
+	if (w->set.seat != NULL)
+		seat_adopted(w->set.seat, SEAT_ENDED);
 	/* Pairs with control's acquire load: all blocks are in the ring. */
 	atomic_store_explicit(&w->set.shm->closed_us, UINT64_MAX, memory_order_release);
 	atomic_store_explicit(&w->set.shm->ended, 1, memory_order_release);
@@ -382,13 +388,30 @@ static void rest(struct worker *w)
 		nanosleep(&pause, NULL); /* nothing to lose: the source's queues are empty */
 }
 
-STAGE int worker_turn(struct worker *w)
+STAGE /* Names are matched by one generation of rules in each turn. */
+    static void
+    adopt(struct worker *w)
+{
+	const struct rules_slot *next =
+	    w->set.seat != NULL ? seat_get(w->set.seat, w->rules) : NULL;
+
+	if (next == w->rules)
+		return;
+	w->rules = next;
+	match_adopt(w->match, next->rules, next->scratch);
+	matches_adopt(w->matches, next->rules, next->scratch);
+	seat_adopted(w->set.seat, next->generation);
+	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
+}
+
+int worker_turn(struct worker *w)
 {
 	struct rx *rx = w->set.rx;
 	uint64_t begin = 0;
 
 	if (w->input_ended)
 		return RX_END;
+	adopt(w);
 	if (w->set.timing)
 		begin = w->lap = timing_now();
 	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
@@ -452,6 +475,12 @@ static int create_rooms(struct worker *w)
 	    .vantage = s->vantage,
 	};
 
+	const struct matches_settings matches = {
+	    .entries = s->match_entries,
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	};
+
 	w->msgs = mem_map(sizeof(*w->msgs));
 	w->match = match_create(&match);
 	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, defrag_settle, w);
@@ -462,7 +491,10 @@ static int create_rooms(struct worker *w)
 	    w->pair == NULL || w->seal == NULL)
 		return -ENOMEM;
 	w->tally = tally_create(&w->clock, w->seal);
-	return w->tally != NULL ? 0 : -ENOMEM;
+	if (w->tally == NULL)
+		return -ENOMEM;
+	w->matches = matches_create(w->tally, &matches);
+	return w->matches != NULL ? 0 : -ENOMEM;
 }
 
 struct worker *worker_create(const struct worker_settings *settings)
@@ -486,6 +518,7 @@ void worker_destroy(struct worker *w)
 {
 	if (w == NULL)
 		return;
+	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);
 	pair_destroy(w->pair);
