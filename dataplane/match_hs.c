@@ -65,10 +65,7 @@ void match_hs_step(const struct match_hs *m, struct match_hs_scratch *s,
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		struct found f = {m, i, fn, ctx};
-		/* The root without its dot is empty. */
-		const uint32_t len = names[i].len <= 1
-					 ? 0
-					 : name_text(names[i].folded, names[i].len, s->text, false);
+		const uint32_t len = name_text(names[i].folded, names[i].len, s->text, false);
 		(void)hs_scan(m->db, s->text, len, 0, s->hs, on_match, &f);
 	}
 }
