@@ -206,7 +206,8 @@ static int add_line(struct load *l, struct rules_line *line)
 	if (tag == 0) {
 		const size_t file = file_of(l, other);
 
-		snprintf(more, sizeof(more), "%s in %s:%u; give one id to one rule", why,
+		snprintf(more, sizeof(more),
+			 "%s in %s:%u; let both say the same, or give one another id", why,
 			 l->files[file].path, other - l->base[file]);
 		return refuse_at(l, at, more);
 	}

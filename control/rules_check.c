@@ -22,8 +22,7 @@ enum sort { REPEATED, COVERED, STAR, PUBLIC, LAST_DOT, SORT_CAP };
 static const char *const sort_texts[SORT_CAP] = {
     [REPEATED] = "repeats",
     [COVERED] = "is covered by the shorter suffix of the same rule in",
-    [STAR] = "\"*\" is an ordinary character in a name; for a name and all below it write "
-	     "\"suffix NAME\" without \"*.\"",
+    [STAR] = "\"*\" is an ordinary character; for all names below one write suffix NAME",
     [PUBLIC] = "this is a public suffix: the rule matches every domain below it",
     [LAST_DOT] = "names are searched without their last dot: this may never match",
 };
