@@ -27,7 +27,8 @@ struct config {
 
 	char *out, *probe;
 	uint32_t interval_s;
-	char *http; /* "off" */
+	char *http;   /* "off" */
+	char *socket; /* a path, "auto" or "off" */
 	bool quiet;
 
 	struct config_prefixes auth, resolvers;

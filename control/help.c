@@ -27,6 +27,11 @@ static const struct command commands[] = {
      "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
      "classes and response times of each interval and vantage. \"ledger\" is where every packet "
      "and message went, and whether the books close."},
+    {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH]",
+     "make a running probe read its rules again",
+     "Tells a running probe to read its rule lists again, as SIGHUP does, and waits until all "
+     "its workers use them. A list with a mistake is refused with file and line, and the old "
+     "rules stay in use. No packet is lost."},
     {COMMAND_RULES, "rules", "check FILE... | test NAME... --rules FILE",
      "check lists of rules, or say what a name matches",
      "\"check\" compiles list files and tells what is in them: rules, names and expressions by "

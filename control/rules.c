@@ -395,7 +395,7 @@ static int read_all(struct load *l)
 	return rc == 0 ? put_families(l) : rc;
 }
 
-struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
+struct ruleset *rules_stage(struct rules *r, char *err, size_t cap)
 {
 	struct load l = {.r = r, .err = err, .cap = cap};
 	struct ruleset *set = NULL;
@@ -408,12 +408,24 @@ struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
 	else if (read_all(&l) == 0)
 		set = compile(&l);
 	load_fini(&l);
-	if (set == NULL) {
+	return set;
+}
+
+void rules_settle(struct rules *r, bool keep)
+{
+	if (!keep) {
 		registry_rollback(r->registry);
-		return NULL;
+		return;
 	}
 	registry_commit(r->registry);
 	r->generation++;
+}
+
+struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
+{
+	struct ruleset *set = rules_stage(r, err, cap);
+
+	rules_settle(r, set != NULL);
 	return set;
 }
 

@@ -33,6 +33,12 @@ void rules_destroy(struct rules *r);
  * of numbers grows. NULL where a file or line is refused, with file, line and what
  * would be right in err: nothing has changed then. */
 struct ruleset *rules_load(struct rules *r, char *err, size_t cap);
+/* The same in two steps, for running workers. rules_stage reads and compiles, on any one
+ * thread, and touches nothing that rules_info shows; then control's thread calls
+ * rules_settle: from there on the registry knows the new rules or, where keep is false or
+ * nothing was staged, forgets them. */
+struct ruleset *rules_stage(struct rules *r, char *err, size_t cap);
+void rules_settle(struct rules *r, bool keep);
 
 /* The family of a bit of the shapes' mask, NULL for one not given out; bits stay as
  * numbers do. */

@@ -10,6 +10,7 @@
 
 #define CHUNK_BITS 12
 #define CHUNK (1u << CHUNK_BITS)
+#define CHUNKS_CAP 65536u
 #define TEXT_BYTES 65536u
 
 /* A text that stays: an id or a family's name. */
@@ -36,10 +37,11 @@ struct rule {
 	struct staged staged;
 };
 
-/* Things in chunks: an array that grows and never moves. */
+/* Things in chunks: an array that grows and never moves, nor does the list of its
+ * chunks: control's thread reads what is committed while another one adds to it. */
 struct chunks {
-	void **v;
-	size_t v_cap, n;
+	void **v; /* [CHUNKS_CAP], untouched memory for the most part */
+	size_t n;
 };
 
 struct registry {
@@ -65,16 +67,10 @@ static void *chunk_add(struct chunks *c, size_t size)
 {
 	const size_t k = c->n >> CHUNK_BITS;
 
-	if (k == c->v_cap) {
-		const size_t cap = c->v_cap == 0 ? 16 : c->v_cap * 2;
-		void **v = realloc(c->v, cap * sizeof(*v));
-
-		if (v == NULL)
-			return NULL;
-		memset(v + c->v_cap, 0, (cap - c->v_cap) * sizeof(*v));
-		c->v = v;
-		c->v_cap = cap;
-	}
+	if (c->v == NULL)
+		c->v = calloc(CHUNKS_CAP, sizeof(*c->v));
+	if (c->v == NULL || k == CHUNKS_CAP)
+		return NULL;
 	if (c->v[k] == NULL && (c->v[k] = malloc(CHUNK * size)) == NULL)
 		return NULL;
 	return memset(chunk_get(c, c->n++, size), 0, size);
@@ -82,7 +78,7 @@ static void *chunk_add(struct chunks *c, size_t size)
 
 static void chunks_fini(struct chunks *c)
 {
-	for (size_t i = 0; i < c->v_cap; i++)
+	for (size_t i = 0; c->v != NULL && i < CHUNKS_CAP && c->v[i] != NULL; i++)
 		free(c->v[i]);
 	free(c->v);
 }

@@ -3,6 +3,7 @@
 
 #include "cat.h"
 #include "config.h"
+#include "ctl_cli.h"
 #include "rules_cli.h"
 
 #include <assert.h>
@@ -67,6 +68,10 @@ const struct setting settings_table[] = {
     {"probe", "NAME", VALUE_TEXT, .def_text = "the host's name", .group = GROUP_OUTPUT, RUN,
      ALL_SOURCES, FIELD(probe), .check = value_check_probe,
      .help = "The probe's name in records and file names: letters, digits, \"-\", \"_\", \".\"."},
+    {"socket", "PATH|auto|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
+     FIELD(socket),
+     .help = "The control socket, for \"fluxtap reload\". auto: /run/fluxtap/PROBE.sock, or "
+	     ".fluxtap.sock below --out; none in a file run."},
     {"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(http), .check = value_check_http,
      .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
@@ -124,6 +129,15 @@ const struct setting settings_table[] = {
     {"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
      .off = offsetof(struct cat_options, set), .def_text = "all",
      .help = "Print the records of these sets only."},
+    {"socket", "PATH", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+     .off = offsetof(struct ctl_options, socket), .def_text = "the only one in /run/fluxtap",
+     .help = "The probe's control socket."},
+    {"probe", "NAME", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+     .off = offsetof(struct ctl_options, probe), .check = value_check_probe,
+     .help = "The probe whose socket it is: /run/fluxtap/NAME.sock."},
+    {"out", "DIR", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+     .off = offsetof(struct ctl_options, out),
+     .help = "What the probe has as --out, where its socket is when it may not write to /run."},
     {"rules", "FILE", VALUE_TEXTS, RULES, RULES_FIELD(rules),
      .help = RULES_HELP " Give it again for more files. Needed by \"test\"."},
     {"psl", "FILE", VALUE_TEXT, RULES, RULES_FIELD(psl), .def_text = PSL_DEFAULT, .help = PSL_HELP},
@@ -142,6 +156,7 @@ const char *settings_command(unsigned command)
 	case COMMAND_RUN: return "run";
 	case COMMAND_BENCH: return "bench";
 	case COMMAND_CAT: return "cat";
+	case COMMAND_RELOAD: return "reload";
 	case COMMAND_RULES: return "rules";
 	default: return "report";
 	}

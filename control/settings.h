@@ -18,6 +18,7 @@ enum setting_command { /* bits */
 		       COMMAND_CAT = 4,
 		       COMMAND_REPORT = 8,
 		       COMMAND_RULES = 16,
+		       COMMAND_RELOAD = 32,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */
