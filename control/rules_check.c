@@ -94,7 +94,8 @@ static int enter(struct check *c, const struct rules_line *line, uint32_t at)
 	if (is_name(line->kind))
 		key = name_hash(name, rules_line_name(line, name, why, sizeof(why)), seed);
 	else
-		key = name_hash((const uint8_t *)line->argument.text, line->argument.len, seed);
+		key = name_sketch_hash((const uint8_t *)line->argument.text, line->argument.len,
+				       seed);
 	c->entries[c->n++] = (struct nameset_entry){key, tag_of(c, line), at};
 	c->lines[line->kind]++;
 	return 0;

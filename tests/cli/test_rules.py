@@ -52,6 +52,12 @@ class Rules(lab.Case):
         self.assertEqual(rows["patterns"], ["1"])
         self.assertEqual(rows["warnings"], ["4"])
 
+    def test_long_argument(self):
+        self.write("re regex ^%s\nre regex ^%s\n" % (("[a-b]" * 500,) * 2))
+        r = self.rules("check", self.list)
+        self.assertEqual((r.code, r.err), (0, ""), str(r))
+        self.assertRegex(r.out, "my.rules:2: warning: repeats .*my.rules:1")
+
     def tell(self, *names):
         """For each name its text without the name."""
         r = self.rules("test", *names, "--rules", self.list)
