@@ -146,7 +146,7 @@ static int add_name(struct load *l, struct rules_line *line, uint32_t tag, uint3
 {
 	struct vec *v = line->kind == RULE_EXACT ? &l->exact : &l->suffix;
 	char why[WHY_CAP];
-	uint8_t name[FT_NAME_CAP];
+	uint8_t name[FT_NAME_CAP + NAME_PAD_BYTES] = {0};
 	const uint32_t len = rules_line_name(line, name, why, sizeof(why));
 	struct nameset_entry *e = len > 0 ? vec_add(v, sizeof(*e)) : NULL;
 	uint32_t labels = 0;
@@ -155,7 +155,7 @@ static int add_name(struct load *l, struct rules_line *line, uint32_t tag, uint3
 		return refuse_at(l, at, why);
 	if (e == NULL)
 		return refuse_memory(l);
-	*e = (struct nameset_entry){name_hash(name, len, l->r->name_seed), tag, at};
+	*e = (struct nameset_entry){name_hash_padded(name, len, l->r->name_seed), tag, at};
 	if (line->kind != RULE_EXACT) {
 		for (uint32_t i = 0; name[i] != 0; i += name[i] + 1u)
 			labels++;
@@ -206,7 +206,8 @@ static int add_line(struct load *l, struct rules_line *line)
 	if (tag == 0) {
 		const size_t file = file_of(l, other);
 
-		snprintf(more, sizeof(more), "%s in %s:%u; give one id to one rule", why,
+		snprintf(more, sizeof(more),
+			 "%s in %s:%u; let both say the same, or give one another id", why,
 			 l->files[file].path, other - l->base[file]);
 		return refuse_at(l, at, more);
 	}

@@ -22,8 +22,7 @@ enum sort { REPEATED, COVERED, STAR, PUBLIC, LAST_DOT, SORT_CAP };
 static const char *const sort_texts[SORT_CAP] = {
     [REPEATED] = "repeats",
     [COVERED] = "is covered by the shorter suffix of the same rule in",
-    [STAR] = "\"*\" is an ordinary character in a name; for a name and all below it write "
-	     "\"suffix NAME\" without \"*.\"",
+    [STAR] = "\"*\" is an ordinary character; for all names below one write suffix NAME",
     [PUBLIC] = "this is a public suffix: the rule matches every domain below it",
     [LAST_DOT] = "names are searched without their last dot: this may never match",
 };
@@ -95,7 +94,8 @@ static int enter(struct check *c, const struct rules_line *line, uint32_t at)
 	if (is_name(line->kind))
 		key = name_hash(name, rules_line_name(line, name, why, sizeof(why)), seed);
 	else
-		key = name_hash((const uint8_t *)line->argument.text, line->argument.len, seed);
+		key = name_sketch_hash((const uint8_t *)line->argument.text, line->argument.len,
+				       seed);
 	c->entries[c->n++] = (struct nameset_entry){key, tag_of(c, line), at};
 	c->lines[line->kind]++;
 	return 0;

@@ -273,11 +273,14 @@ static bool settle(struct reader *r)
 		f->any_before = !r->begin;
 		return r->begin || shorten(f, &f->pieces[0], true);
 	}
-	if (!r->begin || r->run)
+	/* What may be within a piece is a search, which Hyperscan does better. */
+	if (r->run || (!r->begin && n < 2))
 		return false;
 	f->head_n = (uint8_t)n;
 	f->any_behind = true;
-	return shorten(f, &f->pieces[n - 1], false);
+	f->any_before = !r->begin;
+	return shorten(f, &f->pieces[n - 1], false) &&
+	       (r->begin || shorten(f, &f->pieces[0], true));
 }
 
 /* Reads an expression without alternatives. */

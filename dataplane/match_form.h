@@ -34,14 +34,14 @@ struct form_piece {
 };
 
 /* Pieces from the text's begin (head), a run of like pieces, pieces up to the text's end
- * (tail). */
+ * (tail). With any_before and any_behind all are in the head, and may begin anywhere. */
 struct form {
 	uint64_t run_set;
 	uint16_t run_len_lo, run_len_hi; /* of each piece of the run */
 	uint16_t run_lo, run_hi;         /* how many there are */
 	uint8_t head_n, tail_n;
-	bool any_before; /* the tail's first piece is the end of a piece, the rest is free */
-	bool any_behind; /* the head's last piece is the begin of a piece, the rest is free */
+	bool any_before; /* the first piece is the end of a piece, the rest is free */
+	bool any_behind; /* the last piece is the begin of a piece, the rest is free */
 	struct form_piece pieces[FORM_PIECES_CAP]; /* head, then tail */
 	struct form_element elements[FORM_ELEMENTS_CAP];
 	uint32_t elements_n;

@@ -13,8 +13,9 @@
 #define NONE UINT32_MAX
 #define WIRE_CAP 255u
 
-/* Two nodes are not found by their pieces. */
-enum { NODE_ANY_END, NODE_ANY_BEHIND, NODES_FIXED };
+/* Nodes that are not found by pieces: forms without literal end, those that begin a text,
+ * and those that may be anywhere. */
+enum { NODE_ANY_END, NODE_ANY_BEHIND, NODE_INSIDE, NODES_FIXED };
 
 /* A form as it is looked at. */
 struct item {
@@ -22,6 +23,7 @@ struct item {
 	uint16_t run_len_lo, run_len_hi, run_lo, run_hi;
 	uint32_t id, piece_at;             /* head pieces, then tail pieces */
 	uint8_t head_n, tail_n, literal_n; /* that many of the tail are the node's */
+	uint8_t key; /* piece by which it is in a cell, of a form that may be anywhere */
 	bool any_before, any_behind, free; /* free: any number of pieces in between */
 	bool key_known; /* length and set of the piece that cells go by say all of it */
 };
@@ -150,6 +152,39 @@ static bool item_matches(const struct match_table *t, const struct match_view *v
 	return !m->any_before || end_of_piece(t, v, v->n - m->tail_n, m->piece_at + m->head_n);
 }
 
+/* A form that may be anywhere, from a piece on. */
+static bool inside_matches(const struct match_table *t, const struct match_view *v,
+			   const struct item *m, uint32_t begin)
+{
+	const uint32_t last = m->head_n - 1u;
+
+	if (begin + m->head_n > v->n)
+		return false;
+	for (uint32_t i = 1; i < last; i++)
+		if (!(m->key_known && i == m->key) &&
+		    !whole_piece(t, v, begin + i, m->piece_at + i))
+			return false;
+	return end_of_piece(t, v, begin, m->piece_at) &&
+	       begin_of_piece(t, v, begin + last, m->piece_at + last);
+}
+
+static void try_inside(const struct match_table *t, const struct match_view *v, match_table_fn fn,
+		       void *ctx)
+{
+	const uint32_t *row = t->rows + t->nodes[NODE_INSIDE].row * (CELLS + 1);
+
+	for (uint32_t piece = 0; piece < v->n; piece++) {
+		const uint32_t cell = v->len[piece] < CELLS ? v->len[piece] : CELLS - 1;
+		for (uint32_t at = row[cell]; at < row[cell + 1]; at++) {
+			const struct entry *e = &t->entries[at];
+			const struct item *m = &t->items[e->item];
+			if ((e->outside & v->set[piece]) == 0 && piece >= m->key &&
+			    inside_matches(t, v, m, piece - m->key))
+				fn(ctx, m->id);
+		}
+	}
+}
+
 static void try_entries(const struct match_table *t, const struct match_view *v, uint32_t at,
 			uint32_t end, uint64_t set, match_table_fn fn, void *ctx)
 {
@@ -191,6 +226,8 @@ void match_table_step(const struct match_table *t, const struct match_view *v, m
 
 	if (t->items_n == 0)
 		return;
+	if (t->nodes[NODE_INSIDE].row != NONE)
+		try_inside(t, v, fn, ctx);
 	try_node(t, v, &t->nodes[NODE_ANY_BEHIND], 0, fn, ctx);
 	try_node(t, v, node, v->n - 1, fn, ctx);
 	for (uint32_t depth = 1; depth <= v->n && node->more; depth++) {
@@ -318,32 +355,43 @@ static int add_place(struct match_table *t, uint32_t node, uint32_t cell, uint64
 	return 0;
 }
 
-/* Enters the item where a text that has it will look: by the first piece, or by the one
- * in front of the literal end, or in any case. */
+/* Enters the item where a text that has it will look: in the cells of its piece `key`,
+ * of which the form may say only a part. */
+static int place_key(struct match_table *t, const struct form *f, uint32_t node, uint32_t item,
+		     const struct form_piece *key, bool part)
+{
+	const uint32_t lo = key->lo < CELLS ? key->lo : CELLS - 1;
+	const uint32_t hi = part || key->hi >= CELLS ? CELLS - 1 : key->hi;
+	uint64_t set = part ? UINT64_MAX : 0;
+
+	for (uint32_t k = 0; k < key->element_n && !part; k++)
+		set |= f->elements[key->element_at + k].set;
+	/* The last cell has several lengths. */
+	t->items[item].key_known = !part && key->element_n == 1 && key->lo < CELLS &&
+				   (key->hi < CELLS - 1 || key->hi == FORM_MANY);
+	for (uint32_t len = lo; len <= hi; len++)
+		if (add_place(t, node, len, ~set, item) != 0)
+			return -ENOMEM;
+	return 0;
+}
+
 static int place_item(struct match_table *t, const struct form *f, uint32_t node, uint32_t item)
 {
 	struct item *m = &t->items[item];
 	const uint32_t left = m->tail_n - m->literal_n;
 
-	if (!m->any_behind && left == 0)
+	if (node == NODE_INSIDE) { /* by its first whole piece, or the longer of two parts */
+		m->key = m->head_n > 2 || f->pieces[1].lo > f->pieces[0].lo;
+		return place_key(t, f, node, item, &f->pieces[m->key], m->head_n == 2);
+	}
+	if (node == NODE_ANY_BEHIND)
+		return place_key(t, f, node, item, &f->pieces[0], m->head_n == 1);
+	if (left == 0)
 		return add_place(t, node, CELLS, 0, item);
-	const struct form_piece *key = &f->pieces[m->any_behind ? 0 : m->head_n + left - 1];
-	const bool part = m->any_behind ? m->head_n == 1 : m->any_before && left == 1;
-	const uint32_t lo = key->lo < CELLS ? key->lo : CELLS - 1;
-	const uint32_t hi = part || key->hi >= CELLS ? CELLS - 1 : key->hi;
-	uint64_t set = part ? UINT64_MAX : 0;
-
-	if (part && lo == 0)
+	const struct form_piece *key = &f->pieces[m->head_n + left - 1];
+	if (m->any_before && left == 1 && key->lo == 0)
 		return add_place(t, node, CELLS, 0, item);
-	for (uint32_t k = 0; k < key->element_n && !part; k++)
-		set |= f->elements[key->element_at + k].set;
-	/* The last cell has several lengths. */
-	m->key_known = !part && key->element_n == 1 && key->lo < CELLS &&
-		       (key->hi < CELLS - 1 || key->hi == FORM_MANY);
-	for (uint32_t len = lo; len <= hi; len++)
-		if (add_place(t, node, len, ~set, item) != 0)
-			return -ENOMEM;
-	return 0;
+	return place_key(t, f, node, item, key, m->any_before && left == 1);
 }
 
 int match_table_add(struct match_table *t, const struct form *f, uint32_t id)
@@ -354,7 +402,9 @@ int match_table_add(struct match_table *t, const struct form *f, uint32_t id)
 	if (!RESERVE(t, items, 1) || !RESERVE(t, pieces, pieces_n) ||
 	    !RESERVE(t, elements, f->elements_n))
 		return -ENOMEM;
-	const uint32_t node = f->any_behind ? NODE_ANY_BEHIND : find_end(t, f, &literal_n);
+	const uint32_t node = f->any_behind && f->any_before ? NODE_INSIDE
+			      : f->any_behind                ? NODE_ANY_BEHIND
+							     : find_end(t, f, &literal_n);
 	if (node == NONE)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < pieces_n; i++) {

@@ -209,7 +209,7 @@ static void on_match(void *ctx, uint32_t name, uint32_t tag)
 /* The text, as it is searched. */
 static uint32_t text_of(uint32_t name, char *text)
 {
-	return names.len[name] == 1 ? 0 : name_text(names.wire[name], names.len[name], text, false);
+	return name_text(names.wire[name], names.len[name], text, false);
 }
 
 static unsigned long compare_batch(uint32_t from, uint32_t n, pcre2_match_data *data)
@@ -282,6 +282,98 @@ static void test_against_pcre(void **state)
 	assert_true(matches > names.n);
 	match_hs_destroy(m);
 	free_pcre();
+}
+
+/* Expressions put together at random from what the reader of simple ones knows, and a
+ * little more: most are simple, some just not. */
+static void make_expression(char *out, size_t cap, uint32_t *r)
+{
+	static const char *const begins[] = {"", "^", "^", "(?:^|\\.)"};
+	static const char *const ends[] = {"", "$", "$", "$", "(?:\\.|$)"};
+	static const char *const atoms[] = {"[a-z]", "[a-c0-2]", "[^.]",  "a",     "b", "\\d",
+					    "\\w",   "[a-z-]",   "[^.a]", "[ab]",  "-", "[0-9_]",
+					    "[-a]",  "[A-C]",    "xn--",  "[\\w-]"};
+	static const char *const repeats[] = {"",  "",  "",  "",     "{2}",   "{1,3}",
+					      "+", "*", "?", "{2,}", "{0,2}", "{1,63}"};
+	static const char *const groups[] = {
+	    "(?:[a-z0-9_-]{1,63}\\.)*", "(?:[a-c]{1,2}\\.)+", "([ab]\\.){2}",
+	    "(?:[^.]+\\.){1,2}",        "(?:\\w{2}\\.)?",     "(?:a\\.)*"};
+	static const char *const tails[] = {"com",      "(?:com|b)", "(?:a|b\\.com)?",
+					    "a",        "c\\.com",   "(com|a\\.a|)",
+					    "(?:a|b)+", "(?i:com)"};
+	size_t n = 0;
+
+	out[0] = '\0';
+	n += (size_t)snprintf(out + n, cap - n, "%s", begins[next(r) % COUNT(begins)]);
+	if (next(r) % 3 == 0)
+		n += (size_t)snprintf(out + n, cap - n, "%s", groups[next(r) % COUNT(groups)]);
+	for (uint32_t pieces = next(r) % 4; pieces > 0; pieces--) {
+		for (uint32_t k = next(r) % 3; k > 0; k--)
+			n += (size_t)snprintf(out + n, cap - n, "%s%s",
+					      atoms[next(r) % COUNT(atoms)],
+					      repeats[next(r) % COUNT(repeats)]);
+		if (next(r) % 6 == 0)
+			n += (size_t)snprintf(out + n, cap - n, "%s",
+					      groups[next(r) % COUNT(groups)]);
+		n += (size_t)snprintf(out + n, cap - n, "\\.");
+	}
+	if (next(r) % 2 == 0)
+		n += (size_t)snprintf(out + n, cap - n, "%s", tails[next(r) % COUNT(tails)]);
+	n += (size_t)snprintf(out + n, cap - n, "%s", ends[next(r) % COUNT(ends)]);
+	if (n == 0)
+		(void)snprintf(out, cap, "a");
+}
+
+/* Short names of few letters, so that much matches. */
+static void take_short(uint32_t n, uint32_t r)
+{
+	static const char letters[] = "aaabbbccc012-_xn\\.(";
+	uint8_t wire[256];
+
+	while (n-- > 0) {
+		uint32_t at = 0, odd = next(&r) % 5 == 0;
+		for (uint32_t k = next(&r) % 5; k > 0; k--) {
+			const uint32_t len = 1 + next(&r) % (next(&r) % 16 == 0 ? 20 : 3);
+			wire[at++] = (uint8_t)len;
+			for (uint32_t i = 0; i < len; i++)
+				wire[at++] =
+				    (uint8_t)letters[next(&r) % (sizeof letters - (odd ? 1 : 4))];
+		}
+		if (next(&r) % 2 == 0) {
+			memcpy(wire + at, "\3com", 4);
+			at += 4;
+		}
+		wire[at++] = 0;
+		take_name(wire, at);
+	}
+}
+
+static void test_random(void **state)
+{
+	static char texts[LINES_CAP][400];
+	unsigned long matches = 0;
+	size_t scanned = 0;
+	uint32_t r = 99;
+
+	(void)state;
+	names.n = 0;
+	take_short(1500, 5);
+	for (int round = 0; round < 12; round++) {
+		lines.n = 100;
+		for (uint32_t i = 0; i < lines.n; i++) {
+			make_expression(texts[i], sizeof texts[i], &r);
+			lines.v[i] = (struct match_hs_line){texts[i], 1000 + i};
+		}
+		compile_pcre();
+		struct match_hs *m = create(NULL);
+		matches += compare_all(m);
+		scanned += match_hs_scanned(m);
+		match_hs_destroy(m);
+		free_pcre();
+	}
+	printf("[  NOTE  ] 1200 expressions, %zu of them scanned, %lu matches\n", scanned, matches);
+	assert_in_range(scanned, 50, 800);
+	assert_true(matches > 20000);
 }
 
 /* Sets of a single line: nothing but this expression can have answered. */
@@ -562,10 +654,10 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_against_pcre), cmocka_unit_test(test_each_alone),
-	    cmocka_unit_test(test_nothing),      cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_cache),        cmocka_unit_test(test_damage),
-	    cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_against_pcre), cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_each_alone),   cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_refused),      cmocka_unit_test(test_cache),
+	    cmocka_unit_test(test_damage),       cmocka_unit_test(test_places),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -628,6 +628,8 @@ static void make_rules(FILE *list)
 	for (unsigned i = 0; i < 1400; i++) {
 		const struct name x = below(6) ? realistic() : junk();
 
+		if (x.n < 2 && below(10) > 0)
+			continue; /* a suffix of nearly everything */
 		put_name(&x, first + below(40), list);
 		if (below(3) == 0) /* one name in several rules, or twice in one */
 			put_name(&x, first + below(40), list);
