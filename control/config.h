@@ -27,7 +27,8 @@ struct config {
 
 	char *out, *probe;
 	uint32_t interval_s;
-	char *http; /* "off" */
+	char *http;   /* "off" */
+	char *socket; /* a path, "auto" or "off" */
 	bool quiet;
 
 	struct config_prefixes auth, resolvers;
@@ -35,6 +36,8 @@ struct config {
 	uint32_t timeout_ms;
 	char *sample; /* "auto" or "1" */
 	uint64_t sketch_seed;
+	struct config_texts rules; /* list files */
+	char *psl, *rule_cache;    /* or NULL: see rules.h */
 
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
 	uint32_t tcp_buffer_mb, ring_mb; /* MiB */

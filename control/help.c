@@ -27,6 +27,23 @@ static const struct command commands[] = {
      "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
      "classes and response times of each interval and vantage. \"ledger\" is where every packet "
      "and message went, and whether the books close."},
+    {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH]",
+     "make a running probe read its rules again",
+     "Tells a running probe to read its rule lists again, as SIGHUP does, and waits until all "
+     "its workers use them. A list with a mistake is refused with file and line, and the old "
+     "rules stay in use. No packet is lost."},
+    {COMMAND_RULES, "rules", "check FILE... | test NAME... --rules FILE",
+     "check lists of rules, or say what a name matches",
+     "\"check\" compiles list files and tells what is in them: rules, names and expressions by "
+     "kind, memory, time, and what looks like a mistake. \"test\" tells of each name its "
+     "registered domain, its score, the families of malware whose shape it has, and every rule "
+     "that matches, with the line that makes it match. A list has a rule a line: \"ID KIND "
+     "ARGUMENT [family=TEXT] [severity=N]\", # begins a comment. Kinds: \"exact NAME\"; "
+     "\"suffix NAME\", the name and all below it; \"regex EXPRESSION\", searched in the "
+     "lower-case name without its last dot, a blank written as \\x20; \"dnsbl ZONE\", look-ups "
+     "in a block list; \"shape len=8-12 charset=a-z0-9 tld=com,net\", the label in front of the "
+     "public suffix. Names have RFC 1035 escapes (\\. and \\DDD); international ones are written "
+     "as they go over the wire (xn--...)."},
     {COMMAND_BENCH, "bench", "[--pcap FILE] [--seconds N] [--json]",
      "measure the speed of this machine",
      "Runs the production loop over packets in memory and prints nanoseconds per packet, stage "

@@ -2,9 +2,11 @@
 /* fluxtap: one binary, a command each. The commands live in files of their name. */
 #include "bench.h"
 #include "cat.h"
+#include "ctl_cli.h"
 #include "exit.h"
 #include "help.h"
 #include "report.h"
+#include "rules_cli.h"
 #include "run.h"
 
 #include <errno.h>
@@ -15,8 +17,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},     {"cat", cat_main},   {"report", report_main},
-    {"bench", bench_main}, {"help", help_main},
+    {"run", run_main},       {"cat", cat_main},     {"report", report_main}, {"rules", rules_main},
+    {"reload", reload_main}, {"bench", bench_main}, {"help", help_main},
 };
 
 static int run_command(int argc, char **argv)

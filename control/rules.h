@@ -33,9 +33,27 @@ void rules_destroy(struct rules *r);
  * of numbers grows. NULL where a file or line is refused, with file, line and what
  * would be right in err: nothing has changed then. */
 struct ruleset *rules_load(struct rules *r, char *err, size_t cap);
+/* The same in two steps, for running workers. rules_stage reads and compiles, on any one
+ * thread, and touches nothing that rules_info shows; then control's thread calls
+ * rules_settle: from there on the registry knows the new rules or, where keep is false or
+ * nothing was staged, forgets them. */
+struct ruleset *rules_stage(struct rules *r, char *err, size_t cap);
+void rules_settle(struct rules *r, bool keep);
+
+/* The family of a bit of the shapes' mask, NULL for one not given out; bits stay as
+ * numbers do. */
+const char *rules_family(const struct rules *r, unsigned bit);
 
 /* NULL for a number never given out. */
 const struct rule_info *rules_info(const struct rules *r, uint32_t number);
 size_t rules_count(const struct rules *r); /* numbers given out: 1..count */
+/* The number of (id, kind); 0: never given out. */
+uint32_t rules_number(const struct rules *r, const char *id, size_t len, enum rule_kind kind);
+
+/* Where compiled databases are kept: the directory `setting`, nowhere for "off", and for
+ * NULL $XDG_CACHE_HOME/fluxtap, else /var/cache/fluxtap where it can be written, else
+ * $HOME/.cache/fluxtap; made if need be. Only what belongs to this user (or root) and
+ * nobody else can write to is taken. NULL: nowhere; *why says so where one was asked for. */
+const char *rules_cache_dir(const char *setting, char *out, size_t cap, const char **why);
 
 #endif

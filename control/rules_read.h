@@ -51,8 +51,8 @@ int rules_file_next(const struct rules_file *f, size_t *at, struct rules_line *l
 /* The name of an exact, suffix or dnsbl line, folded (FT_NAME_CAP octets): its length,
  * or 0 and err. */
 uint32_t rules_line_name(const struct rules_line *line, uint8_t *out, char *err, size_t cap);
-/* The shape of a shape line, but for tag and family; tlds points into buf
- * (RULES_WORD_CAP). 0, or -EINVAL and err. */
+/* The shape of a shape line, but for tag and family; tlds points into buf, which has
+ * room for the argument and a NUL. 0, or -EINVAL and err. */
 int rules_line_shape(const struct rules_line *line, char *buf, struct shape_line *out, char *err,
 		     size_t cap);
 

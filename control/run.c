@@ -7,12 +7,15 @@
 #include "drain.h"
 #include "exit.h"
 #include "export/jsonl.h"
+#include "live.h"
+#include "rules.h"
 #include "segment.h"
 #include "source.h"
 #include "summary.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +30,8 @@ struct run {
 	struct source *source;
 	struct segment segment;
 	struct vantage_rules vantage;
+	struct rules *rules;
+	struct live *live;
 	struct worker **worker; /* [workers] */
 	unsigned workers, started;
 	struct jsonl *jsonl;
@@ -39,14 +44,20 @@ struct run {
 	bool progress_shown;
 };
 
-/* Signals received; the handler's only word. */
-static volatile sig_atomic_t stop_signals;
+/* Signals received; the handlers' only word. */
+static volatile sig_atomic_t stop_signals, hangups;
 
 static void on_stop(int signo)
 {
 	(void)signo;
 	if (stop_signals++ != 0)
 		_exit(EXIT_FAILED); /* the operator means it */
+}
+
+static void on_hangup(int signo)
+{
+	(void)signo;
+	hangups = 1;
 }
 
 static int complain(int code, const char *text)
@@ -58,12 +69,13 @@ static int complain(int code, const char *text)
 static void catch_signals(void)
 {
 	struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+	struct sigaction hangup = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
 
 	stop_signals = 0;
 	(void)sigaction(SIGINT, &stop, NULL);
 	(void)sigaction(SIGTERM, &stop, NULL);
 	/* A closed terminal shall not end a probe; nor a broken pipe. */
-	(void)sigaction(SIGHUP, &ignore, NULL);
+	(void)sigaction(SIGHUP, &hangup, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
@@ -138,6 +150,8 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	    .wait_us = c->timeout_ms * 1000ull,
 	    .hash_key = hash_key,
 	    .sketch_seed = c->sketch_seed,
+	    .seat = live_seat(r->live, i),
+	    .match_entries = 4096,
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
 	    .datagrams = c->frag_datagrams,
@@ -150,6 +164,48 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	return s;
 }
 
+/* The rules, and how they change while it runs. */
+static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
+{
+	const struct config *c = &r->config;
+	const bool socket_off = strcmp(c->socket, "off") == 0 ||
+				(strcmp(c->socket, "auto") == 0 && !source_is_live(r->source));
+	char cache[PATH_MAX], socket_path[PATH_MAX];
+	const char *why = NULL;
+	const struct rules_settings set = {
+	    .paths = (const char *const *)c->rules.v,
+	    .paths_len = c->rules.n,
+	    .psl_path = c->psl,
+	    .cache_dir = rules_cache_dir(c->rule_cache, cache, sizeof(cache), &why),
+	    .name_seed = hash_key,
+	    .sketch_seed = c->sketch_seed,
+	};
+	struct live_opts live = {
+	    .probe = c->probe,
+	    .workers = r->workers,
+	    .segment = &r->segment,
+	    .quiet = c->quiet,
+	};
+	bool bad_rules;
+
+	if (strcmp(c->socket, "auto") == 0)
+		live_socket_path(c->probe, c->out, !socket_off, socket_path, sizeof(socket_path));
+	else
+		(void)snprintf(socket_path, sizeof(socket_path), "%s", c->socket);
+	if (why != NULL)
+		(void)complain(EXIT_DONE, why);
+	r->rules = rules_create(&set);
+	(void)snprintf(err, cap, "not enough memory");
+	if (r->rules == NULL)
+		return EXIT_MACHINE;
+	live.rules = r->rules;
+	live.socket = socket_off ? NULL : socket_path;
+	r->live = live_create(&live, &bad_rules, err, cap);
+	if (r->live != NULL)
+		return EXIT_DONE;
+	return bad_rules ? EXIT_USAGE : EXIT_MACHINE;
+}
+
 static int create_workers(struct run *r, char *err, size_t cap)
 {
 	uint64_t hash_key = 0;
@@ -159,6 +215,9 @@ static int create_workers(struct run *r, char *err, size_t cap)
 		(void)snprintf(err, cap, "no random numbers: %s", strerror(errno));
 		return EXIT_MACHINE;
 	}
+	const int code = open_live(r, hash_key, err, cap);
+	if (code != EXIT_DONE)
+		return code;
 	for (unsigned i = 0; i < r->workers; i++) {
 		const struct worker_settings s = worker_settings_of(r, i, hash_key);
 		r->worker[i] = worker_create(&s);
@@ -203,6 +262,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .probe = c->probe,
 	    .workers = r->workers,
 	    .interval_s = c->interval_s,
+	    .rules = r->rules,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .ctx = r,
@@ -311,6 +371,11 @@ static void loop(struct run *r)
 			stop_all(r);
 			stopping = true;
 		}
+		if (hangups != 0) {
+			hangups = 0;
+			live_hangup(r->live);
+		}
+		live_step(r->live);
 		if (!live)
 			show_progress(r);
 		(void)nanosleep(&pause, NULL);
@@ -381,6 +446,8 @@ static void close_all(struct run *r)
 	drain_destroy(r->drain);
 	for (unsigned i = 0; r->worker != NULL && i < r->workers; i++)
 		worker_destroy(r->worker[i]);
+	live_destroy(r->live);
+	rules_destroy(r->rules);
 	segment_fini(&r->segment);
 	source_destroy(r->source);
 	jsonl_destroy(r->jsonl);

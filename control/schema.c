@@ -8,6 +8,7 @@
 #include <fluxtap/counters.h>
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
+#include <fluxtap/rec_match.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -230,10 +231,138 @@ static json_t *traffic_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *string_or_null(bool may_be_null)
+{
+	return may_be_null ? json_pack("{s:[s, s]}", "type", "string", "null")
+			   : json_pack("{s:s}", "type", "string");
+}
+
+/* What is left out where there are more keys than control keeps. */
+static json_t *error_all_schema(const char *set)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, set, one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "ALL"), "all keys together");
+	shape_put(&s, "count", integer(1), "transactions");
+	shape_put(&s, "left_out", integer(1), "of these, those without a record");
+	return shape_fini(&s);
+}
+
+static json_t *error_schema(const char *set, bool nxdomain)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, set, one_of(vantages));
+	shape_put(&s, "qname", string_or_null(true), "the name, lower case; null: no question");
+	shape_put(&s, "qname_raw", string_or_null(true), "as the first one asked for it");
+	shape_put(&s, "qtype", string_or_null(false), "type asked for");
+	shape_put(&s, "qclass", string_or_null(false), "class asked for");
+	shape_put(&s, "response_ip", string_or_null(false), "the server, asked if silent");
+	shape_put(&s, "soa_rrname_raw", string_or_null(true), "owner of the authority's SOA");
+	shape_put(&s, "response_us", integer_or_null(), "time of the first response");
+	shape_put(&s, "count", integer(1), "transactions");
+	shape_put(&s, "clients", integer(1), "distinct clients; exact up to 8");
+	shape_put(&s, "nx_cut", string_or_null(true), "the topmost name that does not exist");
+	if (!nxdomain) {
+		shape_put(&s, "rcode", string_or_null(true), "extended rcode; null: no response");
+		shape_put(&s, "class", one_of(classes), "how it went wrong");
+	}
+	return json_pack("{s:[o, o]}", "anyOf", shape_fini(&s), error_all_schema(set));
+}
+
+static json_t *nxdomain_schema(void)
+{
+	return error_schema("nxdomain", true);
+}
+
+static json_t *dnserror_schema(void)
+{
+	return error_schema("dnserror", false);
+}
+
+static json_t *text(void)
+{
+	return json_pack("{s:s}", "type", "string");
+}
+
+static json_t *text_or_null(void)
+{
+	return json_pack("{s:[s, s]}", "type", "string", "null");
+}
+
+static json_t *list_of(json_t *item, int most)
+{
+	return json_pack("{s:s, s:o, s:i}", "type", "array", "items", item, "maxItems", most);
+}
+
+static void put_match_counts(struct shape *s)
+{
+	shape_put(s, "queries", integer(1), "queries, unanswered ones too");
+	shape_put(s, "by_class", map_of(classes), "queries by how they were answered");
+}
+
+/* A record of a rule: kinds are those without, or with, a blocklist's fields. */
+static json_t *match_rule_schema(const char *const *kinds, bool dnsbl)
+{
+	static const char *const forms[] = {"IPV4", "IPV6", "DOMAIN", "HASH", NULL};
+	static const char *const results[] = {FT_DNSBL_RESULTS(NAME_OF) NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "match", one_of(vantages));
+	shape_put(&s, "rule", text(), "the rule's id, as the list file gives it");
+	shape_put(&s, "kind", one_of(kinds), "kind of rule");
+	shape_put(&s, "family", text_or_null(), "the rule's family, where one is given");
+	shape_put(&s, "severity",
+		  json_pack("{s:[s, s], s:i}", "type", "integer", "null", "minimum", 0),
+		  "the rule's severity, where one is given");
+	shape_put(&s, "domain", text_or_null(), "registered domain; null where it was lost");
+	shape_put(&s, "names", integer(0), "distinct names that matched");
+	put_match_counts(&s);
+	shape_put(&s, "clients", integer(0), "distinct clients that asked");
+	shape_put(&s, "first_us", integer(0), "time of the first query");
+	shape_put(&s, "last_us", integer(0), "time of the last query");
+	shape_put(&s, "sample_names", list_of(text(), FT_MATCH_SAMPLES),
+		  "some of the names, in every run the same");
+	if (!dnsbl)
+		return shape_fini(&s);
+	shape_put(&s, "zone", text_or_null(), "the blocklist");
+	shape_put(&s, "form", one_of(forms), "what was asked about");
+	shape_put(&s, "subject", text_or_null(), "the address, domain or hash asked about");
+	shape_put(&s, "result", one_of(results), "what the blocklist said");
+	shape_put(&s, "codes", list_of(text(), FT_MATCH_CODES), "the addresses it answered with");
+	return shape_fini(&s);
+}
+
+/* What is left out where more rules hit more domains than control keeps. */
+static json_t *match_all_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "match", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "ALL"), "all rules and domains together");
+	put_match_counts(&s);
+	shape_put(&s, "left_out_queries", integer(1), "of these, those without a record");
+	return shape_fini(&s);
+}
+
+static json_t *match_schema(void)
+{
+	static const char *const plain[] = {"exact", "suffix", "regex", "shape", NULL};
+	static const char *const dnsbl[] = {"dnsbl", NULL};
+
+	return json_pack("{s:[o, o, o]}", "anyOf", match_rule_schema(plain, false),
+			 match_rule_schema(dnsbl, true), match_all_schema());
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"ledger", ledger_schema}, {"traffic", traffic_schema}};
+} sets[] = {{"dnserror", dnserror_schema},
+	    {"ledger", ledger_schema},
+	    {"match", match_schema},
+	    {"nxdomain", nxdomain_schema},
+	    {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -247,7 +376,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "ledger traffic";
+	return "dnserror ledger match nxdomain traffic";
 }
 
 int schema_print(FILE *out)

@@ -3,6 +3,8 @@
 
 #include "cat.h"
 #include "config.h"
+#include "ctl_cli.h"
+#include "rules_cli.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,9 +23,20 @@ const char *const setting_group_texts[GROUP_CAP] = {
 
 #define ALL_SOURCES .sources = SOURCE_ALL
 #define RUN .commands = COMMAND_RUN
+#define RULES .group = GROUP_OTHER, .commands = COMMAND_RULES
+#define RULES_FIELD(f) .off = offsetof(struct rules_options, f)
 #define RUN_BENCH .commands = COMMAND_RUN | COMMAND_BENCH
 #define FIELD(f) .off = offsetof(struct config, f)
 #define NUMBER(lo, hi, u) .range = {lo, hi, u}
+
+/* What `rules` shares with `run` and `bench`. */
+#define RULES_HELP "Match names by the rules in this list file."
+#define PSL_HELP "The list of public suffixes, in the format of publicsuffix.org."
+#define PSL_DEFAULT "the system's, of the package publicsuffix"
+#define CACHE_HELP                                                                                 \
+	"Keep compiled expressions in this directory, so that the next start is quicker; it must " \
+	"be yours alone to write to. \"off\": keep none."
+#define CACHE_DEFAULT "$XDG_CACHE_HOME/fluxtap, else /var/cache/fluxtap, else ~/.cache/fluxtap"
 
 const struct setting settings_table[] = {
     {"pcap", "FILE", VALUE_TEXTS, .group = GROUP_SOURCE, .commands = COMMAND_RUN | COMMAND_BENCH,
@@ -55,6 +68,10 @@ const struct setting settings_table[] = {
     {"probe", "NAME", VALUE_TEXT, .def_text = "the host's name", .group = GROUP_OUTPUT, RUN,
      ALL_SOURCES, FIELD(probe), .check = value_check_probe,
      .help = "The probe's name in records and file names: letters, digits, \"-\", \"_\", \".\"."},
+    {"socket", "PATH|auto|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
+     FIELD(socket),
+     .help = "The control socket, for \"fluxtap reload\". auto: /run/fluxtap/PROBE.sock, or "
+	     ".fluxtap.sock below --out; none in a file run."},
     {"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(http), .check = value_check_http,
      .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
@@ -74,6 +91,12 @@ const struct setting settings_table[] = {
      FIELD(sample), .check = value_check_sample,
      .help = "Share of flows kept in keyed tables. This version keeps all: only \"auto\" and "
 	     "\"1\" are accepted."},
+    {"rules", "FILE", VALUE_TEXTS, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(rules),
+     .help = RULES_HELP " Give it again for more files."},
+    {"psl", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(psl),
+     .def_text = PSL_DEFAULT, .help = PSL_HELP},
+    {"rule-cache", "DIR|off", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
+     FIELD(rule_cache), .def_text = CACHE_DEFAULT, .help = CACHE_HELP},
     {"sketch-seed", "N", VALUE_U64, NUMBER(0, UINT64_MAX, NULL), .def = "0", .group = GROUP_DNS,
      RUN, ALL_SOURCES, FIELD(sketch_seed),
      .help = "Seed of the distinct counts; the same on all probes whose counts are to be merged."},
@@ -106,6 +129,20 @@ const struct setting settings_table[] = {
     {"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
      .off = offsetof(struct cat_options, set), .def_text = "all",
      .help = "Print the records of these sets only."},
+    {"socket", "PATH", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+     .off = offsetof(struct ctl_options, socket), .def_text = "the only one in /run/fluxtap",
+     .help = "The probe's control socket."},
+    {"probe", "NAME", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+     .off = offsetof(struct ctl_options, probe), .check = value_check_probe,
+     .help = "The probe whose socket it is: /run/fluxtap/NAME.sock."},
+    {"out", "DIR", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+     .off = offsetof(struct ctl_options, out),
+     .help = "What the probe has as --out, where its socket is when it may not write to /run."},
+    {"rules", "FILE", VALUE_TEXTS, RULES, RULES_FIELD(rules),
+     .help = RULES_HELP " Give it again for more files. Needed by \"test\"."},
+    {"psl", "FILE", VALUE_TEXT, RULES, RULES_FIELD(psl), .def_text = PSL_DEFAULT, .help = PSL_HELP},
+    {"rule-cache", "DIR|off", VALUE_TEXT, RULES, RULES_FIELD(rule_cache), .def_text = CACHE_DEFAULT,
+     .help = CACHE_HELP},
     {"schema", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_CAT,
      .off = offsetof(struct cat_options, schema),
      .help = "Print the JSON Schema of all records, and nothing else."},
@@ -119,6 +156,8 @@ const char *settings_command(unsigned command)
 	case COMMAND_RUN: return "run";
 	case COMMAND_BENCH: return "bench";
 	case COMMAND_CAT: return "cat";
+	case COMMAND_RELOAD: return "reload";
+	case COMMAND_RULES: return "rules";
 	default: return "report";
 	}
 }

@@ -17,6 +17,8 @@ enum setting_command { /* bits */
 		       COMMAND_BENCH = 2,
 		       COMMAND_CAT = 4,
 		       COMMAND_REPORT = 8,
+		       COMMAND_RULES = 16,
+		       COMMAND_RELOAD = 32,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */
@@ -53,7 +55,7 @@ struct setting {
 	int (*check)(const void *field, char *why, size_t cap); /* or NULL */
 };
 
-#define SETTINGS_CAP 40 /* at most so many entries */
+#define SETTINGS_CAP 64 /* at most so many entries */
 extern const struct setting settings_table[];
 extern const size_t settings_len;
 

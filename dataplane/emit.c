@@ -190,8 +190,10 @@ static bool emit_ledger(struct tally *t, const struct tally_row *r)
 	return seal_push(t->seal, r->number, true, NULL);
 }
 
-static void row_clear(struct tally_row *r)
+static void row_clear(struct tally *t, struct tally_row *r)
 {
+	if (t->ledger == &r->ledger)
+		t->ledger_len_us = 0;
 	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++) {
 		struct tally_view *view = &r->view[v];
 		if (!view->used)
@@ -243,7 +245,7 @@ static bool close_part(struct tally *t, struct tally_row *r)
 	if (!emit_ledger(t, r))
 		return false;
 	ledger_add(&t->done, &r->ledger);
-	row_clear(r);
+	row_clear(t, r);
 	return true;
 }
 
@@ -262,7 +264,7 @@ static void hand_over(struct tally *t, struct tally_row *row, uint64_t number)
 		}
 	}
 	ledger_add(&sum, &row->ledger);
-	row_clear(row);
+	row_clear(t, row);
 	ledger_add(&to->ledger, &sum);
 }
 

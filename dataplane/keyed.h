@@ -18,7 +18,7 @@
 /* Begins every entry. */
 struct keyed_entry {
 	uint64_t key; /* hash of everything that tells entries apart, interval included */
-	uint64_t row; /* the interval since 1970; free entries have row 0 */
+	uint64_t row; /* the interval since 1970 */
 };
 
 typedef void (*keyed_emit_fn)(void *ctx, const void *entry);
@@ -35,15 +35,17 @@ struct keyed *keyed_create(size_t entries, size_t entry_bytes, keyed_emit_fn emi
 /* Emits nothing. Accepts NULL. */
 void keyed_destroy(struct keyed *k);
 
-/* Three phases over a batch: tags, then entries, then keyed_get for each. */
+/* Three phases over a batch: tags, then entries, then keyed_get for each. The second
+ * fetches an entry's first line and returns where it is, so that the caller can fetch
+ * more of it; NULL where it is not there. */
 void keyed_prefetch_tags(const struct keyed *k, uint64_t key);
-void keyed_prefetch_entry(const struct keyed *k, uint64_t key);
-/* The entry of `key` (0 is not a key), made if it is not there: then all behind
- * struct keyed_entry is zero and *fresh true. Valid until the next keyed_get. */
+const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key);
+/* The entry of `key`, made if it is not there: then all behind struct keyed_entry is
+ * zero and *fresh true. Valid until the next keyed_get. */
 void *keyed_get(struct keyed *k, uint64_t key, uint64_t row, bool *fresh);
 
-/* Emits and frees entries of rows up to `row`, looking at `steps` sets a call.
- * True when the whole table has been looked at since keyed_close_begin. */
+/* Emits and frees entries of rows up to `row`, looking at `steps` sets a call; that is
+ * not counted as evicted. True when the whole table has been looked at since keyed_close_begin. */
 void keyed_close_begin(struct keyed *k);
 bool keyed_close(struct keyed *k, uint64_t row, uint32_t steps);
 

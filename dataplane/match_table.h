@@ -33,7 +33,7 @@ struct match_view {
 
 /* Cuts a folded wire name into pieces. */
 void match_view_init(struct match_view *v, const uint8_t *folded, uint32_t len);
-/* Its presentation text, without the last dot; the root's is empty. */
+/* Its presentation text, without the last dot; the root's is ".". */
 const char *match_view_text(struct match_view *v, uint32_t *len);
 
 struct match_table;

@@ -62,11 +62,8 @@ void match_view_init(struct match_view *v, const uint8_t *folded, uint32_t len)
 
 	v->bytes = folded;
 	v->n = 0;
-	if (len <= 1) { /* one piece, and nothing in it */
-		v->own[0] = 0;
-		v->bytes = v->own;
-		(void)add_piece(v, 0, true);
-		v->end = 1;
+	if (len <= 1) { /* the root's text is a dot between two empty pieces */
+		init_odd(v, folded, len);
 		return;
 	}
 	for (; at < len && folded[at] != 0; at += folded[at] + 1u) {

@@ -12,6 +12,7 @@
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
 
+#define NAME_PAD_BYTES 32u /* a padded name may be read so far, whatever its length */
 /* Room that name_read may write: a name, and what a wide store may add. */
 #define NAME_BUF_BYTES 256u
 
@@ -23,13 +24,24 @@ enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len);
  * names without pointers is tested against. */
 enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len);
 
+/* The name at p, if it is whole within `room` octets and has no pointer: writes its
+ * folded form into out (NAME_BUF_BYTES) and returns its length; else 0. */
+uint32_t name_read_plain(const uint8_t *p, uint32_t room, uint8_t *out);
+
 /* Moves c behind the name at c without following pointers. False if damaged. */
 bool name_skip(struct cursor *c);
 
 /* Compares two names of one message, pointers followed, case ignored. */
 bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off);
 
-/* XXH3 of a folded name with a seed. */
+/* Keyed hash of a folded name: 128-bit products of its 16-octet pieces with the secret
+ * seed, folded (as in wyhash). Without the seed nobody can make two names meet; two
+ * given names meet with probability 2^-64 or so. */
 uint64_t name_hash(const uint8_t *folded, uint32_t len, uint64_t seed);
+/* The same value; the name has readable room up to the next multiple of 16 octets, and
+ * 32 at least. */
+uint64_t name_hash_padded(const uint8_t *folded, uint32_t len, uint64_t seed);
+/* XXH3 with the sketches' seed: the same on every site and in every run. */
+uint64_t name_sketch_hash(const uint8_t *folded, uint32_t len, uint64_t seed);
 
 #endif

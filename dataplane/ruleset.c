@@ -153,11 +153,9 @@ static inline bool has_depth(const uint64_t depths[2], uint32_t d)
 	return (depths[d / 64] >> d % 64 & 1) != 0;
 }
 
-/* Finds the labels; the suffixes that could be listed, by their depth, become probes. */
-static void split(const struct ruleset *r, struct ruleset_scratch *s, const struct ruleset_name *n,
-		  uint32_t name)
+/* Finds the labels. */
+static void split(struct work *w, const struct ruleset_name *n)
 {
-	struct work *w = &s->work[name];
 	uint32_t at = 0, labels = 0;
 
 	for (; at < n->len && n->folded[at] != 0 && labels < LABELS_CAP - 1;
@@ -166,21 +164,68 @@ static void split(const struct ruleset *r, struct ruleset_scratch *s, const stru
 	w->off[labels] = (uint8_t)at;
 	w->labels = labels;
 	w->hits = 0;
+}
+
+/* The suffixes that could be listed, by their depth, become probes. `padded` is the name. */
+static void probe(const struct ruleset *r, struct ruleset_scratch *s, const uint8_t *padded,
+		  const struct ruleset_name *n, uint32_t name)
+{
+	const struct work *w = &s->work[name];
+
 	if (r->part.exact != NULL)
 		nameset_prefetch(r->part.exact, n->key);
 	if (r->part.suffix == NULL)
 		return;
-	for (uint32_t i = 0; i <= labels; i++) {
+	for (uint32_t i = 0; i <= w->labels; i++) {
 		struct probe *p = &s->probe[s->probes];
 
-		if (!has_depth(r->part.depths, labels - i))
+		if (!has_depth(r->part.depths, w->labels - i))
 			continue;
 		p->off = w->off[i];
 		p->name = (uint8_t)name;
-		p->key = i == 0 ? n->key
-				: name_hash(n->folded + p->off, n->len - p->off, r->part.name_seed);
+		p->key =
+		    i == 0 ? n->key
+			   : name_hash_padded(padded + p->off, n->len - p->off, r->part.name_seed);
 		nameset_prefetch(r->part.suffix, p->key);
 		s->probes++;
+	}
+}
+
+/* Writes all of the verdict that the name alone gives. */
+static void put_verdict(const struct ruleset *r, const struct work *w, const uint8_t *padded,
+			const struct ruleset_name *n)
+{
+	struct verdict *v = n->out;
+
+	v->name_key = n->key;
+	v->name_sketch = name_sketch_hash(n->folded, n->len, r->part.sketch_seed);
+	v->domain_key = w->domain_off == 0
+			    ? n->key
+			    : name_hash_padded(padded + w->domain_off, n->len - w->domain_off,
+					       r->part.name_seed);
+	v->generation = r->part.generation;
+	v->domain_off = (uint8_t)w->domain_off;
+	v->labels = (uint8_t)w->labels;
+	v->watched = 0;
+	memset(v->pad, 0, sizeof(v->pad));
+}
+
+/* First phase: what is hashed, so that its buckets are on their way. */
+static void hash_all(const struct ruleset *r, struct ruleset_scratch *s,
+		     const struct ruleset_name *names, uint32_t n)
+{
+	uint8_t padded[FT_NAME_CAP + NAME_PAD_BYTES] = {0};
+
+	s->probes = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct work *w = &s->work[i];
+
+		memcpy(padded, names[i].folded, names[i].len);
+		split(w, &names[i]);
+		probe(r, s, padded, &names[i], i);
+		w->domain_off =
+		    psl_domain_off(r->part.psl, names[i].folded, names[i].len, &w->suffix_off);
+		put_verdict(r, w, padded, &names[i]);
 	}
 }
 
@@ -249,23 +294,6 @@ static void scan(const struct ruleset *r, struct ruleset_scratch *s,
 	match_hs_step(r->part.expressions, s->expressions, s->text, n, add_expression, s);
 }
 
-/* All but what is in the hits. */
-static void put_verdict(const struct ruleset *r, const struct work *w, const struct ruleset_name *n)
-{
-	struct verdict *v = n->out;
-
-	v->name_key = n->key;
-	v->name_sketch = name_hash(n->folded, n->len, r->part.sketch_seed);
-	v->domain_key = w->domain_off == 0 ? n->key
-					   : name_hash(n->folded + w->domain_off,
-						       n->len - w->domain_off, r->part.name_seed);
-	v->generation = r->part.generation;
-	v->domain_off = (uint8_t)w->domain_off;
-	v->labels = (uint8_t)w->labels;
-	v->watched = 0;
-	memset(v->pad, 0, sizeof(v->pad));
-}
-
 static void put_tags(const struct work *w, const uint32_t *hit, struct verdict *v)
 {
 	for (uint32_t i = 0; i < VERDICT_TAGS; i++)
@@ -276,15 +304,7 @@ static void put_tags(const struct work *w, const uint32_t *hit, struct verdict *
 void ruleset_step(const struct ruleset *r, struct ruleset_scratch *s,
 		  const struct ruleset_name *names, uint32_t n)
 {
-	s->probes = 0;
-	for (uint32_t i = 0; i < n; i++)
-		split(r, s, &names[i], i);
-	for (uint32_t i = 0; i < n; i++) {
-		struct work *w = &s->work[i];
-		w->domain_off =
-		    psl_domain_off(r->part.psl, names[i].folded, names[i].len, &w->suffix_off);
-		put_verdict(r, w, &names[i]);
-	}
+	hash_all(r, s, names, n);
 	look_up(r, s, names, n);
 	for (uint32_t i = 0; i < n; i++)
 		look_at_label(r, s, &names[i], i);

@@ -47,9 +47,14 @@ static struct tally_row *row_get(struct tally *t, uint64_t number)
 	return r;
 }
 
-struct ft_ledger *tally_ledger(struct tally *t, uint64_t t_us)
+struct ft_ledger *tally_ledger_find(struct tally *t, uint64_t t_us)
 {
-	return &row_get(t, clock_row(t->clock, t_us))->ledger;
+	struct ft_ledger *l = &row_get(t, clock_row(t->clock, t_us))->ledger;
+
+	t->ledger = l;
+	t->ledger_lo_us = t->clock->row_lo_us;
+	t->ledger_len_us = t->clock->interval_us;
+	return l;
 }
 
 void tally_held(struct tally *t, enum ft_counter level, uint64_t from_us, uint64_t to_us)
@@ -139,7 +144,7 @@ static void count_txn(struct tally *t, const struct txn *x)
 	ledger->c[FT_CTR_COUNTED] += (uint64_t)x->has_query + x->has_response;
 	ledger->c[FT_CTR_MALFORMED] +=
 	    (x->has_query && x->q.malformed) + (uint64_t)(x->has_response && x->malformed);
-	if (x->has_query && t_us < t->clock->row_lo_us)
+	if (x->has_query && t_us < t->ledger_lo_us)
 		tally_held(t, FT_CTR_HELD, t_us, x->settled_us);
 	if (x->has_response && x->response_us < x->settled_us)
 		tally_held(t, FT_CTR_HELD, x->response_us, x->settled_us);

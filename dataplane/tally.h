@@ -67,6 +67,9 @@ struct tally {
 	uint64_t seal_row;     /* accounts for the records of the open block */
 	struct ft_ledger done; /* sum of the rows emitted so far */
 	struct tally_row *row; /* [TALLY_ROWS] */
+	/* The ledger asked for last, and its interval: [lo, lo + len); len 0: none. */
+	struct ft_ledger *ledger;
+	uint64_t ledger_lo_us, ledger_len_us;
 	struct tally_second second[FT_VANTAGE_CAP][TALLY_SECONDS];
 	struct tally_rare rare[TALLY_RARES];
 	struct tally_part part[TALLY_PARTS];
@@ -77,8 +80,12 @@ struct tally {
 struct tally *tally_create(struct evclock *clock, struct seal *seal);
 void tally_destroy(struct tally *t);
 
+struct ft_ledger *tally_ledger_find(struct tally *t, uint64_t t_us);
 /* The ledger of the interval at event time t_us; valid until the next call. */
-struct ft_ledger *tally_ledger(struct tally *t, uint64_t t_us);
+static inline struct ft_ledger *tally_ledger(struct tally *t, uint64_t t_us)
+{
+	return t_us - t->ledger_lo_us < t->ledger_len_us ? t->ledger : tally_ledger_find(t, t_us);
+}
 /* Adds 1 to `level` in every interval from that of from_us up to, and without,
  * that of to_us: something was held over these intervals' ends. */
 void tally_held(struct tally *t, enum ft_counter level, uint64_t from_us, uint64_t to_us);

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "defrag.h"
+#include "matches.h"
 #include "mem.h"
 #include "pair.h"
 #include "parse.h"
@@ -37,6 +38,8 @@ struct worker {
 	struct batch batch;
 	struct msgs *msgs;
 	struct match *match;
+	struct matches *matches;
+	const struct rules_slot *rules; /* in use; NULL: none */
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
 	struct stream *stream;
@@ -71,7 +74,7 @@ static void lap(struct worker *w, enum worker_stage stage)
 
 /* Stage 6. A time-out, and a response that leaves out the question, come without
  * their name's verdict. */
-static void count_settled(struct worker *w, uint32_t n)
+STAGE static void count_settled(struct worker *w, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct txn *t = &w->txn[i];
@@ -79,6 +82,18 @@ static void count_settled(struct worker *w, uint32_t n)
 			t->verdict = match_get(w->match, t->name, t->name_len);
 	}
 	tally_step(w->tally, w->txn, n);
+	matches_step(w->matches, w->msgs, w->txn, n);
+}
+
+STAGE static void count_ledger(struct worker *w, const struct msgs *b)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct msg *m = &b->m[i];
+		struct ft_ledger *l = tally_ledger(w->tally, m->t_us);
+		l->c[FT_CTR_MESSAGES]++;
+		if (m->drop != FT_MSG_KEPT)
+			l->c[FT_CTR_MSG_DROP + m->drop]++;
+	}
 }
 
 /* Stages 3 to 6 over the messages gathered so far. */
@@ -97,13 +112,7 @@ static void step_messages(struct worker *w)
 	lap(w, STAGE_MATCH);
 	const uint32_t settled = pair_step(w->pair, b, w->txn);
 	lap(w, STAGE_PAIR);
-	for (uint32_t i = 0; i < b->n; i++) {
-		const struct msg *m = &b->m[i];
-		struct ft_ledger *l = tally_ledger(w->tally, m->t_us);
-		l->c[FT_CTR_MESSAGES]++;
-		if (m->drop != FT_MSG_KEPT)
-			l->c[FT_CTR_MSG_DROP + m->drop]++;
-	}
+	count_ledger(w, b);
 	count_settled(w, settled);
 	lap(w, STAGE_TALLY);
 	b->n = 0;
@@ -262,7 +271,7 @@ static void take_packet(struct worker *w, const struct pkt *p)
 
 /* Settles what has waited too long, then emits what has closed. In steps, one for
  * each turn, unless `whole`: the clock is about to move on by a lot. */
-static void housekeep(struct worker *w, bool whole)
+STAGE static void housekeep(struct worker *w, bool whole)
 {
 	uint32_t n;
 
@@ -330,7 +339,7 @@ static void process_batch(struct worker *w)
 }
 
 /* The input has ended: everything that waits settles, every row closes. */
-static int flush(struct worker *w)
+STAGE static int flush(struct worker *w)
 {
 	const struct timespec pause = {.tv_nsec = 200000};
 	uint32_t n;
@@ -357,6 +366,8 @@ static int flush(struct worker *w)
 		atomic_store_explicit(&w->cpu_ns,
 				      (uint64_t)cpu.tv_sec * 1000000000u + (uint64_t)cpu.tv_nsec,
 				      memory_order_relaxed);
+	if (w->set.seat != NULL)
+		seat_adopted(w->set.seat, SEAT_ENDED);
 	/* Pairs with control's acquire load: all blocks are in the ring. */
 	atomic_store_explicit(&w->set.shm->closed_us, UINT64_MAX, memory_order_release);
 	atomic_store_explicit(&w->set.shm->ended, 1, memory_order_release);
@@ -377,6 +388,22 @@ static void rest(struct worker *w)
 		nanosleep(&pause, NULL); /* nothing to lose: the source's queues are empty */
 }
 
+STAGE /* Names are matched by one generation of rules in each turn. */
+    static void
+    adopt(struct worker *w)
+{
+	const struct rules_slot *next =
+	    w->set.seat != NULL ? seat_get(w->set.seat, w->rules) : NULL;
+
+	if (next == w->rules)
+		return;
+	w->rules = next;
+	match_adopt(w->match, next->rules, next->scratch);
+	matches_adopt(w->matches, next->rules, next->scratch);
+	seat_adopted(w->set.seat, next->generation);
+	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
+}
+
 int worker_turn(struct worker *w)
 {
 	struct rx *rx = w->set.rx;
@@ -384,6 +411,7 @@ int worker_turn(struct worker *w)
 
 	if (w->input_ended)
 		return RX_END;
+	adopt(w);
 	if (w->set.timing)
 		begin = w->lap = timing_now();
 	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
@@ -447,6 +475,12 @@ static int create_rooms(struct worker *w)
 	    .vantage = s->vantage,
 	};
 
+	const struct matches_settings matches = {
+	    .entries = s->match_entries,
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	};
+
 	w->msgs = mem_map(sizeof(*w->msgs));
 	w->match = match_create(&match);
 	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, defrag_settle, w);
@@ -457,7 +491,10 @@ static int create_rooms(struct worker *w)
 	    w->pair == NULL || w->seal == NULL)
 		return -ENOMEM;
 	w->tally = tally_create(&w->clock, w->seal);
-	return w->tally != NULL ? 0 : -ENOMEM;
+	if (w->tally == NULL)
+		return -ENOMEM;
+	w->matches = matches_create(w->tally, &matches);
+	return w->matches != NULL ? 0 : -ENOMEM;
 }
 
 struct worker *worker_create(const struct worker_settings *settings)
@@ -481,6 +518,7 @@ void worker_destroy(struct worker *w)
 {
 	if (w == NULL)
 		return;
+	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);
 	pair_destroy(w->pair);

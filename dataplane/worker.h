@@ -11,6 +11,7 @@
 #include "decode.h"
 #include "match.h"
 #include "rx.h"
+#include "seat.h"
 #include "timing.h"
 
 #include <fluxtap/shm.h>
@@ -27,7 +28,8 @@ struct worker_settings {
 	uint64_t interval_us, wait_us; /* interval; longest response time */
 	uint64_t hash_key;             /* secret of this run */
 	uint64_t sketch_seed;
-	size_t pair_entries, verdict_entries, datagrams, connections, stream_bytes;
+	struct rules_seat *seat; /* where its rules come from; NULL: no rules. Not owned */
+	size_t pair_entries, verdict_entries, match_entries, datagrams, connections, stream_bytes;
 	bool timing; /* measure stages (bench) */
 };
 

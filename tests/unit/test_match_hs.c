@@ -206,10 +206,10 @@ static void on_match(void *ctx, uint32_t name, uint32_t tag)
 	seen[name][tag - 1000] = 1;
 }
 
-/* The text, as it is searched. */
+/* The text, as it is searched; the root's is a dot. */
 static uint32_t text_of(uint32_t name, char *text)
 {
-	return names.len[name] == 1 ? 0 : name_text(names.wire[name], names.len[name], text, false);
+	return name_text(names.wire[name], names.len[name], text, false);
 }
 
 static unsigned long compare_batch(uint32_t from, uint32_t n, pcre2_match_data *data)

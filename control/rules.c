@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rules.h"
+
+#include "../dataplane/match_hs.h"
+#include "../dataplane/name.h"
+#include "../dataplane/nameset.h"
+#include "../dataplane/psl.h"
+#include "rules_default.h"
+#include "rules_read.h"
+#include "rules_registry.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WHY_CAP 1024
+
+struct rules {
+	char **paths;
+	size_t paths_len;
+	char *psl_path, *cache_dir; /* or NULL */
+	uint64_t name_seed, sketch_seed;
+	struct registry *registry;
+	uint32_t generation; /* of the last load */
+};
+
+/* An array that grows. */
+struct vec {
+	void *v;
+	size_t n, cap;
+};
+
+/* A line that is no name: its rule, where it stands, its text (owned). */
+struct text_line {
+	uint32_t tag, at;
+	char *text;
+};
+
+/* One load. A line's mark `at` is its number plus the lines of all files before. */
+struct load {
+	struct rules *r;
+	struct rules_file *files;
+	uint32_t *base; /* lines before each file */
+	size_t file;    /* being read */
+	struct vec exact, suffix;
+	struct vec expressions, shapes; /* struct text_line */
+	struct vec shape_lines;         /* struct shape_line, one for each of shapes */
+	uint64_t depths[2];
+	char *err;
+	size_t cap;
+};
+
+/* Room for one thing more; NULL: no memory. */
+static void *vec_add(struct vec *v, size_t size)
+{
+	if (v->n == v->cap) {
+		const size_t cap = v->cap == 0 ? 64 : v->cap * 2;
+		void *more = realloc(v->v, cap * size);
+
+		if (more == NULL)
+			return NULL;
+		v->v = more;
+		v->cap = cap;
+	}
+	return (char *)v->v + v->n++ * size;
+}
+
+static void *copy_text(const char *text)
+{
+	return text != NULL ? strdup(text) : NULL;
+}
+
+struct rules *rules_create(const struct rules_settings *settings)
+{
+	struct rules *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->name_seed = settings->name_seed;
+	r->sketch_seed = settings->sketch_seed;
+	r->registry = registry_create();
+	r->psl_path = copy_text(settings->psl_path);
+	r->cache_dir = copy_text(settings->cache_dir);
+	r->paths = calloc(settings->paths_len + 1, sizeof(*r->paths));
+	if (r->registry == NULL || r->paths == NULL || (settings->psl_path && !r->psl_path) ||
+	    (settings->cache_dir && !r->cache_dir))
+		goto fail;
+	for (size_t i = 0; i < settings->paths_len; i++) {
+		r->paths[i] = strdup(settings->paths[i]);
+		if (r->paths[i] == NULL)
+			goto fail;
+		r->paths_len++;
+	}
+	return r;
+fail:
+	rules_destroy(r);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void rules_destroy(struct rules *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->paths_len; i++)
+		free(r->paths[i]);
+	free(r->paths);
+	free(r->psl_path);
+	free(r->cache_dir);
+	registry_destroy(r->registry);
+	free(r);
+}
+
+static int refuse_memory(struct load *l)
+{
+	snprintf(l->err, l->cap, "out of memory for rules; give fewer, or more memory");
+	return -ENOMEM;
+}
+
+static int refuse(struct load *l, size_t file, uint32_t number, const char *why)
+{
+	snprintf(l->err, l->cap, "%s:%u: %s", l->files[file].path, number, why);
+	return -EINVAL;
+}
+
+/* The file a mark is in. */
+static size_t file_of(const struct load *l, uint32_t at)
+{
+	size_t file = l->file;
+
+	while (file > 0 && at <= l->base[file])
+		file--;
+	return file;
+}
+
+static int refuse_at(struct load *l, uint32_t at, const char *why)
+{
+	const size_t file = file_of(l, at);
+
+	return refuse(l, file, at - l->base[file], why);
+}
+
+static int add_name(struct load *l, struct rules_line *line, uint32_t tag, uint32_t at)
+{
+	struct vec *v = line->kind == RULE_EXACT ? &l->exact : &l->suffix;
+	char why[WHY_CAP];
+	uint8_t name[FT_NAME_CAP + NAME_PAD_BYTES] = {0};
+	const uint32_t len = rules_line_name(line, name, why, sizeof(why));
+	struct nameset_entry *e = len > 0 ? vec_add(v, sizeof(*e)) : NULL;
+	uint32_t labels = 0;
+
+	if (len == 0)
+		return refuse_at(l, at, why);
+	if (e == NULL)
+		return refuse_memory(l);
+	*e = (struct nameset_entry){name_hash_padded(name, len, l->r->name_seed), tag, at};
+	if (line->kind != RULE_EXACT) {
+		for (uint32_t i = 0; name[i] != 0; i += name[i] + 1u)
+			labels++;
+		l->depths[labels / 64] |= 1ull << labels % 64;
+	}
+	return 0;
+}
+
+static int add_text(struct load *l, struct vec *v, const struct rules_line *line, uint32_t tag,
+		    uint32_t at)
+{
+	char *text = strndup(line->argument.text, line->argument.len);
+	struct text_line *t = text != NULL ? vec_add(v, sizeof(*t)) : NULL;
+
+	if (t == NULL) {
+		free(text);
+		return refuse_memory(l);
+	}
+	*t = (struct text_line){tag, at, text};
+	return 0;
+}
+
+static int add_shape(struct load *l, const struct rules_line *line, uint32_t tag, uint32_t at)
+{
+	char why[WHY_CAP];
+	struct shape_line *s = vec_add(&l->shape_lines, sizeof(*s));
+	int rc = s != NULL ? add_text(l, &l->shapes, line, tag, at) : refuse_memory(l);
+
+	if (rc != 0)
+		return rc;
+	struct text_line *t = (struct text_line *)l->shapes.v + l->shapes.n - 1;
+	if (rules_line_shape(line, t->text, s, why, sizeof(why)) != 0)
+		return refuse_at(l, at, why);
+	s->tag = tag;
+	s->family = SHAPE_FAMILIES;
+	return 0;
+}
+
+static int add_line(struct load *l, struct rules_line *line)
+{
+	const uint32_t at = l->base[l->file] + line->number;
+	char why[WHY_CAP], more[2 * WHY_CAP];
+	uint32_t other = 0;
+	const uint32_t tag = registry_put(l->r->registry, line, at, &other, why, sizeof(why));
+
+	if (tag == UINT32_MAX)
+		return refuse_memory(l);
+	if (tag == 0) {
+		const size_t file = file_of(l, other);
+
+		snprintf(more, sizeof(more),
+			 "%s in %s:%u; let both say the same, or give one another id", why,
+			 l->files[file].path, other - l->base[file]);
+		return refuse_at(l, at, more);
+	}
+	switch (line->kind) {
+	case RULE_REGEX: return add_text(l, &l->expressions, line, tag, at);
+	case RULE_SHAPE: return add_shape(l, line, tag, at);
+	default: return add_name(l, line, tag, at);
+	}
+}
+
+static int read_file(struct load *l, const char *path)
+{
+	struct rules_file *f = &l->files[l->file];
+	struct rules_line line = {0};
+	char why[WHY_CAP];
+	size_t at = 0;
+	int rc = rules_file_read(f, path, l->err, l->cap);
+
+	if (rc != 0)
+		return rc;
+	while ((rc = rules_file_next(f, &at, &line, why, sizeof(why))) == 1) {
+		rc = add_line(l, &line);
+		if (rc != 0)
+			return rc;
+	}
+	if (rc < 0)
+		return refuse(l, l->file, line.number, why);
+	l->base[l->file + 1] = l->base[l->file] + line.number;
+	return 0;
+}
+
+/* The built-in shapes: families alone, no rules. */
+static int read_default_shapes(struct load *l)
+{
+	const struct rules_file f = {"rules/shapes.rules", (char *)(uintptr_t)shapes_rules_text,
+				     shapes_rules_len};
+	struct rules_line line = {0};
+	size_t at = 0;
+	int rc;
+
+	while ((rc = rules_file_next(&f, &at, &line, l->err, l->cap)) == 1) {
+		rc = add_shape(l, &line, 0, 0);
+		if (rc != 0)
+			return rc;
+		if (line.family.text == NULL)
+			continue;
+		const uint32_t bit =
+		    registry_family_bit(l->r->registry, line.family.text, line.family.len);
+		if (bit == UINT32_MAX)
+			return refuse_memory(l);
+		((struct shape_line *)l->shape_lines.v)[l->shape_lines.n - 1].family = bit;
+	}
+	return rc;
+}
+
+/* A rule's family is known when all its lines are. */
+static int put_families(struct load *l)
+{
+	struct shape_line *lines = l->shape_lines.v;
+	const struct text_line *texts = l->shapes.v;
+
+	for (size_t i = 0; i < l->shape_lines.n; i++) {
+		const char *family =
+		    lines[i].tag != 0 ? registry_family(l->r->registry, lines[i].tag) : NULL;
+
+		if (family == NULL)
+			continue;
+		lines[i].family = registry_family_bit(l->r->registry, family, strlen(family));
+		if (lines[i].family == UINT32_MAX)
+			return refuse_memory(l);
+		if (lines[i].family == SHAPE_FAMILIES)
+			return refuse_at(
+			    l, texts[i].at,
+			    "one family of shapes too many: there can be 64, the "
+			    "built-in ones among them; use one that there is, or none");
+	}
+	return 0;
+}
+
+static int compile_expressions(struct load *l, struct ruleset_parts *p)
+{
+	const struct text_line *texts = l->expressions.v;
+	const size_t n = l->expressions.n;
+	struct match_hs_line *lines = malloc((n + 1) * sizeof(*lines));
+	char why[WHY_CAP] = "";
+	size_t bad = 0;
+	int rc = 0;
+
+	if (lines == NULL)
+		return refuse_memory(l);
+	for (size_t i = 0; i < n; i++)
+		lines[i] = (struct match_hs_line){texts[i].text, texts[i].tag};
+	p->patterns = n;
+	if (n > 0) {
+		p->expressions = match_hs_create(lines, n, l->r->cache_dir, &bad, why, sizeof(why));
+		if (p->expressions == NULL && errno != EINVAL)
+			rc = refuse_memory(l);
+		else if (p->expressions == NULL && bad < n)
+			rc = refuse_at(l, texts[bad].at, why);
+		else if (p->expressions == NULL) {
+			snprintf(l->err, l->cap, "regex rules: %s", why);
+			rc = -EINVAL;
+		}
+	}
+	free(lines);
+	return rc;
+}
+
+static int compile_names(struct load *l, struct ruleset_parts *p)
+{
+	if (l->exact.n > 0 && (p->exact = nameset_create(l->exact.v, l->exact.n)) == NULL)
+		return refuse_memory(l);
+	if (l->suffix.n > 0 && (p->suffix = nameset_create(l->suffix.v, l->suffix.n)) == NULL)
+		return refuse_memory(l);
+	memcpy(p->depths, l->depths, sizeof(p->depths));
+	return 0;
+}
+
+static int compile_kinds(struct load *l, struct ruleset_parts *p)
+{
+	p->tags_cap = registry_count(l->r->registry) + 1;
+	p->kinds = malloc(p->tags_cap);
+	if (p->kinds == NULL)
+		return refuse_memory(l);
+	p->kinds[0] = RULE_KIND_CAP;
+	for (uint32_t tag = 1; tag < p->tags_cap; tag++)
+		p->kinds[tag] = (uint8_t)registry_kind(l->r->registry, tag);
+	return 0;
+}
+
+static struct ruleset *compile(struct load *l)
+{
+	struct ruleset_parts p = {
+	    .generation = l->r->generation + 1,
+	    .name_seed = l->r->name_seed,
+	    .sketch_seed = l->r->sketch_seed,
+	};
+	struct ruleset *set = NULL;
+
+	p.psl = psl_create(l->r->psl_path, l->err, l->cap);
+	if (p.psl == NULL)
+		return NULL;
+	if (compile_names(l, &p) != 0 || compile_kinds(l, &p) != 0 ||
+	    compile_expressions(l, &p) != 0)
+		goto undo_parts;
+	p.shapes = shapes_create(l->shape_lines.v, l->shape_lines.n);
+	set = p.shapes != NULL ? ruleset_create(&p) : NULL;
+	if (set != NULL)
+		return set;
+	refuse_memory(l);
+undo_parts:
+	shapes_destroy(p.shapes);
+	match_hs_destroy(p.expressions);
+	nameset_destroy(p.exact);
+	nameset_destroy(p.suffix);
+	psl_destroy(p.psl);
+	free(p.kinds);
+	return NULL;
+}
+
+static void load_fini(struct load *l)
+{
+	for (size_t i = 0; i < l->expressions.n; i++)
+		free(((struct text_line *)l->expressions.v)[i].text);
+	for (size_t i = 0; i < l->shapes.n; i++)
+		free(((struct text_line *)l->shapes.v)[i].text);
+	for (size_t i = 0; l->files != NULL && i < l->r->paths_len; i++)
+		rules_file_fini(&l->files[i]);
+	free(l->expressions.v);
+	free(l->shapes.v);
+	free(l->shape_lines.v);
+	free(l->exact.v);
+	free(l->suffix.v);
+	free(l->files);
+	free(l->base);
+}
+
+static int read_all(struct load *l)
+{
+	int rc = read_default_shapes(l);
+
+	for (l->file = 0; rc == 0 && l->file < l->r->paths_len; l->file++)
+		rc = read_file(l, l->r->paths[l->file]);
+	l->file -= l->file > 0;
+	return rc == 0 ? put_families(l) : rc;
+}
+
+struct ruleset *rules_stage(struct rules *r, char *err, size_t cap)
+{
+	struct load l = {.r = r, .err = err, .cap = cap};
+	struct ruleset *set = NULL;
+
+	registry_begin(r->registry);
+	l.files = calloc(r->paths_len + 1, sizeof(*l.files));
+	l.base = calloc(r->paths_len + 1, sizeof(*l.base));
+	if (l.files == NULL || l.base == NULL)
+		refuse_memory(&l);
+	else if (read_all(&l) == 0)
+		set = compile(&l);
+	load_fini(&l);
+	return set;
+}
+
+void rules_settle(struct rules *r, bool keep)
+{
+	if (!keep) {
+		registry_rollback(r->registry);
+		return;
+	}
+	registry_commit(r->registry);
+	r->generation++;
+}
+
+struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
+{
+	struct ruleset *set = rules_stage(r, err, cap);
+
+	rules_settle(r, set != NULL);
+	return set;
+}
+
+const struct rule_info *rules_info(const struct rules *r, uint32_t number)
+{
+	return registry_info(r->registry, number);
+}
+
+size_t rules_count(const struct rules *r)
+{
+	return registry_count(r->registry);
+}
+
+uint32_t rules_number(const struct rules *r, const char *id, size_t len, enum rule_kind kind)
+{
+	return registry_number(r->registry, id, len, kind);
+}
+
+const char *rules_family(const struct rules *r, unsigned bit)
+{
+	return registry_bit_family(r->registry, bit);
+}
