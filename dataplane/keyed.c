@@ -110,13 +110,14 @@ static inline unsigned victim_of(uint64_t word, uint64_t tag)
 	return way;
 }
 
-const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key)
+const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key, bool *there)
 {
 	const size_t set = set_of(k, key);
 	const uint64_t word = k->tags[set], tag = tag_of(key), lanes = lanes_of(word, tag);
 	const void *e = entry_at(k, set, lanes != 0 ? way_of(lanes) : victim_of(word, tag));
 
 	__builtin_prefetch(e, 1);
+	*there = lanes != 0;
 	return e;
 }
 

@@ -415,14 +415,19 @@ static void prefetch_tags(const struct tables *t, uint32_t n)
 
 static void prefetch_entries(const struct tables *t, uint32_t n)
 {
+	bool there;
+
 	for (uint32_t i = 0; i < n; i++) {
 		const struct work *w = &t->work[i];
 		for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
 			if ((w->tables >> k & 1) == 0)
 				continue;
-			const char *e = keyed_prefetch_entry(t->table[k], w->key[k]);
-			if (k != FT_TABLE_CLIENTS)
-				__builtin_prefetch(e + CACHE_LINE, 1);
+			const char *e = keyed_prefetch_entry(t->table[k], w->key[k], &there);
+			if (k == FT_TABLE_CLIENTS)
+				continue;
+			__builtin_prefetch(e + CACHE_LINE, 1);
+			if (!there) /* one will go: with its name */
+				__builtin_prefetch(e + 2 * (size_t)CACHE_LINE, 1);
 		}
 	}
 }

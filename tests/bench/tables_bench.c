@@ -85,7 +85,7 @@ static void bench_get(const char *what, size_t entries, uint64_t keys)
 			keyed_prefetch_tags(k, key[j]);
 		}
 		for (unsigned j = 0; j < BATCH; j++)
-			(void)keyed_prefetch_entry(k, key[j]);
+			(void)keyed_prefetch_entry(k, key[j], &fresh);
 		for (unsigned j = 0; j < BATCH; j++) {
 			uint64_t *e = keyed_get(k, key[j], 1, &fresh);
 			sum += ++e[2];
