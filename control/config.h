@@ -33,10 +33,11 @@ struct config {
 	struct config_prefixes auth, resolvers;
 	struct config_u16s ports;
 	uint32_t timeout_ms;
-	char *sample; /* "auto" or "1" */
-	uint64_t sketch_seed;
+	char *sample; /* see value_sample_level */
+	uint64_t sample_key, sketch_seed;
 
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
+	uint32_t domain_entries, client_entries, server_entries, table_keys;
 	uint32_t tcp_buffer_mb, ring_mb; /* MiB */
 
 	uint32_t bench_seconds;
