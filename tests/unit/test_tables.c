@@ -342,7 +342,7 @@ static void check_mini(const struct ft_mini *m, const uint64_t *hashes, unsigned
 		while (rank < 15 && (hashes[i] >> (58 - rank) & 1) == 0)
 			rank++;
 		const unsigned shift = reg % 2 * 4;
-		if (rank > (regs[reg / 2] >> shift & 15u))
+		if (rank > ((unsigned)regs[reg / 2] >> shift & 15u))
 			regs[reg / 2] =
 			    (uint8_t)((regs[reg / 2] & ~(15u << shift)) | rank << shift);
 	}
