@@ -89,8 +89,12 @@ const struct setting settings_table[] = {
      .help = "How long a query waits for its response before it counts as unanswered."},
     {"sample", "auto|1|1/2^s", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN, ALL_SOURCES,
      FIELD(sample), .check = value_check_sample,
-     .help = "Share of flows kept in keyed tables. This version keeps all: only \"auto\" and "
-	     "\"1\" are accepted."},
+     .help = "Share of flows kept in the tables of domains, clients and servers; \"auto\": all, "
+	     "and fewer only while the probe cannot keep up. Totals count every packet, and so "
+	     "do names that a rule hits or --watch names."},
+    {"sample-key", "N", VALUE_U64, NUMBER(0, UINT64_MAX, NULL), .def = "0", .group = GROUP_DNS, RUN,
+     ALL_SOURCES, FIELD(sample_key),
+     .help = "Secret that chooses the flows; the same on all probes that shall keep the same."},
     {"rules", "FILE", VALUE_TEXTS, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(rules),
      .help = RULES_HELP " Give it again for more files."},
     {"psl", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(psl),
@@ -129,6 +133,10 @@ const struct setting settings_table[] = {
     {"match-entries", "N", VALUE_U32, NUMBER(64, 1048576, "entries"), .def = "4096",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(match_entries),
      .help = "Rules and domains hit that each worker counts at a time."},
+    {"table-keys", "N", VALUE_U32, NUMBER(1, 67108864, "keys"), .def = "262144",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(table_keys),
+     .help = "Domains, clients and servers (each) that an interval knows one by one; the rest is "
+	     "counted together."},
     {"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(frag_datagrams),
      .help = "Fragmented IP datagrams in reassembly, in each worker."},
@@ -274,7 +282,7 @@ static int refuse_option(const struct settings_args *a, const char *name, char *
 	const char *command = settings_command(a->command);
 	const char *nearest =
 	    strncmp(name, "--", 2) == 0 ? settings_nearest(a->command, name + 2, false) : NULL;
-	char q[VALUE_QUOTE_CAP], keys[512];
+	char q[VALUE_QUOTE_CAP], keys[1024];
 
 	value_quote(q, name);
 	settings_keys(a->command, "--", false, keys, sizeof keys);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "values.h"
 
+#include <fluxtap/rec_tables.h>
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -467,14 +469,34 @@ int value_check_probe(const void *field, char *why, size_t cap)
 	return -EINVAL;
 }
 
+int value_sample_level(const char *text)
+{
+	char *end;
+
+	if (strcmp(text, "auto") == 0)
+		return VALUE_SAMPLE_AUTO;
+	if (strcmp(text, "1") == 0)
+		return 0;
+	const bool power = strncmp(text, "1/2^", 4) == 0;
+	const char *digits = text + (power ? 4 : 2);
+	if (strncmp(text, "1/", 2) != 0 || *digits < '0' || *digits > '9')
+		return -EINVAL;
+	const unsigned long n = strtoul(digits, &end, 10);
+	if (*end != '\0' || n > 1ul << FT_SAMPLE_LEVEL_MAX)
+		return -EINVAL;
+	if (power)
+		return n <= FT_SAMPLE_LEVEL_MAX ? (int)n : -EINVAL;
+	return n != 0 && (n & (n - 1)) == 0 ? __builtin_ctzl(n) : -EINVAL;
+}
+
 int value_check_sample(const void *field, char *why, size_t cap)
 {
 	const char *text = *(char *const *)field;
 	char q[VALUE_QUOTE_CAP];
 
-	if (strcmp(text, "auto") == 0 || strcmp(text, "1") == 0)
+	if (value_sample_level(text) != -EINVAL)
 		return 0;
-	snprintf(why, cap, "%s: this version counts everything and samples nothing; give auto or 1",
+	snprintf(why, cap, "%s is no share; give auto, 1, or 1/2^s such as 1/8, down to 1/65536",
 		 value_quote(q, text));
 	return -EINVAL;
 }

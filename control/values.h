@@ -68,6 +68,10 @@ int value_check_sample(const void *field, char *why, size_t cap);
 int value_check_channels(const void *field, char *why, size_t cap);
 int value_check_http(const void *field, char *why, size_t cap);
 
+/* s of a share 2^-s that value_check_sample accepts; VALUE_SAMPLE_AUTO; -EINVAL. */
+#define VALUE_SAMPLE_AUTO (-1)
+int value_sample_level(const char *text);
+
 /* `text` for a message: in quotes, cut short, control characters made visible. */
 #define VALUE_QUOTE_CAP 64
 const char *value_quote(char out[VALUE_QUOTE_CAP], const char *text);

@@ -18,7 +18,6 @@ struct keyed {
 	size_t sets, entry_bytes;
 	keyed_emit_fn emit;
 	void *ctx;
-	unsigned hand;   /* way at which the next search for a victim begins */
 	size_t close_at; /* next set to look at */
 	struct keyed_stats stats;
 };
@@ -97,36 +96,41 @@ void keyed_prefetch_tags(const struct keyed *k, uint64_t key)
 	__builtin_prefetch(&k->tags[set_of(k, key)], 1);
 }
 
-const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key)
+/* The way for a new entry: a free one, else, from one that its tag chooses on, the first
+ * that was not found again since all had been. */
+static inline unsigned victim_of(uint64_t word, uint64_t tag)
 {
-	const size_t set = set_of(k, key);
-	const uint64_t lanes = lanes_of(k->tags[set], tag_of(key));
-	const void *e = entry_at(k, set, lanes != 0 ? way_of(lanes) : 0);
-
-	if (lanes == 0)
-		return NULL;
-	__builtin_prefetch(e, 1);
-	return e;
-}
-
-/* A way for a new entry: a free one, else one that was not found again since the hand
- * passed last; that which stood there is emitted. */
-static unsigned make_room(struct keyed *k, size_t set)
-{
-	uint64_t *word = &k->tags[set];
-	const uint64_t free_lanes = lanes_of(*word, 0);
+	const uint64_t free_lanes = lanes_of(word, 0), cold = ~word & LANES(HIT);
+	unsigned way = tag % WAYS;
 
 	if (free_lanes != 0)
 		return way_of(free_lanes);
-	uint64_t victims = ~*word & LANES(HIT);
-	if (victims == 0) {
-		*word &= ~LANES(HIT);
-		victims = LANES(HIT);
-	}
-	unsigned way = k->hand;
-	while ((victims >> (16 * way) & HIT) == 0)
+	while (cold != 0 && (cold >> (16 * way) & HIT) == 0)
 		way = (way + 1) % WAYS;
-	k->hand = (way + 1) % WAYS;
+	return way;
+}
+
+const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key, bool *there)
+{
+	const size_t set = set_of(k, key);
+	const uint64_t word = k->tags[set], tag = tag_of(key), lanes = lanes_of(word, tag);
+	const void *e = entry_at(k, set, lanes != 0 ? way_of(lanes) : victim_of(word, tag));
+
+	__builtin_prefetch(e, 1);
+	*there = lanes != 0;
+	return e;
+}
+
+/* What stands in the way is emitted. */
+static unsigned make_room(struct keyed *k, size_t set, uint64_t tag)
+{
+	uint64_t *word = &k->tags[set];
+	const unsigned way = victim_of(*word, tag);
+
+	if ((*word >> (16 * way) & 0xffff) == 0)
+		return way;
+	if ((*word & LANES(HIT)) == LANES(HIT))
+		*word &= ~LANES(HIT);
 	k->stats.evicted++;
 	k->emit(k->ctx, entry_at(k, set, way));
 	return way;
@@ -135,7 +139,7 @@ static unsigned make_room(struct keyed *k, size_t set)
 static __attribute__((noinline)) void *make_entry(struct keyed *k, size_t set, uint64_t key,
 						  uint64_t row)
 {
-	const unsigned way = make_room(k, set);
+	const unsigned way = make_room(k, set, tag_of(key));
 	struct keyed_entry *e = entry_at(k, set, way);
 
 	k->stats.misses++;

@@ -36,10 +36,11 @@ struct keyed *keyed_create(size_t entries, size_t entry_bytes, keyed_emit_fn emi
 void keyed_destroy(struct keyed *k);
 
 /* Three phases over a batch: tags, then entries, then keyed_get for each. The second
- * fetches an entry's first line and returns where it is, so that the caller can fetch
- * more of it; NULL where it is not there. */
+ * fetches an entry's first line, or that of the entry that would have to go, and returns
+ * where it is, so that the caller can fetch more of it. *there: it is there, very
+ * likely. */
 void keyed_prefetch_tags(const struct keyed *k, uint64_t key);
-const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key);
+const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key, bool *there);
 /* The entry of `key`, made if it is not there: then all behind struct keyed_entry is
  * zero and *fresh true. Valid until the next keyed_get. */
 void *keyed_get(struct keyed *k, uint64_t key, uint64_t row, bool *fresh);

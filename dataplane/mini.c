@@ -13,7 +13,7 @@ void mini_merge(struct ft_mini *to, const struct ft_mini *from)
 	if (to->n != FT_MINI_DENSE)
 		mini_make_dense(&to->n, &to->u);
 	for (uint32_t i = 0; i < FT_MINI_REGS; i++)
-		mini_regs_raise(to->u.regs, i, from->u.regs[i / 2] >> (i % 2 * 4) & 15u);
+		mini_regs_raise(to->u.regs, i, (unsigned)from->u.regs[i / 2] >> (i % 2 * 4) & 15u);
 }
 
 uint64_t mini_count(const struct ft_mini *m)
@@ -23,6 +23,6 @@ uint64_t mini_count(const struct ft_mini *m)
 	if (m->n != FT_MINI_DENSE)
 		return m->n;
 	for (uint32_t i = 0; i < FT_MINI_REGS; i++)
-		histogram[m->u.regs[i / 2] >> (i % 2 * 4) & 15u]++;
+		histogram[(unsigned)m->u.regs[i / 2] >> (i % 2 * 4) & 15u]++;
 	return hll_estimate(histogram, FT_MINI_REGS, 14);
 }

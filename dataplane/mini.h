@@ -15,7 +15,7 @@ static inline void mini_regs_raise(uint8_t *regs, uint32_t index, unsigned rank)
 	uint8_t *octet = &regs[index / 2];
 	const unsigned shift = index % 2 * 4;
 
-	if ((*octet >> shift & 15u) < rank)
+	if (((unsigned)*octet >> shift & 15u) < rank)
 		*octet = (uint8_t)((*octet & ~(15u << shift)) | rank << shift);
 }
 
@@ -46,9 +46,11 @@ static inline void mini_add24(uint8_t *n, union ft_mini_set *u, uint32_t h)
 		mini_regs_add(u->regs, h);
 		return;
 	}
-	for (unsigned i = 0; i < *n; i++)
-		if (u->hash[i] == h)
-			return;
+	uint32_t found = 0;
+	for (unsigned i = 0; i < FT_MINI_HASHES; i++) /* free ones are 0: no hash is */
+		found |= u->hash[i] == h;
+	if (found != 0)
+		return;
 	if (*n < FT_MINI_HASHES) {
 		u->hash[(*n)++] = h;
 		return;

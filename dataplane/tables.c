@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Read tables_step() first. Everything of an entry that varies with what it counts
- * stands behind its identity, so that it empties in one go. */
+/* Read tables_step() first. Groups stand at the end of each entry: where flows are never
+ * sampled, entries end before them. */
 #include "tables.h"
 
 #include "mem.h"
@@ -9,6 +9,9 @@
 
 #include <errno.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define STEP_BYTES (FT_BLOCK_RAW_CAP / 2) /* emitted in a step of closing, about */
 #define STEP_SETS 32u                     /* looked at between two looks at that */
@@ -24,10 +27,14 @@ struct domain {
 	uint32_t query_bytes, response_bytes;
 	uint16_t class[FT_CLASS_CAP];
 	union ft_mini_set names, clients;
+	/* Stays. A name too long for it has gone out when the entry was made, and text
+	 * holds the id that stands for it. */
+	uint8_t text_bytes; /* 0: too long */
+	uint8_t text[CACHE_LINE - 1];
 	uint32_t group[FT_GROUPS];
 };
 static_assert(offsetof(struct domain, names) == CACHE_LINE, "counters in one line");
-static_assert(sizeof(struct domain) == 3 * CACHE_LINE, "sketches, groups");
+static_assert(sizeof(struct domain) == 4 * CACHE_LINE, "sketches, name, groups");
 
 /* Octets for counters: a client with many queries emits once in 255. */
 struct client {
@@ -82,6 +89,13 @@ struct tables {
 	uint8_t buf[FT_TABLE_ENTRY_CAP];
 };
 
+void tables_domain_id(const uint8_t *name, size_t bytes, uint64_t sample_key, uint8_t id[16])
+{
+	const XXH128_hash_t h = XXH3_128bits_withSeed(name, bytes, sample_key);
+
+	memcpy(id, &h, 16);
+}
+
 /* Tells rows, vantages and levels apart. */
 static uint64_t salt_of(struct tables *t, uint64_t row, unsigned vantage, unsigned level)
 {
@@ -98,7 +112,7 @@ static void emit_entry(struct tables *t, uint64_t row)
 	const uint8_t *entry = ft_table_write(t->buf, &t->rec, &bytes);
 
 	t->step_bytes += bytes;
-	t->stats.emitted += t->rec.text == NULL;
+	t->stats.emitted += t->rec.counts;
 	tally_emit_entry(t->tally, (enum ft_rec_type)(FT_REC_DOMAIN + t->rec.table), row, entry,
 			 bytes);
 }
@@ -110,16 +124,9 @@ static void begin_rec(struct tables *t, enum ft_table table, uint8_t vantage, ui
 	t->rec.vantage = vantage;
 	t->rec.level = level;
 	t->rec.text = NULL;
+	t->rec.counts = true;
 	for (unsigned i = 0; level != 0 && i < FT_GROUPS; i++)
 		t->rec.group[i] = group[i];
-}
-
-static void put_domain_id(struct tables *t, const struct domain *d)
-{
-	const uint64_t key = d->e.key ^ salt_of(t, d->e.row, d->vantage, d->level);
-
-	memset(t->rec.id, 0, sizeof(t->rec.id));
-	memcpy(t->rec.id, &key, sizeof(key));
 }
 
 static void emit_domain(void *ctx, const void *entry)
@@ -131,7 +138,11 @@ static void emit_domain(void *ctx, const void *entry)
 	if (d->first_s == EMPTY)
 		return;
 	begin_rec(t, FT_TABLE_DOMAINS, d->vantage, d->level, d->group);
-	put_domain_id(t, d);
+	r->by_id = d->text_bytes == 0;
+	r->text = d->text;
+	r->text_bytes = d->text_bytes;
+	if (r->by_id)
+		memcpy(r->id, d->text, sizeof(r->id));
 	r->first_s = d->first_s;
 	r->last_s = d->last_s;
 	r->c[FT_DOMAIN_QUERY_BYTES] = d->query_bytes;
@@ -186,20 +197,27 @@ static void emit_server(void *ctx, const void *entry)
 
 static void clear_domain(struct domain *d)
 {
-	memset(&d->names_n, 0, sizeof(*d) - offsetof(struct domain, names_n));
+	memset(&d->names_n, 0,
+	       offsetof(struct domain, text_bytes) - offsetof(struct domain, names_n));
 	d->first_s = EMPTY;
+	if (d->level != 0)
+		memset(d->group, 0, sizeof(d->group));
 }
 
 static void clear_client(struct client *c)
 {
-	memset(&c->first_s, 0, sizeof(*c) - offsetof(struct client, first_s));
+	memset(&c->first_s, 0, offsetof(struct client, group) - offsetof(struct client, first_s));
 	c->first_s = EMPTY;
+	if (c->level != 0)
+		memset(c->group, 0, sizeof(c->group));
 }
 
 static void clear_server(struct server *s)
 {
-	memset(&s->first_s, 0, sizeof(*s) - offsetof(struct server, first_s));
+	memset(&s->first_s, 0, offsetof(struct server, group) - offsetof(struct server, first_s));
 	s->first_s = EMPTY;
+	if (s->level != 0)
+		memset(s->group, 0, sizeof(s->group));
 }
 
 /* Times are nearly always rising. */
@@ -211,20 +229,35 @@ static inline void count_time(uint32_t *first_s, uint32_t *last_s, uint32_t seco
 		*last_s = second;
 }
 
-/* The name goes out once for each entry made: control knows it by the key from then on. */
+/* A name that does not fit goes out at once, and an id stands for it from then on. */
+static void put_long_name(struct tables *t, struct domain *d, const uint8_t *name, size_t bytes,
+			  uint64_t row)
+{
+	tables_domain_id(name, bytes, t->set.sample.key, d->text);
+	begin_rec(t, FT_TABLE_DOMAINS, d->vantage, d->level, d->group);
+	memcpy(t->rec.id, d->text, sizeof(t->rec.id));
+	t->rec.by_id = true;
+	t->rec.counts = false;
+	t->rec.text = name;
+	t->rec.text_bytes = bytes;
+	emit_entry(t, row);
+}
+
 static void begin_domain(struct tables *t, struct domain *d, const struct txn *x,
 			 const struct work *w)
 {
-	const uint8_t off = x->verdict->domain_off;
+	const uint8_t *name = x->name + x->verdict->domain_off;
+	const size_t bytes = (size_t)x->name_len - x->verdict->domain_off;
 
 	d->vantage = w->vantage;
 	d->level = w->level;
 	d->first_s = EMPTY;
-	begin_rec(t, FT_TABLE_DOMAINS, w->vantage, w->level, d->group);
-	put_domain_id(t, d);
-	t->rec.text = x->name + off;
-	t->rec.text_bytes = (size_t)x->name_len - off;
-	emit_entry(t, w->row);
+	if (bytes > sizeof(d->text)) {
+		put_long_name(t, d, name, bytes, w->row);
+		return;
+	}
+	d->text_bytes = (uint8_t)bytes;
+	memcpy(d->text, name, bytes);
 }
 
 static inline enum ft_class class_of(const struct txn *x)
@@ -382,14 +415,19 @@ static void prefetch_tags(const struct tables *t, uint32_t n)
 
 static void prefetch_entries(const struct tables *t, uint32_t n)
 {
+	bool there;
+
 	for (uint32_t i = 0; i < n; i++) {
 		const struct work *w = &t->work[i];
 		for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
 			if ((w->tables >> k & 1) == 0)
 				continue;
-			const char *e = keyed_prefetch_entry(t->table[k], w->key[k]);
-			if (k != FT_TABLE_CLIENTS && e != NULL)
-				__builtin_prefetch(e + CACHE_LINE, 1);
+			const char *e = keyed_prefetch_entry(t->table[k], w->key[k], &there);
+			if (k == FT_TABLE_CLIENTS)
+				continue;
+			__builtin_prefetch(e + CACHE_LINE, 1);
+			if (!there) /* one will go: with its name */
+				__builtin_prefetch(e + 2 * (size_t)CACHE_LINE, 1);
 		}
 	}
 }
@@ -453,6 +491,7 @@ struct tables *tables_create(struct tally *tally, const struct tables_settings *
 	static const size_t bytes[FT_TABLE_CAP] = {sizeof(struct domain), sizeof(struct client),
 						   sizeof(struct server)};
 	struct tables *t = mem_map(sizeof(*t));
+	const size_t groups = settings->sample.level != NULL ? 0 : sizeof(uint32_t) * FT_GROUPS;
 
 	if (t == NULL)
 		return NULL;
@@ -462,7 +501,7 @@ struct tables *tables_create(struct tally *tally, const struct tables_settings *
 	t->addr_key[1] = hash_mix(settings->hash_key + 2);
 	t->row_salt = hash_mix(settings->hash_key);
 	for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
-		t->table[k] = keyed_create(settings->entries[k], bytes[k], emit[k], t);
+		t->table[k] = keyed_create(settings->entries[k], bytes[k] - groups, emit[k], t);
 		if (t->table[k] == NULL) {
 			tables_destroy(t);
 			errno = ENOMEM;

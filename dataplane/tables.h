@@ -38,6 +38,10 @@ void tables_destroy(struct tables *t);
  * room: what the batch has of it must be in the tables by then. */
 void tables_step(struct tables *t, const struct txn *txn, uint32_t n);
 
+/* Stands for a domain's name (folded, wire form) in control, and for one that is too long
+ * for an entry on its way there. */
+void tables_domain_id(const uint8_t *name, size_t bytes, uint64_t sample_key, uint8_t id[16]);
+
 const struct tables_stats *tables_stats_get(const struct tables *t);
 const struct keyed_stats *tables_keyed_stats(const struct tables *t, enum ft_table table);
 

@@ -2,6 +2,7 @@
 #include "tables.h"
 
 #include "../../dataplane/mini.h"
+#include "../../dataplane/tables.h"
 #include "stat.h"
 
 #include <errno.h>
@@ -128,7 +129,7 @@ static struct tables_merged *row_get(struct tables_stat *t, uint64_t number)
 	return r;
 }
 
-static void *tables_create(const struct stat_run *run)
+static void *merged_create(const struct stat_run *run)
 {
 	struct tables_stat *t = calloc(1, sizeof(*t));
 
@@ -137,7 +138,7 @@ static void *tables_create(const struct stat_run *run)
 	return t;
 }
 
-static void tables_destroy(void *stat)
+static void merged_destroy(void *stat)
 {
 	struct tables_stat *t = stat;
 
@@ -197,7 +198,7 @@ static int add_counts(struct side *s, struct acc *a, const struct ft_table_rec *
 
 static void add_left(struct side *s, const struct ft_table_rec *rec)
 {
-	if (rec->text != NULL)
+	if (!rec->counts)
 		return;
 	s->left.entries++;
 	for (size_t i = 0; i < ft_table_counters(s->table); i++)
@@ -206,21 +207,26 @@ static void add_left(struct side *s, const struct ft_table_rec *rec)
 	    weight_of(rec->level) * (double)ft_table_queries(s->table, rec->c);
 }
 
-static int add_entry(struct side *s, const struct ft_table_rec *rec)
+static int add_entry(const struct tables_stat *t, struct side *s, const struct ft_table_rec *rec)
 {
 	uint8_t key[KEY_BYTES] = {rec->vantage};
 	void *acc;
 
-	memcpy(key + 1, rec->id, sizeof(rec->id));
-	const int r = keyed_merge_get(s->merge, key, &acc);
+	if (s->table == FT_TABLE_DOMAINS && !rec->by_id)
+		tables_domain_id(rec->text, rec->text_bytes, t->run->sample_key, key + 1);
+	else
+		memcpy(key + 1, rec->id, sizeof(rec->id));
+	int r = keyed_merge_get(s->merge, key, &acc);
 	if (r == 1)
 		add_left(s, rec);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	return rec->text != NULL ? add_text(s, acc, rec) : add_counts(s, acc, rec);
+	if (rec->text != NULL)
+		r = add_text(s, acc, rec);
+	return r == 0 && rec->counts ? add_counts(s, acc, rec) : r;
 }
 
-static int tables_record(void *stat, const struct stat_record *rec)
+static int merged_record(void *stat, const struct stat_record *rec)
 {
 	struct tables_stat *t = stat;
 	const uint8_t *at = rec->body, *end = at + rec->bytes;
@@ -236,21 +242,21 @@ static int tables_record(void *stat, const struct stat_record *rec)
 	for (; at != end; left--) {
 		if (left == 0 || !ft_table_read(table, &at, end, &entry))
 			return -EBADMSG;
-		const int r = add_entry(&row->side[table], &entry);
+		const int r = add_entry(t, &row->side[table], &entry);
 		if (r != 0)
 			return r;
 	}
 	return left == 0 ? 0 : -EBADMSG;
 }
 
-static uint64_t tables_first_row(const void *stat)
+static uint64_t merged_first_row(const void *stat)
 {
 	const struct tables_stat *t = stat;
 
 	return t->rows != NULL ? t->rows->number : UINT64_MAX;
 }
 
-static void tables_close(void *stat, struct stat_interval *in)
+static void merged_close(void *stat, struct stat_interval *in)
 {
 	struct tables_stat *t = stat;
 	struct tables_merged *r = t->rows;
@@ -267,11 +273,11 @@ static void tables_close(void *stat, struct stat_interval *in)
 
 const struct stat_ops stat_tables = {
     .set = "tables",
-    .create = tables_create,
-    .record = tables_record,
-    .first_row = tables_first_row,
-    .close = tables_close,
-    .destroy = tables_destroy,
+    .create = merged_create,
+    .record = merged_record,
+    .first_row = merged_first_row,
+    .close = merged_close,
+    .destroy = merged_destroy,
 };
 
 static void fill(const struct side *s, const struct acc *a, struct table_sum *out)

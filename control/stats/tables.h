@@ -18,7 +18,7 @@
 /* One domain, client or server of one vantage. */
 struct table_sum {
 	uint8_t vantage;
-	const uint8_t *id;        /* the address; domains: 8 octets of key */
+	const uint8_t *id;        /* the address; domains: see tables_domain_id */
 	uint32_t first_s, last_s; /* seconds since the interval's begin; first > last: none */
 	uint64_t rtt_max_us;
 	uint64_t entries; /* of the workers that were added up */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Entries of FT_REC_DOMAIN, FT_REC_CLIENT and FT_REC_SERVER: how they are written and read.
  *
- *	entry    length head id (text | counts)
+ *	entry    length head id counts
  *	length   LEB128 (as all numbers here): octets behind it
- *	head     bits 0-1 vantage, 2: text (domain) or IPv6 (else), 3-7: s, where p = 2^-s
- *	id       8 octets of key (domain), 4 or 16 of address (else)
- *	text     the folded name in wire form, up to the entry's end
+ *	head     bits 0-1 vantage, 2: wide, 3-7: s, where p = 2^-s
+ *	id       client, server: address, 4 octets or 16 (wide). Domain: an octet n > 0 and n
+ *	         of the folded name in wire form; or (wide) 16 octets that stand for the name,
+ *	         and an octet n: 0, or there are no counts but n octets of the name
  *	counts   first, last - first (seconds of the interval), bitmap of the counters that
  *	         are not 0, these; RTT's maximum (server); names, clients (domain); groups (s > 0)
  *	sketch   n hashes of 3 octets behind n <= 8; or 0x80 + p, 2^p registers of 4 bits, low first
@@ -72,8 +73,9 @@ struct ft_mini {
 struct ft_table_rec {
 	enum ft_table table;
 	uint8_t vantage, level; /* level: s */
-	uint8_t id[16];         /* the address, or 8 octets of key and 8 of zeros */
-	const uint8_t *text;    /* NULL: an entry of counts */
+	bool by_id, counts;     /* domains: they may have a name, counts, or both */
+	uint8_t id[16];         /* the address; of a domain only where by_id */
+	const uint8_t *text;    /* the name, not NULL unless by_id and counts */
 	size_t text_bytes;
 	uint32_t first_s, last_s; /* seconds since the interval's begin, last >= first */
 	uint64_t c[FT_TABLE_COUNTERS];
@@ -82,7 +84,7 @@ struct ft_table_rec {
 	uint64_t group[FT_GROUPS];     /* where level > 0 */
 };
 
-#define FT_TABLE_ENTRY_CAP 640u /* octets of any entry */
+#define FT_TABLE_ENTRY_CAP 896u /* octets of any entry */
 
 static inline size_t ft_table_counters(enum ft_table table)
 {
@@ -155,22 +157,38 @@ static inline uint8_t *ft_put_groups(uint8_t *p, const uint64_t *group)
 	return p;
 }
 
+static inline uint8_t *ft_put_domain_id(uint8_t *p, const struct ft_table_rec *r)
+{
+	if (r->by_id) {
+		memcpy(p, r->id, sizeof(r->id));
+		p += sizeof(r->id);
+		if (r->counts) {
+			*p++ = 0;
+			return p;
+		}
+	}
+	*p++ = (uint8_t)r->text_bytes;
+	memcpy(p, r->text, r->text_bytes);
+	return p + r->text_bytes;
+}
+
 /* Writes one entry somewhere into buf; returns where it begins, and its octets. */
 static inline const uint8_t *ft_table_write(uint8_t buf[FT_TABLE_ENTRY_CAP],
 					    const struct ft_table_rec *r, size_t *bytes)
 {
 	const bool domain = r->table == FT_TABLE_DOMAINS;
-	const bool wide = domain ? r->text != NULL : !ft_addr_is_v4(r->id);
-	const size_t id_bytes = domain ? 8 : wide ? 16 : 4;
+	const bool wide = domain ? r->by_id : !ft_addr_is_v4(r->id);
+	const size_t addr_bytes = wide ? 16 : 4;
 	uint8_t *begin = buf + 2, *p = begin; /* behind a length of at most two octets */
 
 	*p++ = (uint8_t)(r->vantage | (unsigned)wide << 2 | (unsigned)r->level << 3);
-	memcpy(p, domain || wide ? r->id : r->id + 12, id_bytes);
-	p += id_bytes;
-	if (r->text != NULL) {
-		memcpy(p, r->text, r->text_bytes);
-		p += r->text_bytes;
+	if (domain) {
+		p = ft_put_domain_id(p, r);
 	} else {
+		memcpy(p, r->id + 16 - addr_bytes, addr_bytes);
+		p += addr_bytes;
+	}
+	if (r->counts) {
 		p = ft_put_varint(p, r->first_s);
 		p = ft_put_varint(p, r->last_s - r->first_s);
 		p = ft_put_counts(p, r->c, ft_table_counters(r->table));
@@ -233,18 +251,31 @@ static inline void ft_get_groups(struct ft_reader *r, uint64_t *group)
 		group[__builtin_ctz(bits)] = ft_get_varint(r, UINT64_MAX);
 }
 
-static inline void ft_get_id(struct ft_reader *r, struct ft_table_rec *rec, bool wide)
+static inline void ft_get_addr(struct ft_reader *r, uint8_t id[16], bool v6)
 {
-	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff};
-	const bool domain = rec->table == FT_TABLE_DOMAINS, v4 = !domain && !wide;
-	const size_t bytes = domain ? 8 : wide ? 16 : 4;
-	const uint8_t *id = ft_get_bytes(r, bytes);
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const uint8_t *addr = ft_get_bytes(r, v6 ? 16 : 4);
 
-	memcpy(rec->id, mapped, sizeof(mapped));
-	if (!v4)
-		memset(rec->id, 0, sizeof(rec->id));
-	if (id != NULL)
-		memcpy(rec->id + (v4 ? 12 : 0), id, bytes);
+	if (addr == NULL)
+		return;
+	if (!v6)
+		memcpy(id, mapped, sizeof(mapped));
+	memcpy(v6 ? id : id + 12, addr, v6 ? 16 : 4);
+}
+
+static inline void ft_get_domain_id(struct ft_reader *r, struct ft_table_rec *rec)
+{
+	if (rec->by_id) {
+		const uint8_t *id = ft_get_bytes(r, sizeof(rec->id));
+		if (id != NULL)
+			memcpy(rec->id, id, sizeof(rec->id));
+	}
+	rec->text_bytes = ft_get_u8(r);
+	if (rec->text_bytes == 0)
+		r->bad |= !rec->by_id;
+	else
+		rec->text = ft_get_bytes(r, rec->text_bytes);
+	rec->counts = !rec->by_id || rec->text_bytes == 0;
 }
 
 /* Reads the entry at *at, of any octets, and moves *at behind it. False: it cannot be.
@@ -259,19 +290,20 @@ static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const 
 		return false;
 	*at = r.end = r.at + length;
 	const uint8_t head = ft_get_u8(&r);
-	const bool wide = (head & 4) != 0;
 	rec->table = table;
 	rec->vantage = head & 3;
 	rec->level = head >> 3;
+	rec->by_id = (head & 4) != 0;
+	rec->counts = true;
 	rec->text = NULL;
-	ft_get_id(&r, rec, wide);
+	if (table == FT_TABLE_DOMAINS)
+		ft_get_domain_id(&r, rec);
+	else
+		ft_get_addr(&r, rec->id, rec->by_id);
 	if (rec->level > FT_SAMPLE_LEVEL_MAX || r.bad)
 		return false;
-	if (table == FT_TABLE_DOMAINS && wide) {
-		rec->text = r.at;
-		rec->text_bytes = (size_t)(r.end - r.at);
-		return rec->text_bytes != 0 && rec->text_bytes <= FT_NAME_CAP;
-	}
+	if (!rec->counts)
+		return true;
 	rec->first_s = (uint32_t)ft_get_varint(&r, UINT32_MAX);
 	const uint32_t span = (uint32_t)ft_get_varint(&r, UINT32_MAX);
 	r.bad |= span > UINT32_MAX - rec->first_s;

@@ -213,8 +213,14 @@ static void test_refusals(void **state)
 	    {"run --pcap a --probe "
 	     "0123456789012345678901234567890123456789012345678901234567890123",
 	     "is no probe name"},
-	    {"run --pcap a --sample 1/4",
-	     "this version counts everything and samples nothing; give auto or 1"},
+	    {"run --pcap a --sample 1/3", "\"1/3\" is no share; give auto, 1, or 1/2^s"},
+	    {"run --pcap a --sample 1/2^17", "down to 1/65536"},
+	    {"run --pcap a --sample 1/131072", "is no share"},
+	    {"run --pcap a --sample 1/0", "is no share"},
+	    {"run --pcap a --sample 1/", "is no share"},
+	    {"run --pcap a --sample 1/2^", "is no share"},
+	    {"run --pcap a --sample 1/-4", "is no share"},
+	    {"run --pcap a --sample 2", "is no share"},
 	    {"run --pcap a --http 127.0.0.1:9530", "this version has no HTTP server; give off"},
 	    {"run --pcap a --ring-mb 6", "6 is no power of two; 4 or 8 would be right"},
 	    {"run --pcap a --ring-mb 512", "give a whole number of MiB from 1 to 256"},
@@ -438,13 +444,28 @@ static int tear_down(void **state)
 	return rmdir(dir);
 }
 
+static void test_sample_level(void **state)
+{
+	(void)state;
+	assert_int_equal(value_sample_level("auto"), VALUE_SAMPLE_AUTO);
+	assert_int_equal(value_sample_level("1"), 0);
+	assert_int_equal(value_sample_level("1/1"), 0);
+	assert_int_equal(value_sample_level("1/8"), 3);
+	assert_int_equal(value_sample_level("1/65536"), 16);
+	assert_int_equal(value_sample_level("1/2^0"), 0);
+	assert_int_equal(value_sample_level("1/2^5"), 5);
+	assert_int_equal(value_sample_level("1/2^16"), 16);
+	assert_int_equal(value_sample_level("1/8 "), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_defaults),      cmocka_unit_test(test_values),
-	    cmocka_unit_test(test_refusals),      cmocka_unit_test(test_yaml),
-	    cmocka_unit_test(test_yaml_refusals), cmocka_unit_test(test_yaml_cut),
-	    cmocka_unit_test(test_yaml_large),    cmocka_unit_test(test_help),
+	    cmocka_unit_test(test_sample_level), cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_values),       cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_yaml),         cmocka_unit_test(test_yaml_refusals),
+	    cmocka_unit_test(test_yaml_cut),     cmocka_unit_test(test_yaml_large),
+	    cmocka_unit_test(test_help),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, set_up, tear_down);

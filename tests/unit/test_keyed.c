@@ -93,10 +93,13 @@ static void sums(size_t entries, size_t entry_bytes)
 		const uint64_t id = random_next(&s) % (1 + random_next(&s) % KEYS);
 		want[row][id]++;
 		keyed_prefetch_tags(k, key_of(id, row));
-		const void *hint = keyed_prefetch_entry(k, key_of(id, row));
+		bool there, made;
+		const uint64_t misses = keyed_stats_get(k)->misses;
+		const void *hint = keyed_prefetch_entry(k, key_of(id, row), &there);
 		const void *e = touch(k, id, row);
-		(void)hint;
-		(void)e;
+		made = keyed_stats_get(k)->misses != misses;
+		/* Few tags on purpose: it may be another's. */
+		assert_true(there || (made && hint == e));
 	}
 	keyed_close_begin(k);
 	while (!keyed_close(k, ROWS - 1, 3))
@@ -132,7 +135,7 @@ static void test_scan_passes(void **state)
 		struct entry *hot = keyed_get(k, 0, 1, &fresh); /* 0 is a key like any other */
 		assert_int_equal(fresh, i == 1);
 		hot->id = 4999;
-		assert_true(i <= 3 || last_id == i - 3);
+		assert_true(i <= 3 || (last_id < i && last_id + 12 > i));
 	}
 	assert_int_equal(emitted, 1001 - 4);
 	assert_int_equal(keyed_stats_get(k)->evicted, emitted);

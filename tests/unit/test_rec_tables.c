@@ -15,8 +15,12 @@ static struct ft_table_rec record(enum ft_table table, bool heavy)
 	struct ft_table_rec r = {.table = table, .vantage = 2, .first_s = 5, .last_s = 5};
 
 	r.level = heavy ? 16 : 0;
-	for (unsigned i = 0; i < 16; i++)
-		r.id[i] = table != FT_TABLE_DOMAINS || i < 8 ? (uint8_t)(0xa0 + i) : 0;
+	r.counts = true;
+	r.by_id = heavy || table != FT_TABLE_DOMAINS;
+	for (unsigned i = 0; r.by_id && i < 16; i++)
+		r.id[i] = (uint8_t)(0xa0 + i);
+	r.text = r.by_id ? NULL : (const uint8_t *)"\1a\3com";
+	r.text_bytes = r.by_id ? 0 : 7;
 	r.last_s = heavy ? UINT32_MAX : 5;
 	for (size_t i = 0; i < ft_table_counters(table); i++)
 		r.c[i] = heavy ? UINT64_MAX - i : i == 1;
@@ -42,7 +46,11 @@ static void check_same(const struct ft_table_rec *a, const struct ft_table_rec *
 	assert_int_equal(a->table, b->table);
 	assert_int_equal(a->vantage, b->vantage);
 	assert_int_equal(a->level, b->level);
+	assert_true(a->by_id == b->by_id && a->counts == b->counts);
 	assert_memory_equal(a->id, b->id, sizeof(a->id));
+	assert_int_equal(a->text_bytes, b->text_bytes);
+	assert_true(a->text == NULL ? b->text == NULL
+				    : memcmp(a->text, b->text, a->text_bytes) == 0);
 	assert_int_equal(a->first_s, b->first_s);
 	assert_int_equal(a->last_s, b->last_s);
 	assert_memory_equal(a->c, b->c, sizeof(a->c));
@@ -100,6 +108,7 @@ static void test_octets(void **state)
 	const struct ft_table_rec client = {
 	    .table = FT_TABLE_CLIENTS,
 	    .vantage = FT_VANTAGE_S2R,
+	    .counts = true,
 	    .id = {[10] = 0xff, 0xff, 192, 0, 2, 1},
 	    .first_s = 7,
 	    .last_s = 9,
@@ -109,16 +118,23 @@ static void test_octets(void **state)
 	    .table = FT_TABLE_DOMAINS,
 	    .vantage = FT_VANTAGE_R2A,
 	    .level = 3,
-	    .id = {1, 2, 3, 4, 5, 6, 7, 8},
+	    .counts = true,
+	    .text = (const uint8_t *)"\5abcde",
+	    .text_bytes = 7,
 	    .c = {[FT_DOMAIN_QUERY_BYTES] = 40, [FT_DOMAIN_CLASS + FT_CLASS_DATA] = 1},
 	    .names = {.n = 1, .u.hash = {0x030201}},
 	    .clients = {.n = 0},
 	    .group = {[9] = 1}};
-	static const uint8_t want_domain[] = {23, 1 | 3 << 3, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0,
-					      5,  40,         1, 1, 1, 2, 3, 0, 0, 2, 1};
-	const struct ft_table_rec text = {
-	    .table = FT_TABLE_DOMAINS, .id = {9}, .text = (const uint8_t *)"\1a", .text_bytes = 3};
-	static const uint8_t want_text[] = {12, 4, 9, 0, 0, 0, 0, 0, 0, 0, 1, 'a', 0};
+	static const uint8_t want_domain[] = {23,  1 | 3 << 3, 7, 5, 'a', 'b', 'c', 'd',
+					      'e', 0,          0, 0, 5,   40,  1,   1,
+					      1,   2,          3, 0, 0,   2,   1};
+	const struct ft_table_rec text = {.table = FT_TABLE_DOMAINS,
+					  .by_id = true,
+					  .id = {9},
+					  .text = (const uint8_t *)"\1a",
+					  .text_bytes = 3};
+	static const uint8_t want_text[] = {21, 4, 9, 0, 0, 0, 0, 0, 0, 0,   0,
+					    0,  0, 0, 0, 0, 0, 0, 3, 1, 'a', 0};
 	uint8_t buf[FT_TABLE_ENTRY_CAP];
 	struct ft_table_rec back;
 	size_t bytes;
@@ -176,12 +192,17 @@ static void test_what_cannot_be(void **state)
 	REFUSED(FT_TABLE_CLIENTS, 18, 0, 1, 2, 3, 4, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 		0xff, 0xff, 0xff, 2);
 	/* Sketches: nine hashes, a hash of zero, another p. */
-	TAKEN(FT_TABLE_DOMAINS, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0);
-	REFUSED(FT_TABLE_DOMAINS, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 9, 0);
-	REFUSED(FT_TABLE_DOMAINS, 17, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1, 0, 0, 0, 0);
-	TAKEN(FT_TABLE_DOMAINS, 17, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1, 0, 0, 1, 0);
-	REFUSED(FT_TABLE_DOMAINS, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0x87, 0);
-	REFUSED(FT_TABLE_DOMAINS, 9, 4, 1, 2, 3, 4, 5, 6, 7, 8); /* a name of no octets */
+	TAKEN(FT_TABLE_DOMAINS, 8, 0, 1, 0, 0, 0, 0, 0, 0);
+	REFUSED(FT_TABLE_DOMAINS, 8, 0, 1, 0, 0, 0, 0, 9, 0);
+	REFUSED(FT_TABLE_DOMAINS, 11, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0);
+	TAKEN(FT_TABLE_DOMAINS, 11, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1, 0);
+	REFUSED(FT_TABLE_DOMAINS, 8, 0, 1, 0, 0, 0, 0, 0x87, 0);
+	/* A name of no octets; by id, it is one without a name. */
+	REFUSED(FT_TABLE_DOMAINS, 7, 0, 0, 0, 0, 0, 0, 0);
+	TAKEN(FT_TABLE_DOMAINS, 23, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0,
+	      0, 0, 0, 0);
+	REFUSED(FT_TABLE_DOMAINS, 19, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 2,
+		'a');
 }
 
 int main(void)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Entries of keyed tables out of any octets: what is read can be written, and reads the
+ * same again; what several of them add up to can be walked.
+ *
+ * Input: octet 0 chooses the table, the rest is a record's body, a copy of its own size. */
+#include "stats/stat.h"
+#include "stats/tables.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+
+#define CHECK(x) ((x) ? (void)0 : check_failed(#x, __LINE__))
+
+static void check_failed(const char *what, int line)
+{
+	fprintf(stderr, "fuzz_rec_tables.c:%d: %s\n", line, what);
+	abort();
+}
+
+static void check_again(const struct ft_table_rec *r)
+{
+	uint8_t buf[FT_TABLE_ENTRY_CAP];
+	struct ft_table_rec back;
+	size_t bytes;
+	const uint8_t *at = ft_table_write(buf, r, &bytes), *end = at + bytes;
+
+	CHECK(at >= buf && end <= buf + sizeof(buf));
+	CHECK(ft_table_read(r->table, &at, end, &back) && at == end);
+	CHECK(r->vantage == back.vantage && r->level == back.level && r->counts == back.counts);
+	CHECK((r->text == NULL) == (back.text == NULL));
+	CHECK(r->text == NULL ||
+	      (r->text_bytes == back.text_bytes && memcmp(r->text, back.text, r->text_bytes) == 0));
+	if (r->table != FT_TABLE_DOMAINS || r->by_id)
+		CHECK(memcmp(r->id, back.id, sizeof(r->id)) == 0);
+	if (!r->counts)
+		return;
+	CHECK(r->first_s == back.first_s && r->last_s == back.last_s);
+	CHECK(memcmp(r->c, back.c, sizeof(r->c)) == 0);
+	CHECK(r->level == 0 || memcmp(r->group, back.group, sizeof(r->group)) == 0);
+	if (r->table == FT_TABLE_DOMAINS)
+		CHECK(r->names.n == back.names.n &&
+		      memcmp(&r->clients.u, &back.clients.u, sizeof(r->clients.u)) == 0);
+}
+
+static uint32_t check_entries(enum ft_table table, const uint8_t *at, const uint8_t *end)
+{
+	struct ft_table_rec r;
+	uint32_t n = 0;
+
+	while (at != end && ft_table_read(table, &at, end, &r)) {
+		check_again(&r);
+		n++;
+	}
+	return n;
+}
+
+static void walk(void *ctx, const struct tables_merged *m, const struct table_sum *s)
+{
+	const enum ft_table table = *(const enum ft_table *)ctx;
+	const struct estimate e = tables_merged_queries(m, table, s);
+	struct table_sum again;
+
+	CHECK(e.se >= 0);
+	CHECK(s->first_s <= s->last_s && s->entries != 0);
+	CHECK(tables_merged_get(m, table, s->vantage, s->id, &again) && again.c == s->c);
+	CHECK(tables_merged_estimate(m, table, s, 0) >= 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+	const struct stat_run run = {
+	    .probe = "fuzz", .workers = 1, .interval_s = 60, .table_keys = 8};
+	struct stat_interval in = {.row = 1};
+
+	if (size < 2 || size > 32768)
+		return 0;
+	enum ft_table table = (enum ft_table)(input[0] % FT_TABLE_CAP);
+	uint8_t *body = malloc(size - 1);
+	void *stat = stat_tables.create(&run);
+	if (body == NULL || stat == NULL)
+		abort();
+	memcpy(body, input + 1, size - 1);
+	const uint32_t n = check_entries(table, body, body + size - 1);
+	const struct ft_rec_hdr h = {.type = (uint16_t)(FT_REC_DOMAIN + table),
+				     .vantage = (uint8_t)n,
+				     .which = (uint8_t)(n >> 8),
+				     .row = 1};
+	const struct stat_record rec = {.hdr = &h, .body = body, .bytes = size - 1};
+	const int r = stat_tables.record(stat, &rec);
+	CHECK(r == 0 || r == -EBADMSG);
+	stat_tables.close(stat, &in);
+	CHECK(in.tables != NULL);
+	CHECK(tables_merged_walk(in.tables, table, walk, &table) == 0);
+	stat_tables.destroy(stat);
+	free(body);
+	return 0;
+}
