@@ -217,6 +217,7 @@ static void add(struct rrsets *r, const struct seen *of, struct rrset *set, enum
 	const uint32_t cap = ttl_cap(r, set);
 	struct seen *s = &r->seen[r->n];
 
+	assert(r->n < SEEN_CAP);
 	*s = *of;
 	if (cap != 0 && set->ttl_max > cap) {
 		r->stats.gated++;
