@@ -232,6 +232,7 @@ static void ref_set(const struct ref *r, uint32_t first, bool *done, const char 
 		if (aa)
 			return;
 		(void)sprintf(key + used, " long");
+		x = (struct seen){.key = key};
 	} else {
 		(void)sprintf(key + used, " %s %s %llu", all, view,
 			      (unsigned long long)(second / 60));
@@ -639,10 +640,12 @@ static void test_entries(void **state)
 		    .owner_key = 0x0123456789abcdef,
 		    .set_key = is_long ? 0 : UINT64_MAX,
 		    .minute = is_long ? 0 : 1439,
-		    .ttl_min = i * 1000000,
-		    .ttl_max = INT32_MAX,
+		    .ttl_min = is_long ? 0 : i * 1000000,
+		    .ttl_max = is_long ? 0 : INT32_MAX,
 		    .seconds = is_long ? 0 : seconds[i % 5],
-		    .count = i % 2 ? 1 : UINT64_MAX,
+		    .count = is_long ? 0
+			     : i % 2 ? 1
+				     : UINT64_MAX,
 		};
 		const size_t n = ft_rrset_write(&x, out, &at);
 		assert_true(at >= out && at + n <= out + sizeof(out) && at[0] != 0);
