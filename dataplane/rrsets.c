@@ -62,6 +62,7 @@ static void fill(struct rrsets *r, uint64_t row, const struct entry *e, struct f
 	    .what = e->what,
 	    .records = e->records,
 	    .view = e->view,
+	    .minute = e->minute - row_minute(r, row),
 	    .owner_key = e->owner_key,
 	    .set_key = e->set_key,
 	    .ttl_min = e->ttl_min,
@@ -69,8 +70,6 @@ static void fill(struct rrsets *r, uint64_t row, const struct entry *e, struct f
 	    .seconds = e->seconds,
 	    .count = e->count,
 	};
-	if ((e->what & FT_RRSET_LONG) == 0)
-		x->minute = e->minute - row_minute(r, row);
 }
 
 static void emit_entry(void *ctx, const void *entry)
@@ -137,7 +136,7 @@ static bool text_is_due(struct rrsets *r, const struct seen *s)
 static void count(struct rrsets *r, const struct msgs *batch, const struct seen *s)
 {
 	const struct rrset *set = &s->set;
-	const uint64_t seconds = (set->what & FT_RRSET_LONG) == 0 ? 1ull << s->second : 0;
+	const uint64_t seconds = 1ull << s->second;
 	bool fresh;
 	struct entry *e = keyed_get(r->table, s->key, s->row, &fresh);
 
@@ -150,7 +149,7 @@ static void count(struct rrsets *r, const struct msgs *batch, const struct seen 
 		e->ttl_max = set->ttl_max;
 		e->what = set->what;
 		e->records = set->records;
-		if ((set->what & FT_RRSET_LONG) == 0 && text_is_due(r, s)) {
+		if (text_is_due(r, s)) {
 			emit_text(r, batch, s);
 			return;
 		}
@@ -167,13 +166,32 @@ static void count(struct rrsets *r, const struct msgs *batch, const struct seen 
 	e->count++;
 }
 
+/* A mark says one bit: it needs no entry to gather in. */
+static void emit_mark(struct rrsets *r, const struct seen *s)
+{
+	const struct ft_rrset x = {.what = s->set.what, .owner_key = s->set.owner_key};
+	uint8_t out[FT_RRSET_ENTRY_CAP], *at;
+
+	if (!text_is_due(r, s))
+		return;
+	const size_t n = ft_rrset_write(&x, out, &at);
+	/* Among the texts, which it stands between: each change of type costs a header. */
+	tally_emit_entry(r->tally, FT_REC_RRSET_TEXT, s->row, at, n);
+}
+
 static void settle(struct rrsets *r, const struct msgs *batch)
 {
 	for (uint32_t i = 0; i < r->n; i++)
-		(void)keyed_prefetch_entry(r->table, r->seen[i].key);
-	for (uint32_t i = 0; i < r->n; i++)
+		if ((r->seen[i].set.what & FT_RRSET_LONG) == 0)
+			(void)keyed_prefetch_entry(r->table, r->seen[i].key);
+	for (uint32_t i = 0; i < r->n; i++) {
+		if ((r->seen[i].set.what & FT_RRSET_LONG) != 0) {
+			emit_mark(r, &r->seen[i]);
+			continue;
+		}
 		count(r, batch, &r->seen[i]);
-	r->stats.seen += r->n;
+		r->stats.seen++;
+	}
 	r->n = 0;
 }
 
@@ -200,7 +218,8 @@ static void make_keys(struct seen *s)
 				 0xd6e8feb86659fd93ull;
 	const uint64_t seen = ((uint64_t)s->view << 32 | s->minute) * 0xff51afd7ed558ccdull;
 
-	s->text_key = hash_mix(set);
+	/* Of a mark the vantage counts, too. */
+	s->text_key = hash_mix(set + ((s->set.what & FT_RRSET_LONG) != 0 ? s->set.what : 0));
 	s->key = hash_mix((set ^ seen) + (s->set.what & FT_RRSET_KEY));
 	s->key += s->key == 0;
 }
@@ -217,6 +236,7 @@ static void add(struct rrsets *r, const struct seen *of, struct rrset *set, enum
 	const uint32_t cap = ttl_cap(r, set);
 	struct seen *s = &r->seen[r->n];
 
+	assert(r->n < SEEN_CAP);
 	*s = *of;
 	if (cap != 0 && set->ttl_max > cap) {
 		r->stats.gated++;
@@ -224,12 +244,12 @@ static void add(struct rrsets *r, const struct seen *of, struct rrset *set, enum
 			return;
 		set->set_key = 0;
 		set->what |= FT_RRSET_LONG;
-		s->view = s->minute = 0;
 	}
 	set->what |= (uint8_t)(vantage << FT_RRSET_VANTAGE_SHIFT | (aa ? FT_RRSET_AA : 0));
 	s->set = *set;
 	make_keys(s);
-	keyed_prefetch_tags(r->table, s->key);
+	if ((set->what & FT_RRSET_LONG) == 0)
+		keyed_prefetch_tags(r->table, s->key);
 	__builtin_prefetch(&r->sent[s->text_key & (r->sent_cap - 1)], 1);
 	r->n++;
 }

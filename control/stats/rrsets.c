@@ -148,10 +148,12 @@ static int rrsets_record(void *stat, const struct stat_record *rec)
 		return -ENOMEM;
 	while (ft_entry_next(&r, &body)) {
 		struct ft_rrset_text x;
+		const bool is_text =
+		    rec->hdr->type == FT_REC_RRSET_TEXT && (body.at[0] & FT_RRSET_LONG) == 0;
 		int result = -EBADMSG;
-		if (rec->hdr->type == FT_REC_RRSET && ft_rrset_read(&body, &x.first))
+		if (!is_text && ft_rrset_read(&body, &x.first))
 			result = add(row, &x.first);
-		else if (rec->hdr->type == FT_REC_RRSET_TEXT && ft_rrset_text_read(&body, &x))
+		else if (is_text && ft_rrset_text_read(&body, &x))
 			result = add_text(row, &x);
 		if (result != 0)
 			return result;

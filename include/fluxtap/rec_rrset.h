@@ -3,7 +3,8 @@
  *
  * An RRset is (owner, type, side, set of rdata); an observation adds who saw it
  * ("view") and the minute. The first observation of a table entry may travel with
- * the text, and then the entry itself does not count it: control adds both up.
+ * the text, and then the entry itself does not count it: control adds both up. Marks
+ * (FT_RRSET_LONG) are entries that stand among the texts.
  * Merge: counts add, seconds and AA by OR, TTLs by minimum and maximum. */
 #ifndef FLUXTAP_REC_RRSET_H
 #define FLUXTAP_REC_RRSET_H
@@ -19,7 +20,7 @@ enum {
 	FT_RRSET_REFERRAL = 0x04, /* delegation or glue: what the parent says */
 	FT_RRSET_VANTAGE = 0x18,  /* enum ft_vantage */
 	FT_RRSET_VANTAGE_SHIFT = 3,
-	FT_RRSET_LONG = 0x20, /* no set, only that the owner's TTL is beyond the gate */
+	FT_RRSET_LONG = 0x20, /* nothing but that the owner's TTL is beyond the gate */
 	FT_RRSET_KEY = 0x3f,  /* what tells observations apart, the following do not */
 	FT_RRSET_AA = 0x40,   /* an answer with AA=1 was among them */
 	FT_RRSET_CUT = 0x80,  /* text: the rdata are not all there */
@@ -59,10 +60,10 @@ static inline uint8_t *ft_rrset_put_head(uint8_t *p, const struct ft_rrset *x)
 {
 	p = ft_put_u8(p, x->what);
 	p = ft_put_u64(p, x->owner_key);
-	p = ft_put_varint(p, x->ttl_min);
-	p = ft_put_varint(p, x->ttl_max - x->ttl_min);
 	if ((x->what & FT_RRSET_LONG) != 0)
 		return p;
+	p = ft_put_varint(p, x->ttl_min);
+	p = ft_put_varint(p, x->ttl_max - x->ttl_min);
 	p = ft_put_u64(p, x->set_key);
 	p = ft_put_u32(p, x->view);
 	p = ft_put_varint(p, x->minute);
@@ -76,7 +77,8 @@ static inline size_t ft_rrset_write(const struct ft_rrset *x, uint8_t *out, uint
 	uint8_t *p = ft_rrset_put_head(body, x);
 	const unsigned n = (unsigned)__builtin_popcountll(x->seconds);
 
-	p = ft_put_varint(p, x->count);
+	if ((x->what & FT_RRSET_LONG) == 0)
+		p = ft_put_varint(p, x->count);
 	if ((x->what & FT_RRSET_LONG) == 0 && n <= FT_RRSET_SECONDS_LIST) {
 		p = ft_put_u8(p, (uint8_t)n);
 		for (uint64_t left = x->seconds; left != 0; left &= left - 1)
@@ -109,10 +111,10 @@ static inline void ft_rrset_get_head(struct ft_reader *r, struct ft_rrset *x)
 {
 	*x = (struct ft_rrset){.what = ft_get_u8(r)};
 	x->owner_key = ft_get_u64(r);
-	x->ttl_min = (uint32_t)ft_get_varint(r, INT32_MAX);
-	x->ttl_max = x->ttl_min + (uint32_t)ft_get_varint(r, INT32_MAX - x->ttl_min);
 	if ((x->what & FT_RRSET_LONG) != 0)
 		return;
+	x->ttl_min = (uint32_t)ft_get_varint(r, INT32_MAX);
+	x->ttl_max = x->ttl_min + (uint32_t)ft_get_varint(r, INT32_MAX - x->ttl_min);
 	x->set_key = ft_get_u64(r);
 	x->view = ft_get_u32(r);
 	x->minute = (uint32_t)ft_get_varint(r, 1440);
@@ -142,9 +144,10 @@ static inline uint64_t ft_rrset_get_seconds(struct ft_reader *r, unsigned n)
 static inline bool ft_rrset_read(struct ft_reader *body, struct ft_rrset *x)
 {
 	ft_rrset_get_head(body, x);
+	if ((x->what & FT_RRSET_LONG) != 0)
+		return !body->bad && (x->what & FT_RRSET_CUT) == 0 && body->at == body->end;
 	x->count = ft_get_varint(body, UINT64_MAX);
-	if ((x->what & FT_RRSET_LONG) == 0)
-		x->seconds = ft_rrset_get_seconds(body, ft_get_u8(body));
+	x->seconds = ft_rrset_get_seconds(body, ft_get_u8(body));
 	return !body->bad && (x->what & FT_RRSET_CUT) == 0 && x->count != 0 &&
 	       body->at == body->end;
 }
