@@ -104,6 +104,16 @@ static uint64_t head_ns(const struct rx_xdp *s, struct xsk *x)
 	return ns;
 }
 
+static bool is_empty(struct xsk *x)
+{
+	uint32_t idx;
+
+	if (xsk_ring_cons__peek(&x->rx, 1, &idx) == 0)
+		return true;
+	xsk_ring_cons__cancel(&x->rx, 1);
+	return false;
+}
+
 /* The fill ring has as many places as there are chunks, so there is always room. */
 static void fill_put(struct xsk *x, const uint64_t *addr, uint32_t n)
 {
@@ -228,9 +238,9 @@ static struct xsk *oldest(struct rx_xdp *s, uint64_t *next_ns)
 	for (size_t i = 0; i < s->n; i++) {
 		const uint64_t ns = head_ns(s, &s->q[i]);
 
-		if (ns == UINT64_MAX) {
-			wake(&s->q[i]);
-		} else if (from == NULL || ns < oldest_ns) {
+		if (ns == UINT64_MAX)
+			continue;
+		if (from == NULL || ns < oldest_ns) {
 			*next_ns = oldest_ns;
 			oldest_ns = ns;
 			from = &s->q[i];
@@ -249,13 +259,13 @@ static int xdp_recv(struct rx *rx, struct batch *b)
 	uint64_t next_ns = UINT64_MAX;
 
 	b->n = 0;
-	if (s->n > 1) {
-		s->from = oldest(s, &next_ns);
-		return s->from != NULL ? take(s, s->from, next_ns, b) : 0;
-	}
-	s->from = &s->q[0];
-	if (take(s, s->from, next_ns, b) == 0)
-		wake(s->from);
+	s->from = s->n > 1 ? oldest(s, &next_ns) : &s->q[0];
+	if (s->from != NULL)
+		(void)take(s, s->from, next_ns, b);
+	/* Not before: while a system call runs, frames come in on the other queues. */
+	for (size_t i = 0; i < s->n; i++)
+		if (is_empty(&s->q[i]))
+			wake(&s->q[i]);
 	return (int)b->n;
 }
 
@@ -366,7 +376,8 @@ static int xsk_try_busy(struct xsk *x, const struct rx_xdp_opts *o, uint16_t bin
 	return rc;
 }
 
-/* The worker, not an interrupt, makes the driver look at its queue (kernel 5.11). */
+/* The worker, not an interrupt, makes the driver look at its queue (kernel 5.11), where
+ * the driver lets it. */
 static int xsk_busy_poll(struct xsk *x)
 {
 	const int fd = xsk_socket__fd(x->socket), on = 1, us = POLL_US, budget = POLL_BUDGET;
@@ -479,6 +490,23 @@ bool rx_xdp_zerocopy(const struct rx *rx)
 		if (!s->q[i].zerocopy)
 			return false;
 	return true;
+}
+
+bool rx_xdp_polls(const struct rx *rx)
+{
+	const struct rx_xdp *s = (const struct rx_xdp *)rx;
+
+	for (size_t i = 0; i < s->n; i++) {
+		unsigned id = 0;
+		socklen_t len = sizeof(id);
+
+		if (s->q[i].busy &&
+		    getsockopt(xsk_socket__fd(s->q[i].socket), SOL_SOCKET, SO_INCOMING_NAPI_ID, &id,
+			       &len) == 0 &&
+		    id != 0)
+			return true;
+	}
+	return false;
 }
 
 void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes)
