@@ -9,8 +9,6 @@ behind the probe exactly the rest, and a capture file of the same traffic must g
 the same figures. Sent faster than its event times, traffic keeps all but the delays
 and what follows from them: time-outs, late answers, classes.
 """
-import contextlib
-import pathlib
 import signal
 import socket
 import struct
@@ -155,20 +153,6 @@ def napi_settings(end, *values):
     return [int(end.sh("cat", f"/sys/class/net/{end.iface}/{name}")) for name in NAPI]
 
 
-@contextlib.contextmanager
-def huge_pages(n):
-    """n more huge pages of 2 MiB than there were; skips where there is no room for them."""
-    total, free = pathlib.Path("/proc/sys/vm/nr_hugepages"), pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
-    if not free.exists():
-        raise unittest.SkipTest("no huge pages of 2 MiB")
-    before = int(total.read_text())
-    with lab.undone(lambda: total.write_text(str(before))):
-        total.write_text(str(before + n))
-        if int(free.read_text()) < n:
-            raise unittest.SkipTest(f"no room for {n} huge pages")
-        yield free
-
-
 class Words(Tap):
     def test_busypoll(self):
         """veth names no NAPI instance that a socket could poll: the figures are the same, the
@@ -212,7 +196,7 @@ class Words(Tap):
         self.assertNotIn("with the device's time", run.stderr)
 
     def test_huge_umem(self):
-        with huge_pages(300) as free:
+        with lab.huge_pages(300) as free:
             before = int(free.read_text())
             with lab.wire() as w, lab.probe(w.b, "--xdp", w.b.iface) as probe:
                 self.assertLessEqual(int(free.read_text()), before - 32, "64 MiB are in use")
