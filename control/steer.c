@@ -558,11 +558,13 @@ void steer_counters_get(const struct steer *s, struct steer_counters *out)
 
 void steer_tend(struct steer *s)
 {
-	if ((s->spec.words & WORD_BUSYPOLL) == 0 || s->polls)
+	const bool before = s->polls;
+
+	if ((s->spec.words & WORD_BUSYPOLL) == 0)
 		return;
-	for (size_t i = 0; i < s->n_sources && !s->polls; i++)
-		s->polls = rx_xdp_polls(s->source[i]);
-	if (s->polls)
+	for (size_t i = 0; i < s->n_sources; i++)
+		s->polls = rx_xdp_polls(s->source[i]) || s->polls;
+	if (s->polls && !before)
 		s->tended = busypoll_set(&s->busypoll, s->spec.ifname) == 0;
 }
 

@@ -38,7 +38,8 @@ struct xsk {
 	size_t area_bytes;
 	uint32_t ring_len, queue;
 	bool zerocopy, pieces; /* pieces: one frame may take several descriptors */
-	bool busy;             /* polling drives the device */
+	bool busy;             /* busy polling was asked for */
+	_Atomic bool polled;   /* the kernel can: stored by control; relaxed */
 	bool huge;             /* the umem lies in huge pages */
 	uint32_t back_n;
 	uint64_t back[BACK_CAP]; /* chunks that we are done with */
@@ -139,7 +140,8 @@ static void wake(struct xsk *x)
 {
 	if (x->back_n != 0)
 		fill_flush(x);
-	if (x->busy || xsk_ring_prod__needs_wakeup(&x->fill))
+	if (atomic_load_explicit(&x->polled, memory_order_relaxed) ||
+	    xsk_ring_prod__needs_wakeup(&x->fill))
 		(void)recvfrom(xsk_socket__fd(x->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
@@ -492,21 +494,24 @@ bool rx_xdp_zerocopy(const struct rx *rx)
 	return true;
 }
 
-bool rx_xdp_polls(const struct rx *rx)
+bool rx_xdp_polls(struct rx *rx)
 {
-	const struct rx_xdp *s = (const struct rx_xdp *)rx;
+	struct rx_xdp *s = (struct rx_xdp *)rx;
+	bool any = false;
 
 	for (size_t i = 0; i < s->n; i++) {
+		struct xsk *x = &s->q[i];
 		unsigned id = 0;
 		socklen_t len = sizeof(id);
 
-		if (s->q[i].busy &&
-		    getsockopt(xsk_socket__fd(s->q[i].socket), SOL_SOCKET, SO_INCOMING_NAPI_ID, &id,
+		if (x->busy && !atomic_load_explicit(&x->polled, memory_order_relaxed) &&
+		    getsockopt(xsk_socket__fd(x->socket), SOL_SOCKET, SO_INCOMING_NAPI_ID, &id,
 			       &len) == 0 &&
 		    id != 0)
-			return true;
+			atomic_store_explicit(&x->polled, true, memory_order_relaxed);
+		any = any || atomic_load_explicit(&x->polled, memory_order_relaxed);
 	}
-	return false;
+	return any;
 }
 
 void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes)

@@ -35,9 +35,10 @@ struct rx_xdp_opts {
 struct rx *rx_xdp_create(const struct rx_xdp_opts *o, char *err, size_t err_cap);
 /* Whether every socket of the source is in zero-copy mode. */
 bool rx_xdp_zerocopy(const struct rx *rx);
-/* Whether busy polling was asked for and the kernel knows what to poll, for one socket at
- * least. It learns that from the first frame, unless the driver does not say. Any thread. */
-bool rx_xdp_polls(const struct rx *rx);
+/* Looks for sockets that asked for busy polling and of which the kernel by now knows what
+ * to poll (from the first frame, unless the driver does not say); from then on the worker
+ * polls these. Whether there is one. Control's thread, now and then. */
+bool rx_xdp_polls(struct rx *rx);
 /* Octets of umem in huge pages, and in all. */
 void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes);
 /* Device time stamps believed, and found implausible, so far; any thread. */

@@ -152,7 +152,7 @@ def huge_pages(n):
         total.write_text(str(before + n))
         if int(free.read_text()) < n:
             raise unittest.SkipTest(f"no room for {n} huge pages")
-        yield free
+        yield
 
 
 def quiet_clock(seconds=60):
