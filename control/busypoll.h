@@ -2,8 +2,8 @@
 /* What busy polling wants of an interface: hold its interrupts back for a while.
  *
  * Control's thread, from steer.c alone. The two settings belong to the interface, not
- * to us: nobody puts them back where the process is killed, so they are set only when
- * asked for, and the note at start names the values before. */
+ * to us, and nobody puts them back where the process is killed: they are set only when
+ * asked for, and only once the kernel can poll: without that they would but delay frames. */
 #ifndef CONTROL_BUSYPOLL_H
 #define CONTROL_BUSYPOLL_H
 

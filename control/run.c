@@ -370,7 +370,7 @@ static void loop(struct run *r)
 	const struct timespec pause = {.tv_nsec = live ? 5000000 : 1000000};
 	bool stopping = false;
 
-	while (drain_step(r->drain)) {
+	for (unsigned turn = 0; drain_step(r->drain); turn++) {
 		const bool over =
 		    r->config.duration_s != 0 && seconds_since(r->begin_us) >= r->config.duration_s;
 		if (!stopping && (stop_signals != 0 || over)) {
@@ -384,6 +384,8 @@ static void loop(struct run *r)
 		live_step(r->live);
 		if (!live)
 			show_progress(r);
+		else if (turn % 64 == 0)
+			source_tend(r->source);
 		(void)nanosleep(&pause, NULL);
 	}
 	if (r->progress_shown)
@@ -417,7 +419,7 @@ static int verdict(struct run *r)
 
 static int run_to_end(struct run *r)
 {
-	char err[512], steered[256];
+	char err[512], steered[512];
 
 	r->begin_us = rx_now_us();
 	int code = start_all(r, err, sizeof(err));

@@ -45,7 +45,10 @@ const struct setting settings_table[] = {
 	     "input. Give it again for more files; they are merged by time."},
     {"xdp", "SPEC", VALUE_TEXT, .group = GROUP_SOURCE, RUN, .sources = SOURCE_XDP, FIELD(xdp),
      .help = "Watch a network interface through AF_XDP: "
-	     "IFACE[,mode=tap|host][,queues=LIST][,copy|zerocopy]."},
+	     "IFACE[,mode=tap|host][,queues=LIST][,copy|zerocopy]. For mode=tap also hwstamp (the "
+	     "device's time stamps, where its driver has them) and busypoll (the workers poll the "
+	     "driver, where it lets them; sets napi_defer_hard_irqs and gro_flush_timeout of the "
+	     "interface meanwhile)."},
     {"dpdk", "DEVARGS", VALUE_TEXT, .group = GROUP_SOURCE, RUN, .sources = SOURCE_DPDK, FIELD(dpdk),
      .help = "Watch a DPDK port: a PCI address, or a virtual device such as net_af_xdp or "
 	     "net_pcap with its arguments."},

@@ -169,6 +169,8 @@ const char *source_counts(const struct source *s, char *buf, size_t cap)
 			      "%" PRIu64 " frames seen, %" PRIu64 " to workers, %" PRIu64
 			      " passed on as not DNS, %" PRIu64 " on queues not watched",
 			      n.seen, n.taken, n.passed, n.unclaimed);
+	if (at < cap)
+		at += (size_t)snprintf(buf + at, cap - at, "%s", steer_polling(s->steer));
 	if (at < cap && steer_stamps_get(s->steer, &stamps, &odd))
 		(void)snprintf(buf + at, cap - at,
 			       ", %" PRIu64 " with the device's time, %" PRIu64 " whose was absurd",
@@ -191,6 +193,12 @@ void source_progress(const struct source *s, uint64_t *done, uint64_t *total)
 	*done = *total = 0;
 	if (s->is_pcap)
 		rx_pcap_progress(s->rx[0], done, total);
+}
+
+void source_tend(struct source *s)
+{
+	if (s->steer != NULL)
+		steer_tend(s->steer);
 }
 
 bool source_is_live(const struct source *s)

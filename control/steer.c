@@ -50,6 +50,7 @@ struct steer {
 	bool generic;
 	bool device; /* the program asks the device for its time stamps */
 	struct busypoll busypoll;
+	bool polls, tended;         /* the kernel polls for us; and the interface is set for it */
 	char reason[REASON_CAP];    /* why not native */
 	char no_stamps[REASON_CAP]; /* why not the device's, where they were asked for */
 	char note[NOTE_CAP];
@@ -372,7 +373,7 @@ static void tap_note(struct steer *s, const char *down)
 	const struct steer_spec *p = &s->spec;
 	const char *why = s->source[0]->note;
 	char words[REASON_CAP + 256] = "";
-	size_t huge = 0, all = 0, n = 0;
+	size_t huge = 0, all = 0;
 	bool zerocopy = true;
 
 	for (size_t i = 0; i < s->n_sources; i++) {
@@ -383,12 +384,7 @@ static void tap_note(struct steer *s, const char *down)
 		huge += some_huge;
 		all += some;
 	}
-	if ((p->words & WORD_BUSYPOLL) != 0)
-		n += (size_t)snprintf(words, sizeof(words),
-				      ", busy polling (napi_defer_hard_irqs was %lu, "
-				      "gro_flush_timeout %lu)",
-				      s->busypoll.before[0], s->busypoll.before[1]);
-	(void)snprintf(words + n, sizeof(words) - n, "%s%s, umem %zu MiB in %s pages",
+	(void)snprintf(words, sizeof(words), "%s%s, umem %zu MiB in %s pages",
 		       s->device ? ", device time stamps" : "", s->no_stamps, all >> 20,
 		       huge == 0     ? "ordinary"
 		       : huge == all ? "huge"
@@ -462,14 +458,6 @@ static int tap_open(struct steer *s, const struct steer_opts *o, char *err, size
 		rc = tap_sources(s, o->workers, err, cap);
 	if (rc == 0)
 		rc = promisc_open(s, err, cap);
-	if (rc == 0 && (s->spec.words & WORD_BUSYPOLL) != 0) {
-		rc = busypoll_set(&s->busypoll, s->spec.ifname);
-		if (rc != 0)
-			return steer_fail(err, cap, -rc,
-					  "--xdp %s: busypoll: cannot set napi_defer_hard_irqs and "
-					  "gro_flush_timeout in /sys/class/net/%s (%s)",
-					  s->spec.ifname, s->spec.ifname, strerror(-rc));
-	}
 	return rc;
 }
 
@@ -566,6 +554,27 @@ void steer_counters_get(const struct steer *s, struct steer_counters *out)
 		out->unclaimed += __atomic_load_n(&c->unclaimed, __ATOMIC_RELAXED);
 		out->lost += __atomic_load_n(&c->lost, __ATOMIC_RELAXED);
 	}
+}
+
+void steer_tend(struct steer *s)
+{
+	const bool before = s->polls;
+
+	if ((s->spec.words & WORD_BUSYPOLL) == 0)
+		return;
+	for (size_t i = 0; i < s->n_sources; i++)
+		s->polls = rx_xdp_polls(s->source[i]) || s->polls;
+	if (s->polls && !before)
+		s->tended = busypoll_set(&s->busypoll, s->spec.ifname) == 0;
+}
+
+const char *steer_polling(const struct steer *s)
+{
+	if ((s->spec.words & WORD_BUSYPOLL) == 0)
+		return "";
+	if (!s->polls)
+		return ", no busy polling: the driver does not offer it";
+	return s->tended ? ", busy polling" : ", busy polling without holding interrupts back";
 }
 
 bool steer_stamps_get(const struct steer *s, uint64_t *believed, uint64_t *odd)

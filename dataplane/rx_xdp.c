@@ -38,7 +38,8 @@ struct xsk {
 	size_t area_bytes;
 	uint32_t ring_len, queue;
 	bool zerocopy, pieces; /* pieces: one frame may take several descriptors */
-	bool busy;             /* polling drives the device */
+	bool busy;             /* busy polling was asked for */
+	_Atomic bool polled;   /* the kernel can: stored by control; relaxed */
 	bool huge;             /* the umem lies in huge pages */
 	uint32_t back_n;
 	uint64_t back[BACK_CAP]; /* chunks that we are done with */
@@ -104,6 +105,16 @@ static uint64_t head_ns(const struct rx_xdp *s, struct xsk *x)
 	return ns;
 }
 
+static bool is_empty(struct xsk *x)
+{
+	uint32_t idx;
+
+	if (xsk_ring_cons__peek(&x->rx, 1, &idx) == 0)
+		return true;
+	xsk_ring_cons__cancel(&x->rx, 1);
+	return false;
+}
+
 /* The fill ring has as many places as there are chunks, so there is always room. */
 static void fill_put(struct xsk *x, const uint64_t *addr, uint32_t n)
 {
@@ -129,7 +140,8 @@ static void wake(struct xsk *x)
 {
 	if (x->back_n != 0)
 		fill_flush(x);
-	if (x->busy || xsk_ring_prod__needs_wakeup(&x->fill))
+	if (atomic_load_explicit(&x->polled, memory_order_relaxed) ||
+	    xsk_ring_prod__needs_wakeup(&x->fill))
 		(void)recvfrom(xsk_socket__fd(x->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
@@ -228,9 +240,9 @@ static struct xsk *oldest(struct rx_xdp *s, uint64_t *next_ns)
 	for (size_t i = 0; i < s->n; i++) {
 		const uint64_t ns = head_ns(s, &s->q[i]);
 
-		if (ns == UINT64_MAX) {
-			wake(&s->q[i]);
-		} else if (from == NULL || ns < oldest_ns) {
+		if (ns == UINT64_MAX)
+			continue;
+		if (from == NULL || ns < oldest_ns) {
 			*next_ns = oldest_ns;
 			oldest_ns = ns;
 			from = &s->q[i];
@@ -249,13 +261,13 @@ static int xdp_recv(struct rx *rx, struct batch *b)
 	uint64_t next_ns = UINT64_MAX;
 
 	b->n = 0;
-	if (s->n > 1) {
-		s->from = oldest(s, &next_ns);
-		return s->from != NULL ? take(s, s->from, next_ns, b) : 0;
-	}
-	s->from = &s->q[0];
-	if (take(s, s->from, next_ns, b) == 0)
-		wake(s->from);
+	s->from = s->n > 1 ? oldest(s, &next_ns) : &s->q[0];
+	if (s->from != NULL)
+		(void)take(s, s->from, next_ns, b);
+	/* Not before: while a system call runs, frames come in on the other queues. */
+	for (size_t i = 0; i < s->n; i++)
+		if (is_empty(&s->q[i]))
+			wake(&s->q[i]);
 	return (int)b->n;
 }
 
@@ -366,7 +378,8 @@ static int xsk_try_busy(struct xsk *x, const struct rx_xdp_opts *o, uint16_t bin
 	return rc;
 }
 
-/* The worker, not an interrupt, makes the driver look at its queue (kernel 5.11). */
+/* The worker, not an interrupt, makes the driver look at its queue (kernel 5.11), where
+ * the driver lets it. */
 static int xsk_busy_poll(struct xsk *x)
 {
 	const int fd = xsk_socket__fd(x->socket), on = 1, us = POLL_US, budget = POLL_BUDGET;
@@ -479,6 +492,26 @@ bool rx_xdp_zerocopy(const struct rx *rx)
 		if (!s->q[i].zerocopy)
 			return false;
 	return true;
+}
+
+bool rx_xdp_polls(struct rx *rx)
+{
+	struct rx_xdp *s = (struct rx_xdp *)rx;
+	bool any = false;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct xsk *x = &s->q[i];
+		unsigned id = 0;
+		socklen_t len = sizeof(id);
+
+		if (x->busy && !atomic_load_explicit(&x->polled, memory_order_relaxed) &&
+		    getsockopt(xsk_socket__fd(x->socket), SOL_SOCKET, SO_INCOMING_NAPI_ID, &id,
+			       &len) == 0 &&
+		    id != 0)
+			atomic_store_explicit(&x->polled, true, memory_order_relaxed);
+		any = any || atomic_load_explicit(&x->polled, memory_order_relaxed);
+	}
+	return any;
 }
 
 void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes)

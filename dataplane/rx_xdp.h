@@ -25,7 +25,7 @@ struct rx_xdp_opts {
 	uint32_t ring_len;    /* receive ring of each socket, a power of two */
 	enum rx_xdp_copy copy;
 	enum link_type link;
-	bool busy_poll; /* the worker drives the device, instead of its interrupts */
+	bool busy_poll; /* the worker drives the device, where its driver lets it */
 };
 
 /* Opens the sockets and enters them into the XSKMAP. On failure NULL, errno
@@ -35,6 +35,10 @@ struct rx_xdp_opts {
 struct rx *rx_xdp_create(const struct rx_xdp_opts *o, char *err, size_t err_cap);
 /* Whether every socket of the source is in zero-copy mode. */
 bool rx_xdp_zerocopy(const struct rx *rx);
+/* Looks for sockets that asked for busy polling and of which the kernel by now knows what
+ * to poll (from the first frame, unless the driver does not say); from then on the worker
+ * polls these. Whether there is one. Control's thread, now and then. */
+bool rx_xdp_polls(struct rx *rx);
 /* Octets of umem in huge pages, and in all. */
 void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes);
 /* Device time stamps believed, and found implausible, so far; any thread. */

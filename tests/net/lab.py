@@ -140,6 +140,21 @@ def cores(n):
     return ",".join(map(str, cpus[-n:]))
 
 
+@contextlib.contextmanager
+def huge_pages(n):
+    """n more huge pages of 2 MiB than there were; skips where there is no room for them."""
+    total = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    free = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+    if not free.exists():
+        raise unittest.SkipTest("no huge pages of 2 MiB")
+    before = int(total.read_text())
+    with undone(lambda: total.write_text(str(before))):
+        total.write_text(str(before + n))
+        if int(free.read_text()) < n:
+            raise unittest.SkipTest(f"no room for {n} huge pages")
+        yield
+
+
 def quiet_clock(seconds=60):
     """Waits past the turn of an interval where it is near, so that distinct counts need no merging."""
     left = INTERVAL_S - time.time() % INTERVAL_S

@@ -6,7 +6,8 @@ net_pcap reads a file through DPDK and must give the records that --pcap gives.
 
     a (fluxtap-gen) ---- veth ---- b (fluxtap run --dpdk net_af_xdp0,iface=vb)
 
-net_af_xdp takes all frames of its queue, DNS or not.
+net_af_xdp takes all frames of its queue, DNS or not. A third kind of port is an
+interface of the kernel's, to which fluxtap-gen sends (net_tap).
 """
 import os
 import subprocess
@@ -25,12 +26,12 @@ def without_envelope_of_run(rows):
     return [{k: v for k, v in row.items() if k not in exempt} for row in rows]
 
 
-def read_port(devargs, *options, workers=1):
+def read_port(devargs, *options, workers=1, memory="--no-huge"):
     """fluxtap run --dpdk, to its end after 5 s: a net_pcap has none."""
     with lab.folder() as d:
-        done = subprocess.run([str(lab.FLUXTAP), "run", "--dpdk", devargs, "--no-huge", "--duration", "5",
+        done = subprocess.run([str(lab.FLUXTAP), "run", "--dpdk", devargs, "--duration", "5",
                                "--out", str(d / "r"), "--probe", "lab", "--interval", str(lab.INTERVAL_S),
-                               "--cores", lab.cores(workers), *options],
+                               "--cores", lab.cores(workers), *([memory] if memory else []), *options],
                               capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise lab.Failed(f"fluxtap run --dpdk {devargs}: exit {done.returncode}: {done.stderr}")
@@ -38,17 +39,24 @@ def read_port(devargs, *options, workers=1):
 
 
 class File(unittest.TestCase):
-    def check(self, scenario, *options, workers=1):
+    def check(self, scenario, *options, workers=1, memory="--no-huge"):
         with lab.folder() as d:
             truth = lab.generate(scenario, *options, pcap=d / "pcap")
             want = lab.read_files(d / "pcap", workers=workers)
-            have = read_port(f"net_pcap0,rx_pcap={d}/pcap", workers=workers)
+            have = read_port(f"net_pcap0,rx_pcap={d}/pcap", workers=workers, memory=memory)
         lab.check_ledger(self, have)
         self.assertEqual(have.book("rx_packets"), truth.totals["packets"])
         self.assertEqual(have.traffic, want.traffic, "record for record")
         everything = [[row for row in without_envelope_of_run(run.ledger) if row["worker"] == "all"]
                       for run in (have, want)]
         self.assertEqual(*everything)
+        return have
+
+    def test_mix_huge_pages(self):
+        with lab.huge_pages(300):
+            said = self.check("mix", "--pairs", 20000, "--names", 50000, memory=None).stderr
+        self.assertNotIn("no huge pages", said)
+        self.assertNotIn("(0 MiB on huge pages)", said)
 
     def test_mix(self):
         self.check("mix", "--pairs", 20000, "--names", 50000)
@@ -78,18 +86,20 @@ class Wire(unittest.TestCase):
         self.addCleanup(os.environ.pop if before is None else os.environ.__setitem__,
                         "ASAN_OPTIONS", *(() if before is None else (before,)))
 
-    def receive(self, scenario, *options, workers=1):
+    def receive(self, scenario, *options, workers=1, memory="--no-huge", tap=False):
         """Until a run loses nothing; `with` each, the ledger must close."""
-        why = lab.capability_lack()
+        why = None if tap else lab.capability_lack()
         if why:
             self.skipTest(why)
         rate = 20000
         for attempt in range(4):
             with lab.wire() as w:
+                port = "net_tap0,iface=dtap0" if tap else f"net_af_xdp0,iface={w.b.iface}"
                 try:
-                    with lab.probe(w.b, "--dpdk", f"net_af_xdp0,iface={w.b.iface}", "--no-huge",
+                    with lab.probe(w.b, "--dpdk", port, *([memory] if memory else []),
                                    workers=workers) as probe:
-                        truth = lab.generate(scenario, *options, send=w.a, rate=rate)
+                        sender = self.tap_end(w.b) if tap else w.a
+                        truth = lab.generate(scenario, *options, send=sender, rate=rate)
                         run = probe.finish()
                 except lab.Failed as e:
                     if "exit 3" in str(e) or "no such driver" in str(e):
@@ -116,6 +126,27 @@ class Wire(unittest.TestCase):
         self.assertEqual(run.book("rx_packets"), truth.totals["packets"])
         self.assertEqual(sum(run.drops("dropped").values()), truth.totals["non_dns"])
         self.assertEqual(lab.figures(run.traffic, lab.UNTIMED), lab.figures(truth.traffic, lab.UNTIMED))
+
+    def tap_end(self, end):
+        """The kernel's side of net_tap, in the probe's own namespace."""
+        sh = "echo 1 >/proc/sys/net/ipv6/conf/dtap0/disable_ipv6; ip link set dtap0 up"
+        end.sh("sh", "-c", sh)
+        return lab.End(end.name, "dtap0", None, None, None)
+
+    def test_mix_huge_pages(self):
+        keys = lab.UNTIMED + lab.TIMED
+        with lab.huge_pages(300):
+            for tap in (False, os.path.exists("/dev/net/tun")):
+                truth, run = self.receive("mix", "--pairs", 10000, "--names", 20000, memory=None, tap=tap)
+                self.assertEqual(lab.by_vantage(run.traffic, keys), lab.by_vantage(truth.traffic, keys))
+                self.assertNotIn("(0 MiB on huge pages)", run.stderr)
+
+    def test_tap(self):
+        if not os.path.exists("/dev/net/tun"):
+            self.skipTest("no /dev/net/tun")
+        truth, run = self.receive("mix", "--pairs", 10000, "--names", 20000, tap=True)
+        keys = lab.UNTIMED + lab.TIMED
+        self.assertEqual(lab.by_vantage(run.traffic, keys), lab.by_vantage(truth.traffic, keys))
 
     def test_two_workers(self):
         """The device has one queue; software hands its packets out."""

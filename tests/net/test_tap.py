@@ -9,6 +9,8 @@ behind the probe exactly the rest, and a capture file of the same traffic must g
 the same figures. Sent faster than its event times, traffic keeps all but the delays
 and what follows from them: time-outs, late answers, classes.
 """
+import pathlib
+import re
 import signal
 import socket
 import struct
@@ -39,7 +41,7 @@ class Tap(unittest.TestCase):
             lab.check_ledger(self, run)
             if truth.whole:
                 self.assertEqual(run.book("rx_packets") + run.book("source_dropped") + passed, truth.sent,
-                                 "received, lost and passed on make up what was sent")
+                                 f"received, lost and passed on make up what was sent: {run.stderr}")
             if truth.whole and run.book("source_dropped") == 0:
                 self.assertEqual(truth.sent, truth.totals["packets"])
                 self.assertEqual(passed, truth.totals["non_dns"], "frames that the kernel got")
@@ -140,6 +142,75 @@ class Totals(Tap):
         self.assertGreater(passed, 0)
         if truth.whole:
             self.assertEqual(run.book("rx_packets") + run.book("source_dropped") + passed, truth.sent)
+
+
+LAB = lab.BUILD / "tests" / "xdp_lab"
+NAPI = ("napi_defer_hard_irqs", "gro_flush_timeout")
+
+
+def napi_settings(end, *values):
+    """What busy polling needs of an interface; with values, sets them first."""
+    for name, value in zip(NAPI, values):
+        end.sh("sh", "-c", f"echo {value} >/sys/class/net/{end.iface}/{name}")
+    return [int(end.sh("cat", f"/sys/class/net/{end.iface}/{name}")) for name in NAPI]
+
+
+class Words(Tap):
+    def test_busypoll(self):
+        """veth names no NAPI instance that a socket could poll: the figures are the same, the
+        interface is left alone, and the probe says that its driver does not offer it."""
+        run = self.check_mix(spec=",busypoll")
+        self.assertRegex(run.stderr, ", no busy polling: the driver does not offer it|, busy polling")
+
+    def test_busypoll_two_workers_two_queues(self):
+        self.check_zoo(spec=",busypoll,queues=0,1", workers=2, queues=2)
+
+    def test_settings_of_the_interface(self):
+        """What busy polling wants is set where it is less, and put back."""
+        with lab.wire() as w:
+            for before, meanwhile in (((0, 0), [2, 200000]), ((7, 0), [7, 200000]), ((1, 5000000), [2, 5000000])):
+                self.assertEqual(napi_settings(w.b, *before), list(before))
+                setter = subprocess.Popen(w.b.command(LAB, "napi", w.b.iface), stdout=subprocess.PIPE, text=True)
+                with lab.undone(lambda: lab.end_process(setter)):
+                    self.assertEqual(setter.stdout.readline(), "rc 0\n")
+                    self.assertEqual(napi_settings(w.b), meanwhile)
+                    self.assertEqual(napi_settings(w.a), [0, 0], "the other end is not ours")
+                    setter.send_signal(signal.SIGTERM)
+                    self.assertEqual(setter.wait(10), 0)
+                self.assertEqual(napi_settings(w.b), list(before), "as they were")
+                setter.stdout.close()
+            done = subprocess.run(w.b.command(LAB, "napi", "nosuch0"), capture_output=True)
+            self.assertEqual(done.returncode, 1)
+
+    def test_hwstamp(self):
+        """veth runs the program for a device's stamps, and has none: ours stand in."""
+        run = self.check_mix(spec=",hwstamp")
+        if ", no device time stamps" in run.stderr:
+            self.skipTest("no stamps from veth before Linux 6.3")
+        self.assertIn(", device time stamps", run.stderr)
+        self.assertIn(", 0 with the device's time, 0 whose was absurd", run.stderr)
+
+    def test_hwstamp_refused(self):
+        """lo has no native XDP and no stamps: the probe runs without, and says so."""
+        with lab.wire() as w, lab.probe(w.b, "--xdp", "lo,hwstamp") as probe:
+            run = probe.finish()
+        self.assertRegex(run.stderr, r"lo: tap mode, generic XDP .*, no device time stamps \(")
+        self.assertNotIn("with the device's time", run.stderr)
+
+    def test_huge_umem(self):
+        with lab.huge_pages(300):
+            with lab.wire() as w, lab.probe(w.b, "--xdp", w.b.iface) as probe:
+                status = pathlib.Path(f"/proc/{probe.process.pid}/status").read_text()
+                truth = lab.generate("mix", "--pairs", 5000, send=w.a, rate=RATE)
+                run = probe.finish()
+        used = re.search(r"HugetlbPages:\s+(\d+) kB", status)
+        self.assertGreaterEqual(int(used[1]), 65536, "the umem and more")
+        self.assertIn("umem 64 MiB in huge pages", run.stderr)
+        lab.check_ledger(self, run)
+        if truth.whole:
+            self.assertEqual(run.book("rx_packets") + run.book("source_dropped"), truth.sent)
+        with lab.wire() as w, lab.probe(w.b, "--xdp", w.b.iface, "--no-huge") as probe:
+            self.assertIn("umem 64 MiB in ordinary pages", probe.finish().stderr)
 
 
 def ping(end, address):

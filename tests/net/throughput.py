@@ -33,7 +33,7 @@ class Line:
         with lab.wire() as w, w.b.kernel_count() as kernel, \
                 lab.probe(w.b, "--xdp", f"{w.b.iface},{words}", workers=workers) as probe, apart(workers):
             truth = lab.generate("mix", "--pairs", max(1, int(rate * seconds / 2)), send=w.a, rate=rate)
-            self.run = probe.finish()
+            self.run = probe.finish(settle_s=1)
             self.passed = kernel()
         self.words, self.rate, self.sent, self.whole = words, rate, truth.sent, truth.whole
         self.dns, self.reached = truth.dns_frames, truth.rate

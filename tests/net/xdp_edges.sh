@@ -48,11 +48,18 @@ expect 2 "there is no queue 2: it has 2 (0-1)" $in_rx "$lab" v1,queues=0-2 1 1
 expect 2 "a list such as 0-3" $in_rx "$lab" v1,queues=2-1 1 1
 expect 2 "a list such as 0-3" $in_rx "$lab" v1,queues=,copy 1 1
 expect 2 "copy or zerocopy, not both" $in_rx "$lab" v1,copy,zerocopy 1 1
+expect 2 "hwstamp needs native XDP" $in_rx "$lab" v1,hwstamp,generic 1 1
+expect 2 "\`busypoll\` is for mode=tap" $in_rx "$lab" v1,mode=host,busypoll 1 1
 expect 2 "\`rss\` is for mode=tap" $in_rx "$lab" v1,mode=host,rss 1 1
 expect 2 "rss needs a queue for each worker: 3 workers, 2 queues" $in_rx "$lab" v1,rss 3 1
 
 echo "-- settings without a reload"
 expect 0 "ok: settings" $in_rx "$lab" settings v1
+
+echo "-- every kind of frame goes where it belongs; times of a device's clock"
+expect 0 "ok: bench" $in_rx "$lab" bench v1 1
+expect 0 "ok: bench" $in_rx "$lab" bench v1,mode=host 1
+expect 0 "ok: stamps" $in_rx "$lab" stamps v1
 
 echo "-- the machine lacks something"
 expect 3 "leave out \`zerocopy\`" $in_rx "$lab" v1,zerocopy 1 1
