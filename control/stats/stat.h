@@ -53,7 +53,7 @@ struct stat_ops {
 	void (*destroy)(void *stat);
 };
 
-extern const struct stat_ops stat_ledger, stat_traffic, stat_match;
+extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -3,4 +3,5 @@
  * carry the loss that it finds. */
 #include "stat.h"
 
-const struct stat_ops *const stat_all[] = {&stat_ledger, &stat_traffic, &stat_match, NULL};
+const struct stat_ops *const stat_all[] = {&stat_ledger, &stat_traffic, &stat_match, &stat_flood,
+					   NULL};
