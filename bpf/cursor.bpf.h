@@ -26,7 +26,7 @@
 #define PORT_VXLAN 4789  /* RFC 7348 */
 #define PORT_GENEVE 6081 /* RFC 8926 */
 
-enum verdict { VERDICT_PASS, VERDICT_TAKE };
+enum verdict { VERDICT_PASS, VERDICT_TAKE, VERDICT_WALK };
 
 struct bpf_cursor {
 	const __u8 *data, *end; /* XDP */
@@ -69,6 +69,24 @@ static __always_inline __u64 mapped_hi(const __u8 *v4)
 #endif
 }
 
+static __always_inline void ends_v4(struct ends *ends, const __u8 *ip)
+{
+	ends->src[0] = ends->dst[0] = 0;
+	ends->src[1] = mapped_hi(ip + 12);
+	ends->dst[1] = mapped_hi(ip + 16);
+}
+
+/* Word by word: what is copied as octets is compiled octet by octet. */
+static __always_inline void ends_v6(struct ends *ends, const __u8 *ip)
+{
+	const __u64 *word = (const __u64 *)(ip + 8);
+
+	ends->src[0] = word[0];
+	ends->src[1] = word[1];
+	ends->dst[0] = word[2];
+	ends->dst[1] = word[3];
+}
+
 /* Whether `port` is among the settings (defined in steer.bpf.c). */
 static __always_inline bool port_set(__u16 port);
 static __always_inline bool tunnels_set(void);
@@ -78,20 +96,25 @@ static __always_inline enum verdict tunnel_verdict(void)
 	return tunnels_set() ? VERDICT_TAKE : VERDICT_PASS;
 }
 
-static __always_inline enum verdict walk_ports(struct bpf_cursor *c, bool udp)
+static __always_inline enum verdict ports_verdict(const __u8 *p, bool udp)
 {
-	__u8 room[CURSOR_LOAD_CAP];
-	const __u8 *p;
-	__u16 dport;
+	const __u16 dport = look_u16(p + 2);
 
-	if (!cursor_look(c, room, 8, &p)) /* a whole UDP header, the ports of TCP */
-		return VERDICT_PASS;
-	dport = look_u16(p + 2);
 	if (port_set(dport) || port_set(look_u16(p)))
 		return VERDICT_TAKE;
 	if (udp && (dport == PORT_L2TP || dport == PORT_VXLAN || dport == PORT_GENEVE))
 		return tunnel_verdict();
 	return VERDICT_PASS;
+}
+
+static __always_inline enum verdict walk_ports(struct bpf_cursor *c, bool udp)
+{
+	__u8 room[CURSOR_LOAD_CAP];
+	const __u8 *p;
+
+	if (!cursor_look(c, room, 8, &p)) /* a whole UDP header, the ports of TCP */
+		return VERDICT_PASS;
+	return ports_verdict(p, udp);
 }
 
 /* A protocol that ends the walk. `part`: the packet is a fragment, whose ports
@@ -119,9 +142,7 @@ static __always_inline enum verdict walk_ipv4(struct bpf_cursor *c, struct ends 
 	header_len = (p[0] & 15u) * 4u;
 	if (header_len < 20)
 		return VERDICT_PASS;
-	ends->src[0] = ends->dst[0] = 0;
-	ends->src[1] = mapped_hi(p + 12);
-	ends->dst[1] = mapped_hi(p + 16);
+	ends_v4(ends, p);
 	c->off += header_len;
 	/* More fragments, or an offset: RFC 791 3.1. */
 	return walk_proto(c, p[9], (look_u16(p + 6) & 0x3fff) != 0);
@@ -137,7 +158,7 @@ static __always_inline enum verdict walk_ipv6(struct bpf_cursor *c, struct ends 
 
 	if (!cursor_look(c, room, 40, &p) || p[0] >> 4 != 6)
 		return VERDICT_PASS;
-	__builtin_memcpy(ends, p + 8, sizeof(*ends));
+	ends_v6(ends, p);
 	next = p[6];
 	c->off += 40;
 	for (i = 0; i < CURSOR_EXT_CAP; i++) {
@@ -165,7 +186,49 @@ static __always_inline enum verdict walk_ipv6(struct bpf_cursor *c, struct ends 
 	return VERDICT_TAKE; /* more than we follow: the worker decides */
 }
 
-/* Whether the frame can be DNS. `ends` is filled where there is an IP header. */
+/* The commonest frames, told without the walk: IPv4 without options, whole, or IPv6
+ * without extension headers, with UDP or TCP in them and at most one tag.
+ * VERDICT_WALK for all others. `ends` is filled where `want` says so. */
+static __always_inline enum verdict walk_straight(const __u8 *ip, const __u8 *end, bool want,
+						  struct ends *ends)
+{
+	const __u8 *l4;
+	__u16 type;
+	__u8 proto;
+
+	ip += ETH_HLEN;
+	if (ip + 20 + 8 > end)
+		return VERDICT_WALK;
+	type = *(const __u16 *)(ip - 2);
+	if (type == bpf_htons(ETH_P_8021Q)) {
+		ip += 4;
+		type = *(const __u16 *)(ip - 2);
+	}
+	if (type == bpf_htons(ETH_P_IP)) {
+		l4 = ip + 20;
+		if (l4 + 8 > end || ip[0] != 0x45 ||
+		    (*(const __u16 *)(ip + 6) & bpf_htons(0x3fff)) != 0)
+			return VERDICT_WALK;
+		proto = ip[9];
+		if (want)
+			ends_v4(ends, ip);
+	} else if (type == bpf_htons(ETH_P_IPV6)) {
+		l4 = ip + 40;
+		if (l4 + 8 > end || ip[0] >> 4 != 6)
+			return VERDICT_WALK;
+		proto = ip[6];
+		if (want)
+			ends_v6(ends, ip);
+	} else {
+		return VERDICT_WALK;
+	}
+	if (proto != IPPROTO_UDP && proto != IPPROTO_TCP)
+		return VERDICT_WALK;
+	return ports_verdict(l4, proto == IPPROTO_UDP);
+}
+
+/* Whether the frame can be DNS. `ends` is filled where it is to be taken: with
+ * zeros where there is no IP header. */
 static __always_inline enum verdict walk_frame(struct bpf_cursor *c, bool raw_ip, struct ends *ends)
 {
 	__u8 room[CURSOR_LOAD_CAP];
@@ -173,7 +236,6 @@ static __always_inline enum verdict walk_frame(struct bpf_cursor *c, bool raw_ip
 	__u16 type;
 	int i;
 
-	__builtin_memset(ends, 0, sizeof(*ends));
 	if (raw_ip) {
 		if (!cursor_look(c, room, 1, &p))
 			return VERDICT_PASS;
@@ -196,7 +258,7 @@ static __always_inline enum verdict walk_frame(struct bpf_cursor *c, bool raw_ip
 	case ETH_P_IPV6: return walk_ipv6(c, ends);
 	case ETH_P_PPP_SES:
 	case ETH_P_MPLS_UC:
-	case ETH_P_MPLS_MC: return tunnel_verdict();
+	case ETH_P_MPLS_MC: __builtin_memset(ends, 0, sizeof(*ends)); return tunnel_verdict();
 	default: return VERDICT_PASS;
 	}
 }

@@ -90,46 +90,85 @@ static __always_inline bool settings_want(const struct ends *ends)
 	return ends_hash(ends, settings.sample_key) >> (64 - shift) == 0;
 }
 
-/* The time goes in front of the frame; where there is no room for it, the
- * worker's clock has to do. */
-static __always_inline void meta_put(struct xdp_md *ctx)
+/* The walks are functions of their own, so that the straight way needs few registers. */
+static __always_inline enum verdict walk_packet(struct xdp_md *ctx, struct ends *ends)
 {
-	const __u64 now_ns = bpf_ktime_get_ns();
+	struct bpf_cursor c = {.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
+
+	return walk_frame(&c, settings.raw_ip, ends);
+}
+
+static __always_inline enum verdict walk_skb(struct __sk_buff *skb, struct ends *ends)
+{
+	struct bpf_cursor c = {.skb = skb, .in_skb = true};
+
+	return walk_frame(&c, settings.raw_ip, ends);
+}
+
+/* Kernel 6.3, in a program that is loaded for one device. */
+extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *ns) __ksym __weak;
+
+/* The time goes in front of the frame; where there is no room for it, the
+ * worker's clock has to do. The device's own comes without a look at ours. */
+static __always_inline void meta_put(struct xdp_md *ctx, bool device)
+{
+	__u64 magic = FT_XDP_META_DEVICE, time_ns = 0;
 	struct ft_xdp_meta *meta;
 
+	if (!device || bpf_xdp_metadata_rx_timestamp(ctx, &time_ns) != 0 || time_ns == 0) {
+		magic = FT_XDP_META_MAGIC;
+		time_ns = bpf_ktime_get_ns();
+	}
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)) != 0)
 		return;
 	meta = (void *)(long)ctx->data_meta;
 	if ((void *)(meta + 1) > (void *)(long)ctx->data)
 		return;
-	meta->magic = FT_XDP_META_MAGIC;
-	meta->mono_ns = now_ns;
+	meta->magic = magic;
+	meta->time_ns = time_ns;
 }
 
-SEC("xdp.frags")
-int steer_tap(struct xdp_md *ctx)
+static __always_inline int tap_step(struct xdp_md *ctx, bool device)
 {
-	struct bpf_cursor c = {.data = (void *)(long)ctx->data, .end = (void *)(long)ctx->data_end};
+	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ft_xdp_counters *count = counters_here();
+	const bool choose = settings.prefixes || settings.sample_shift != 0;
+	enum verdict verdict = VERDICT_WALK;
 	struct ends ends;
 	int action;
 
 	count->seen++;
-	if (walk_frame(&c, settings.raw_ip, &ends) == VERDICT_PASS) {
+	if (!settings.raw_ip)
+		verdict = walk_straight(data, end, choose, &ends);
+	if (verdict == VERDICT_WALK)
+		verdict = walk_packet(ctx, &ends);
+	if (verdict == VERDICT_PASS) {
 		count->passed++;
 		return XDP_PASS;
 	}
-	if (!settings_want(&ends)) {
+	if (choose && !settings_want(&ends)) {
 		count->filtered++;
 		return XDP_PASS;
 	}
-	meta_put(ctx);
+	meta_put(ctx, device);
 	action = (int)bpf_redirect_map(&sockets, ctx->rx_queue_index, XDP_PASS);
 	if (action == XDP_REDIRECT)
 		count->taken++;
 	else
 		count->unclaimed++;
 	return action;
+}
+
+SEC("xdp.frags")
+int steer_tap(struct xdp_md *ctx)
+{
+	return tap_step(ctx, false);
+}
+
+SEC("xdp.frags")
+int steer_tap_device(struct xdp_md *ctx)
+{
+	return tap_step(ctx, true);
 }
 
 /* Copies len octets into a record of the size class `cap` (a constant). */
@@ -171,15 +210,20 @@ static __always_inline bool frame_copy(struct __sk_buff *skb, void *ring,
 
 static __always_inline int host_step(struct __sk_buff *skb, enum ft_xdp_direction direction)
 {
-	struct bpf_cursor c = {.skb = skb, .in_skb = true};
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ft_xdp_counters *count = counters_here();
+	enum verdict verdict = VERDICT_WALK;
 	const __u32 workers = settings.workers;
 	struct ends ends;
 	void *ring;
 	__u32 i;
 
 	count->seen++;
-	if (walk_frame(&c, settings.raw_ip, &ends) == VERDICT_PASS) {
+	if (!settings.raw_ip) /* what lies in one piece; the walk sees all */
+		verdict = walk_straight(data, end, true, &ends);
+	if (verdict == VERDICT_WALK)
+		verdict = walk_skb(skb, &ends);
+	if (verdict == VERDICT_PASS) {
 		count->passed++;
 		return TC_ACT_UNSPEC; /* the next program decides, as without us */
 	}
@@ -187,7 +231,7 @@ static __always_inline int host_step(struct __sk_buff *skb, enum ft_xdp_directio
 		count->filtered++;
 		return TC_ACT_UNSPEC;
 	}
-	i = (__u32)(ends_hash(&ends, settings.hash_key) % (workers != 0 ? workers : 1));
+	i = workers > 1 ? (__u32)(ends_hash(&ends, settings.hash_key) % workers) : 0;
 	ring = bpf_map_lookup_elem(&rings, &i);
 	if (ring != NULL && frame_copy(skb, ring, direction)) {
 		count->taken++;

@@ -302,9 +302,14 @@ static int compile_expressions(struct load *l, struct ruleset_parts *p)
 	p->patterns = n;
 	if (n > 0) {
 		p->expressions = match_hs_create(lines, n, l->r->cache_dir, &bad, why, sizeof(why));
-		if (p->expressions == NULL)
-			rc = errno == EINVAL && bad < n ? refuse_at(l, texts[bad].at, why)
-							: refuse_memory(l);
+		if (p->expressions == NULL && errno != EINVAL)
+			rc = refuse_memory(l);
+		else if (p->expressions == NULL && bad < n)
+			rc = refuse_at(l, texts[bad].at, why);
+		else if (p->expressions == NULL) {
+			snprintf(l->err, l->cap, "regex rules: %s", why);
+			rc = -EINVAL;
+		}
 	}
 	free(lines);
 	return rc;

@@ -231,6 +231,56 @@ static json_t *traffic_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *string_or_null(bool may_be_null)
+{
+	return may_be_null ? json_pack("{s:[s, s]}", "type", "string", "null")
+			   : json_pack("{s:s}", "type", "string");
+}
+
+/* What is left out where there are more keys than control keeps. */
+static json_t *error_all_schema(const char *set)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, set, one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "ALL"), "all keys together");
+	shape_put(&s, "count", integer(1), "transactions");
+	shape_put(&s, "left_out", integer(1), "of these, those without a record");
+	return shape_fini(&s);
+}
+
+static json_t *error_schema(const char *set, bool nxdomain)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, set, one_of(vantages));
+	shape_put(&s, "qname", string_or_null(true), "the name, lower case; null: no question");
+	shape_put(&s, "qname_raw", string_or_null(true), "as the first one asked for it");
+	shape_put(&s, "qtype", string_or_null(false), "type asked for");
+	shape_put(&s, "qclass", string_or_null(false), "class asked for");
+	shape_put(&s, "response_ip", string_or_null(false), "the server, asked if silent");
+	shape_put(&s, "soa_rrname_raw", string_or_null(true), "owner of the authority's SOA");
+	shape_put(&s, "response_us", integer_or_null(), "time of the first response");
+	shape_put(&s, "count", integer(1), "transactions");
+	shape_put(&s, "clients", integer(1), "distinct clients; exact up to 8");
+	shape_put(&s, "nx_cut", string_or_null(true), "the topmost name that does not exist");
+	if (!nxdomain) {
+		shape_put(&s, "rcode", string_or_null(true), "extended rcode; null: no response");
+		shape_put(&s, "class", one_of(classes), "how it went wrong");
+	}
+	return json_pack("{s:[o, o]}", "anyOf", shape_fini(&s), error_all_schema(set));
+}
+
+static json_t *nxdomain_schema(void)
+{
+	return error_schema("nxdomain", true);
+}
+
+static json_t *dnserror_schema(void)
+{
+	return error_schema("dnserror", false);
+}
+
 static json_t *text(void)
 {
 	return json_pack("{s:s}", "type", "string");
@@ -348,7 +398,11 @@ static json_t *match_schema(void)
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"ledger", ledger_schema}, {"match", match_schema}, {"traffic", traffic_schema}};
+} sets[] = {{"dnserror", dnserror_schema},
+	    {"ledger", ledger_schema},
+	    {"match", match_schema},
+	    {"nxdomain", nxdomain_schema},
+	    {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -362,7 +416,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "ledger match traffic";
+	return "dnserror ledger match nxdomain traffic";
 }
 
 int schema_print(FILE *out)

@@ -159,14 +159,20 @@ const char *source_note(const struct source *s)
 const char *source_counts(const struct source *s, char *buf, size_t cap)
 {
 	struct steer_counters n;
+	uint64_t stamps, odd;
+	size_t at;
 
 	if (s->steer == NULL)
 		return "";
 	steer_counters_get(s->steer, &n);
-	(void)snprintf(buf, cap,
-		       "%" PRIu64 " frames seen, %" PRIu64 " to workers, %" PRIu64
-		       " passed on as not DNS, %" PRIu64 " on queues not watched",
-		       n.seen, n.taken, n.passed, n.unclaimed);
+	at = (size_t)snprintf(buf, cap,
+			      "%" PRIu64 " frames seen, %" PRIu64 " to workers, %" PRIu64
+			      " passed on as not DNS, %" PRIu64 " on queues not watched",
+			      n.seen, n.taken, n.passed, n.unclaimed);
+	if (at < cap && steer_stamps_get(s->steer, &stamps, &odd))
+		(void)snprintf(buf + at, cap - at,
+			       ", %" PRIu64 " with the device's time, %" PRIu64 " whose was absurd",
+			       stamps, odd);
 	return buf;
 }
 

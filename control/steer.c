@@ -2,6 +2,7 @@
 #include "steer.h"
 
 #include "../dataplane/rx_xdp.h"
+#include "busypoll.h"
 #include "steer_spec.h"
 
 /* One long string literal: the object file. */
@@ -30,12 +31,13 @@
 /* Newer than some headers that we build with (kernel 6.6). */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 #define ATTACH_TCX_EGRESS ((enum bpf_attach_type)47)
+#define DEV_BOUND (1u << 6)    /* BPF_F_XDP_DEV_BOUND_ONLY, kernel 6.3 */
 #define ATTACH_FIRST (1u << 3) /* BPF_F_BEFORE, relative to nothing */
 
 #define RING_BYTES ((size_t)16 << 20) /* host mode, a worker: 0.2 s of 0.5 M packets/s */
 #define TC_PRIORITY 61953             /* clsact: ours, so that a start replaces what a crash left */
 #define TC_HANDLE 1
-#define NOTE_CAP 512
+#define NOTE_CAP 1024
 #define REASON_CAP 128
 
 struct steer {
@@ -46,7 +48,10 @@ struct steer {
 	bool hook_made;             /* the qdisc is ours */
 	int promisc_fd;
 	bool generic;
-	char reason[REASON_CAP]; /* why not native */
+	bool device; /* the program asks the device for its time stamps */
+	struct busypoll busypoll;
+	char reason[REASON_CAP];    /* why not native */
+	char no_stamps[REASON_CAP]; /* why not the device's, where they were asked for */
 	char note[NOTE_CAP];
 	struct rx *source[FT_XDP_RING_CAP];
 	bool taken[FT_XDP_RING_CAP];
@@ -85,23 +90,34 @@ static int print_nothing_xdp(enum libxdp_print_level level, const char *format, 
 	return 0;
 }
 
+static struct bpf_program *tap_program(const struct steer *s)
+{
+	return s->device ? s->bpf->progs.steer_tap_device : s->bpf->progs.steer_tap;
+}
+
 /* Opens and loads what the mode needs. `pieces`: programs may see frames in
  * several pieces (kernel 5.18). */
 static int bpf_try(struct steer *s, bool pieces)
 {
 	const bool host = s->spec.mode == STEER_HOST;
+	uint32_t flags;
 	int rc;
 
 	s->bpf = steer_bpf__open();
 	if (s->bpf == NULL)
 		return -errno;
-	(void)bpf_program__set_autoload(s->bpf->progs.steer_tap, !host);
+	(void)bpf_program__set_autoload(s->bpf->progs.steer_tap, !host && !s->device);
+	(void)bpf_program__set_autoload(s->bpf->progs.steer_tap_device, s->device);
 	(void)bpf_program__set_autoload(s->bpf->progs.steer_in, host);
 	(void)bpf_program__set_autoload(s->bpf->progs.steer_out, host);
 	(void)bpf_map__set_autocreate(s->bpf->maps.sockets, !host);
 	(void)bpf_map__set_autocreate(s->bpf->maps.rings, host);
-	if (!pieces)
-		(void)bpf_program__set_flags(s->bpf->progs.steer_tap, 0);
+	flags = pieces ? bpf_program__flags(tap_program(s)) : 0;
+	if (s->device) { /* its driver's own function is compiled into the program */
+		bpf_program__set_ifindex(tap_program(s), (uint32_t)s->spec.ifindex);
+		flags |= DEV_BOUND;
+	}
+	(void)bpf_program__set_flags(tap_program(s), flags);
 	rc = steer_bpf__load(s->bpf);
 	if (rc != 0) {
 		steer_bpf__destroy(s->bpf);
@@ -118,7 +134,11 @@ static int bpf_load(struct steer *s, char *err, size_t cap)
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* where we may; else the limit holds */
 	(void)libbpf_set_print(print_nothing);
 	(void)libxdp_set_print(print_nothing_xdp);
+	steer_bpf__destroy(s->bpf);
+	s->bpf = NULL;
 	rc = bpf_try(s, true);
+	if (rc != 0 && s->device)
+		return rc; /* the caller does without */
 	if (rc == -EINVAL && s->spec.mode == STEER_TAP)
 		rc = bpf_try(s, false);
 	if (rc == -EPERM || rc == -EACCES)
@@ -148,7 +168,7 @@ static int fail_attached(const struct steer_spec *p, char *err, size_t cap)
 
 static int tap_attach(struct steer *s, char *err, size_t cap)
 {
-	const int fd = bpf_program__fd(s->bpf->progs.steer_tap);
+	const int fd = bpf_program__fd(tap_program(s));
 	struct bpf_xdp_query_opts q = {.sz = sizeof(q)};
 	struct bpf_link_create_opts o = {.sz = sizeof(o)};
 	int rc = -ENOTSUP;
@@ -276,6 +296,7 @@ static int tap_sources(struct steer *s, unsigned workers, char *err, size_t cap)
 		    : (p->words & WORD_COPY) != 0 || s->generic ? RX_XDP_COPY
 								: RX_XDP_ANY,
 	    .link = steer_spec_link(p),
+	    .busy_poll = (p->words & WORD_BUSYPOLL) != 0,
 	};
 	uint32_t queues[FT_XDP_QUEUE_CAP];
 	char why[RX_TEXT_CAP] = "";
@@ -346,6 +367,40 @@ static int host_sources(struct steer *s, unsigned workers, char *err, size_t cap
 	return 0;
 }
 
+static void tap_note(struct steer *s, const char *down)
+{
+	const struct steer_spec *p = &s->spec;
+	const char *why = s->source[0]->note;
+	char words[REASON_CAP + 256] = "";
+	size_t huge = 0, all = 0, n = 0;
+	bool zerocopy = true;
+
+	for (size_t i = 0; i < s->n_sources; i++) {
+		size_t some_huge, some;
+
+		zerocopy = zerocopy && rx_xdp_zerocopy(s->source[i]);
+		rx_xdp_memory(s->source[i], &some_huge, &some);
+		huge += some_huge;
+		all += some;
+	}
+	if ((p->words & WORD_BUSYPOLL) != 0)
+		n += (size_t)snprintf(words, sizeof(words),
+				      ", busy polling (napi_defer_hard_irqs was %lu, "
+				      "gro_flush_timeout %lu)",
+				      s->busypoll.before[0], s->busypoll.before[1]);
+	(void)snprintf(words + n, sizeof(words) - n, "%s%s, umem %zu MiB in %s pages",
+		       s->device ? ", device time stamps" : "", s->no_stamps, all >> 20,
+		       huge == 0     ? "ordinary"
+		       : huge == all ? "huge"
+				     : "huge and ordinary");
+	(void)snprintf(s->note, sizeof(s->note), "%s: tap mode, %s XDP%s, %s%s%s%s, %zu %s%s%s%s",
+		       p->ifname, s->generic ? "generic" : "native", s->reason,
+		       zerocopy ? "zero-copy" : "copy", !zerocopy && *why != '\0' ? " (" : "",
+		       zerocopy ? "" : why, !zerocopy && *why != '\0' ? ")" : "", p->n_queues,
+		       p->n_queues == 1 ? "queue" : "queues",
+		       (p->words & WORD_STILL) != 0 ? "" : ", promiscuous", words, down);
+}
+
 static void note_write(struct steer *s)
 {
 	const struct steer_spec *p = &s->spec;
@@ -360,16 +415,7 @@ static void note_write(struct steer *s)
 			       down);
 		return;
 	}
-	bool zerocopy = true;
-	for (size_t i = 0; i < s->n_sources; i++)
-		zerocopy = zerocopy && rx_xdp_zerocopy(s->source[i]);
-	const char *why = s->source[0]->note;
-	(void)snprintf(s->note, sizeof(s->note), "%s: tap mode, %s XDP%s, %s%s%s%s, %zu %s%s%s",
-		       p->ifname, s->generic ? "generic" : "native", s->reason,
-		       zerocopy ? "zero-copy" : "copy", !zerocopy && *why != '\0' ? " (" : "",
-		       zerocopy ? "" : why, !zerocopy && *why != '\0' ? ")" : "", p->n_queues,
-		       p->n_queues == 1 ? "queue" : "queues",
-		       (p->words & WORD_STILL) != 0 ? "" : ", promiscuous", down);
+	tap_note(s, down);
 }
 
 /* ---- life ---- */
@@ -387,28 +433,56 @@ static void settings_init(struct steer *s, const struct steer_opts *o)
 	steer_ports_set(s, o->ports, o->n_ports);
 }
 
-static int steer_open(struct steer *s, const struct steer_opts *o, char *err, size_t cap)
+static int tap_load(struct steer *s, const struct steer_opts *o, char *err, size_t cap)
 {
-	const bool host = s->spec.mode == STEER_HOST;
 	int rc = bpf_load(s, err, cap);
 
 	if (rc != 0)
 		return rc;
 	settings_init(s, o);
-	/* Rings before the programs that fill them; XDP before the sockets, whose
-	 * zero-copy mode depends on it. A frame without a socket goes to the kernel. */
-	if (host) {
-		rc = host_sources(s, o->workers, err, cap);
-		if (rc == 0)
-			rc = host_attach(s, err, cap);
-	} else {
-		rc = tap_attach(s, err, cap);
-		if (rc == 0)
-			rc = tap_sources(s, o->workers, err, cap);
-		if (rc == 0)
-			rc = promisc_open(s, err, cap);
+	return tap_attach(s, err, cap);
+}
+
+/* XDP before the sockets, whose zero-copy mode depends on it. A frame without a
+ * socket goes to the kernel. */
+static int tap_open(struct steer *s, const struct steer_opts *o, char *err, size_t cap)
+{
+	int rc;
+
+	s->device = (s->spec.words & WORD_HWSTAMP) != 0;
+	rc = tap_load(s, o, err, cap);
+	if (s->device && rc != 0 && rc != -EPERM && rc != -EBUSY) {
+		(void)snprintf(s->no_stamps, sizeof(s->no_stamps), ", no device time stamps (%s)",
+			       strerror(-rc));
+		s->device = s->generic = false;
+		s->reason[0] = '\0';
+		rc = tap_load(s, o, err, cap);
+	}
+	if (rc == 0)
+		rc = tap_sources(s, o->workers, err, cap);
+	if (rc == 0)
+		rc = promisc_open(s, err, cap);
+	if (rc == 0 && (s->spec.words & WORD_BUSYPOLL) != 0) {
+		rc = busypoll_set(&s->busypoll, s->spec.ifname);
+		if (rc != 0)
+			return steer_fail(err, cap, -rc,
+					  "--xdp %s: busypoll: cannot set napi_defer_hard_irqs and "
+					  "gro_flush_timeout in /sys/class/net/%s (%s)",
+					  s->spec.ifname, s->spec.ifname, strerror(-rc));
 	}
 	return rc;
+}
+
+/* Rings before the programs that fill them. */
+static int host_open(struct steer *s, const struct steer_opts *o, char *err, size_t cap)
+{
+	int rc = bpf_load(s, err, cap);
+
+	if (rc != 0)
+		return rc;
+	settings_init(s, o);
+	rc = host_sources(s, o->workers, err, cap);
+	return rc == 0 ? host_attach(s, err, cap) : rc;
 }
 
 struct steer *steer_create(const struct steer_opts *o, char *err, size_t err_cap)
@@ -421,7 +495,8 @@ struct steer *steer_create(const struct steer_opts *o, char *err, size_t err_cap
 	s->link_fd[0] = s->link_fd[1] = s->promisc_fd = -1;
 	rc = steer_spec_read(&s->spec, o->spec, o->workers, err, err_cap);
 	if (rc == 0) {
-		rc = steer_open(s, o, err, err_cap);
+		rc = s->spec.mode == STEER_HOST ? host_open(s, o, err, err_cap)
+						: tap_open(s, o, err, err_cap);
 		if (rc == -EINVAL) /* the kernel's, not the operator's */
 			rc = -ENOTSUP;
 	}
@@ -438,6 +513,7 @@ void steer_destroy(struct steer *s)
 {
 	if (s == NULL)
 		return;
+	busypoll_restore(&s->busypoll);
 	if (s->promisc_fd >= 0)
 		(void)close(s->promisc_fd);
 	for (size_t i = 0; i < 2; i++) {
@@ -490,6 +566,19 @@ void steer_counters_get(const struct steer *s, struct steer_counters *out)
 		out->unclaimed += __atomic_load_n(&c->unclaimed, __ATOMIC_RELAXED);
 		out->lost += __atomic_load_n(&c->lost, __ATOMIC_RELAXED);
 	}
+}
+
+bool steer_stamps_get(const struct steer *s, uint64_t *believed, uint64_t *odd)
+{
+	*believed = *odd = 0;
+	for (size_t i = 0; s->device && i < s->n_sources; i++) {
+		uint64_t good, bad;
+
+		rx_xdp_stamps(s->source[i], &good, &bad);
+		*believed += good;
+		*odd += bad;
+	}
+	return s->device;
 }
 
 void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n)

@@ -17,7 +17,9 @@
 /* IFACE[,WORD...]. Words: mode=tap|host, tunnels=on|off. Tap alone: queues=LIST
  * (0-3, or 0,2,5), copy, zerocopy, native, generic, promisc=on|off, rss (the
  * operator vouches that the NIC's hash is symmetric over the two addresses: a
- * source for each worker). Host alone: clsact (as on a kernel before 6.6). */
+ * source for each worker), busypoll (the workers drive the device; changes two
+ * settings of the interface while it runs), hwstamp (the device's time stamps, where
+ * it has them). Host alone: clsact (as on a kernel before 6.6). */
 struct steer_opts {
 	const char *spec;
 	unsigned workers;      /* at least 1 */
@@ -54,6 +56,10 @@ struct steer_counters {
 };
 /* No system call, no capability needed. */
 void steer_counters_get(const struct steer *s, struct steer_counters *out);
+
+/* The device's time stamps so far: those in use and those that were not believed, being
+ * more than a second off. False without hwstamp. Only while the sources live. */
+bool steer_stamps_get(const struct steer *s, uint64_t *believed, uint64_t *odd);
 
 /* Settings, in force from the next frame on. */
 void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n);

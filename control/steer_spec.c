@@ -74,6 +74,8 @@ static const struct {
     {"native", WORD_NATIVE, STEER_TAP},
     {"generic", WORD_GENERIC, STEER_TAP},
     {"rss", WORD_RSS, STEER_TAP},
+    {"busypoll", WORD_BUSYPOLL, STEER_TAP},
+    {"hwstamp", WORD_HWSTAMP, STEER_TAP},
     {"promisc=on", 0, STEER_TAP},
     {"promisc=off", WORD_STILL, STEER_TAP},
     {"clsact", WORD_CLSACT, STEER_HOST},
@@ -91,6 +93,9 @@ static int spec_check(const struct steer_spec *p, char *err, size_t cap)
 				  p->ifname);
 	if ((w & WORD_ZEROCOPY) && (w & WORD_GENERIC))
 		return steer_fail(err, cap, EINVAL, "--xdp %s: zerocopy needs native XDP",
+				  p->ifname);
+	if ((w & WORD_HWSTAMP) && (w & WORD_GENERIC))
+		return steer_fail(err, cap, EINVAL, "--xdp %s: hwstamp needs native XDP",
 				  p->ifname);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if ((w & words[i].word) != 0 && words[i].mode >= 0 && words[i].mode != (int)p->mode)
@@ -116,7 +121,7 @@ static int word_read(struct steer_spec *p, const char *word, char *err, size_t c
 	return steer_fail(
 	    err, cap, EINVAL,
 	    "--xdp %s: `%s` is none of mode=tap|host, queues=LIST, copy, zerocopy, native, "
-	    "generic, rss, tunnels=on|off, promisc=on|off",
+	    "generic, rss, busypoll, hwstamp, tunnels=on|off, promisc=on|off",
 	    p->ifname, word);
 }
 

@@ -19,8 +19,10 @@ enum steer_word { /* bits of steer_spec.words */
 		  WORD_GENERIC = 8,
 		  WORD_RSS = 16,
 		  WORD_CLSACT = 32,
-		  WORD_STILL = 64, /* promisc=off */
-		  WORD_PLAIN = 128 /* tunnels=off */
+		  WORD_STILL = 64,  /* promisc=off */
+		  WORD_PLAIN = 128, /* tunnels=off */
+		  WORD_BUSYPOLL = 256,
+		  WORD_HWSTAMP = 512
 };
 
 struct steer_spec {

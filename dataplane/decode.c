@@ -346,10 +346,12 @@ static enum layer step_udp_tunnel(struct walk *w)
 	return w->c.bad ? leave_short(w, FT_PKT_NOT_DNS) : next;
 }
 
-static bool is_dns(const struct decode_ports *ports, uint16_t a, uint16_t b)
+static inline bool is_dns(const struct decode_ports *ports, uint16_t a, uint16_t b)
 {
+	/* Which of the two it is cannot be foreseen; that one of them is, can: a product
+	 * is zero if either factor is. */
 	for (uint32_t i = 0; i < ports->n; i++)
-		if (ports->port[i] == a || ports->port[i] == b)
+		if ((uint32_t)(ports->port[i] ^ a) * (uint32_t)(ports->port[i] ^ b) == 0)
 			return true;
 	return false;
 }
@@ -484,47 +486,52 @@ void decode_frame_any(const struct pkt *p, const struct decode_ports *ports, str
 	run(&w, begin(&w, (enum link_type)p->link));
 }
 
+/* UDP at offset l4 of a frame whose IP packet ends at `end`. */
+static inline bool decode_plain_udp(const struct pkt *p, const struct decode_ports *ports,
+				    uint32_t l4, uint32_t end, struct decoded *out)
+{
+	const uint8_t *udp = p->data + l4;
+	const uint32_t udp_len = load_u16_be(udp + 4);
+
+	if ((end > p->cap_len) | (udp_len <= 8) | (l4 + udp_len > end))
+		return false;
+	out->flow.sport = load_u16_be(udp);
+	out->flow.dport = load_u16_be(udp + 2);
+	out->flow.tcp = 0;
+	out->proto = PROTO_UDP;
+	out->kind = DECODE_UDP;
+	out->data = udp + 8;
+	out->len = udp_len - 8;
+	return is_dns(ports, out->flow.sport, out->flow.dport);
+}
+
 /* The common frame: whole, Ethernet without tags, IPv4 without options or IPv6
  * without extension headers, no fragment, UDP, one of our ports. False for every
  * other, which the long way looks at. */
 static bool decode_plain(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
 {
 	const uint8_t *ip = p->data + 14;
-	uint32_t header, ip_len;
 
-	if (p->link != LINK_ETHERNET || p->cap_len < 14 + 20 + 8 || p->cap_len < p->wire_len)
+	if ((p->link != LINK_ETHERNET) | (p->cap_len < 14 + 20 + 8) | (p->cap_len < p->wire_len))
 		return false;
 	const uint16_t ether_type = load_u16_be(p->data + 12);
 	if (ether_type == ETHER_IPV4) {
-		header = 20;
-		ip_len = load_u16_be(ip + 2);
-		if (ip[0] != 0x45 || ip[9] != PROTO_UDP || (load_u16_be(ip + 6) & 0x3fff) != 0)
+		if ((ip[0] != 0x45) | (ip[9] != PROTO_UDP) | ((load_u16_be(ip + 6) & 0x3fff) != 0))
 			return false;
-	} else if (ether_type == ETHER_IPV6 && p->cap_len >= 14 + 40 + 8) {
-		header = 40;
-		ip_len = 40u + load_u16_be(ip + 4);
-		if (ip[0] >> 4 != 6 || ip[6] != PROTO_UDP || ip_len == 40)
-			return false;
-	} else {
-		return false;
+		out->flow.v6 = 0;
+		out->flow.src = addr_from_v4(ip + 12);
+		out->flow.dst = addr_from_v4(ip + 16);
+		return decode_plain_udp(p, ports, 14 + 20, 14u + load_u16_be(ip + 2), out);
 	}
-	const uint8_t *udp = ip + header;
-	const uint32_t udp_len = load_u16_be(udp + 4);
-	if (ip_len > p->cap_len - 14 || udp_len <= 8 || header + udp_len > ip_len)
+	if (ether_type != ETHER_IPV6 || p->cap_len < 14 + 40 + 8)
 		return false;
-	out->flow.sport = load_u16_be(udp);
-	out->flow.dport = load_u16_be(udp + 2);
-	if (!is_dns(ports, out->flow.sport, out->flow.dport))
+	const uint32_t payload = load_u16_be(ip + 4);
+	if ((ip[0] >> 4 != 6) | (ip[6] != PROTO_UDP) | (payload == 0))
 		return false;
-	out->flow.v6 = header == 40;
-	out->flow.tcp = 0;
-	out->flow.src = header == 40 ? addr_from_v6(ip + 8) : addr_from_v4(ip + 12);
-	out->flow.dst = header == 40 ? addr_from_v6(ip + 24) : addr_from_v4(ip + 16);
-	out->proto = PROTO_UDP;
-	out->kind = DECODE_UDP;
-	out->data = udp + 8;
-	out->len = udp_len - 8;
-	return true;
+	out->flow.v6 = 1;
+	out->flow.src = addr_from_v6(ip + 8);
+	out->flow.dst = addr_from_v6(ip + 24);
+	return decode_plain_udp(p, ports, 14 + 40, 14 + 40 + payload, out);
 }
 
 void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)

@@ -75,7 +75,7 @@ static struct verdict *set_of(const struct match *m, uint64_t key)
 /* Without rules: the sketch's hash, and the name as its own domain. */
 static void evaluate_plain(const struct match *m, const struct ruleset_name *n)
 {
-	n->out->name_sketch = name_hash(n->folded, n->len, m->set.sketch_seed);
+	n->out->name_sketch = name_sketch_hash(n->folded, n->len, m->set.sketch_seed);
 	n->out->domain_key = n->key;
 }
 
@@ -114,15 +114,13 @@ static struct verdict *look_up(struct match *m, const uint8_t *folded, uint32_t 
 {
 	struct verdict *set = set_of(m, key);
 
-	for (unsigned way = 0; way < WAYS; way++) {
-		struct verdict *v = &set[way];
-		if (v->name_key != key || v->generation != m->generation)
-			continue;
-		if (v->stamp != m->stamp)
-			v->stamp = m->stamp;
+	/* The second way where the first is another name's: chosen, not branched to. */
+	struct verdict *v = set + (set[0].name_key != key);
+	if (v->name_key == key && v->generation == m->generation) {
+		v->stamp = m->stamp;
 		return v;
 	}
-	struct verdict *v = make_room(m, set);
+	v = make_room(m, set);
 	memset(v, 0, sizeof(*v));
 	v->name_key = key;
 	v->generation = m->generation;
@@ -134,16 +132,14 @@ static struct verdict *look_up(struct match *m, const uint8_t *folded, uint32_t 
 
 static void fill_addrs(const struct match *m, struct msg *x)
 {
-	const bool response = msg_is_response(x);
-	const struct addr *client = response ? &x->dst : &x->src;
-	const struct addr *server = response ? &x->src : &x->dst;
+	const struct addr *client = msg_client(x);
 
-	x->vantage = m->set.vantage->configured ? vantage_of_addrs(m->set.vantage, client, server)
-						: FT_VANTAGE_CAP;
-	/* Distinct counts are over queries: who asked, and for what. */
-	if (!response)
-		x->client_sketch =
-		    XXH3_64bits_withSeed(client, sizeof(*client), m->set.sketch_seed);
+	x->vantage = m->set.vantage->configured
+			 ? vantage_of_addrs(m->set.vantage, client, msg_server(x))
+			 : FT_VANTAGE_CAP;
+	/* Distinct counts are over queries: who asked, and for what. That a response gets
+	 * one, too, costs less than to ask which it is. */
+	x->client_sketch = XXH3_64bits_withSeed(client, sizeof(*client), m->set.sketch_seed);
 }
 
 STAGE void match_step(struct match *m, struct msgs *batch)

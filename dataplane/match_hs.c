@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "match_hs.h"
 #include "match_cache.h"
-#include "name_text.h"
+#include "match_table.h"
 
 #include <errno.h>
 #include <hs.h>
@@ -23,18 +23,22 @@ struct expression {
 	unsigned flags;
 };
 
-/* Expressions are sorted, and their numbers in the database are their places: a
- * database depends neither on the lines' order nor on their tags. */
+/* Simple expressions are matched by tables, the others by a database. Expressions are
+ * sorted, and their numbers in the database are their places among the scanned ones: it
+ * depends neither on the lines' order nor on their tags. */
 struct match_hs {
 	struct expression *expressions;
 	uint32_t n;
 	uint32_t *tags;
-	hs_database_t *db; /* NULL: no expressions */
+	uint32_t *scanned; /* number in the database to expression */
+	uint32_t scanned_n;
+	hs_database_t *db; /* NULL: nothing to scan for */
+	struct match_table *table;
 };
 
 struct match_hs_scratch {
-	hs_scratch_t *hs; /* NULL: no expressions */
-	char text[NAME_TEXT_CAP];
+	hs_scratch_t *hs; /* NULL: nothing to scan for */
+	struct match_view view;
 };
 
 struct found {
@@ -44,33 +48,46 @@ struct found {
 	void *ctx;
 };
 
-static int on_match(unsigned id, unsigned long long begin, unsigned long long end, unsigned flags,
-		    void *ctx)
+static void on_form(void *ctx, uint32_t id)
 {
 	const struct found *f = ctx;
 	const struct expression *e = &f->m->expressions[id];
 
+	for (uint32_t i = 0; i < e->tag_n; i++)
+		f->fn(f->ctx, f->name, f->m->tags[e->tag_at + i]);
+}
+
+static int on_match(unsigned id, unsigned long long begin, unsigned long long end, unsigned flags,
+		    void *ctx)
+{
+	const struct found *f = ctx;
+
 	(void)begin;
 	(void)end;
 	(void)flags;
-	for (uint32_t i = 0; i < e->tag_n; i++)
-		f->fn(f->ctx, f->name, f->m->tags[e->tag_at + i]);
+	on_form(ctx, f->m->scanned[id]);
 	return 0;
 }
 
 void match_hs_step(const struct match_hs *m, struct match_hs_scratch *s,
 		   const struct match_hs_name *names, uint32_t n, match_hs_fn fn, void *ctx)
 {
-	if (m->db == NULL)
-		return;
 	for (uint32_t i = 0; i < n; i++) {
 		struct found f = {m, i, fn, ctx};
-		/* The root without its dot is empty. */
-		const uint32_t len = names[i].len <= 1
-					 ? 0
-					 : name_text(names[i].folded, names[i].len, s->text, false);
-		(void)hs_scan(m->db, s->text, len, 0, s->hs, on_match, &f);
+		uint32_t len;
+
+		match_view_init(&s->view, names[i].folded, names[i].len);
+		match_table_step(m->table, &s->view, on_form, &f);
+		if (m->db == NULL)
+			continue;
+		const char *text = match_view_text(&s->view, &len);
+		(void)hs_scan(m->db, text, len, 0, s->hs, on_match, &f);
 	}
+}
+
+size_t match_hs_scanned(const struct match_hs *m)
+{
+	return m->scanned_n;
 }
 
 struct sorted_line {
@@ -93,7 +110,9 @@ static int collect(struct match_hs *m, const struct match_hs_line *lines, size_t
 
 	m->expressions = calloc(n + 1, sizeof(*m->expressions));
 	m->tags = calloc(n + 1, sizeof(*m->tags));
-	if (sorted == NULL || m->expressions == NULL || m->tags == NULL || n > UINT32_MAX) {
+	m->scanned = calloc(n + 1, sizeof(*m->scanned));
+	if (sorted == NULL || m->expressions == NULL || m->tags == NULL || m->scanned == NULL ||
+	    n > UINT32_MAX) {
 		free(sorted);
 		return -ENOMEM;
 	}
@@ -102,8 +121,10 @@ static int collect(struct match_hs *m, const struct match_hs_line *lines, size_t
 	qsort(sorted, n, sizeof(*sorted), compare_lines);
 	for (uint32_t i = 0; i < n; i++) {
 		if (i == 0 || strcmp(sorted[i].text, sorted[i - 1].text) != 0)
-			m->expressions[m->n++] =
-			    (struct expression){sorted[i].text, sorted[i].line, i, 0, FLAGS};
+			m->expressions[m->n++] = (struct expression){.text = sorted[i].text,
+								     .line = sorted[i].line,
+								     .tag_at = i,
+								     .flags = FLAGS};
 		m->tags[i] = lines[sorted[i].line].tag;
 		m->expressions[m->n - 1].tag_n++;
 	}
@@ -144,6 +165,36 @@ static int inspect(struct match_hs *m, size_t *bad, char *err, size_t cap)
 	return r;
 }
 
+struct adding {
+	struct match_table *table;
+	uint32_t id;
+};
+
+static int add_form(void *ctx, const struct form *f)
+{
+	const struct adding *a = ctx;
+
+	return match_table_add(a->table, f, a->id);
+}
+
+/* Puts simple expressions into the table and lists the others. */
+static int divide(struct match_hs *m)
+{
+	m->table = match_table_create();
+	if (m->table == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct adding a = {m->table, i};
+		int r = 0;
+		const bool simple = form_read(m->expressions[i].text, add_form, &a, &r);
+		if (r != 0)
+			return r;
+		if (!simple)
+			m->scanned[m->scanned_n++] = i;
+	}
+	return match_table_build(m->table);
+}
+
 /* What a compiled database depends on. */
 static struct match_cache_key make_key(const struct match_hs *m)
 {
@@ -164,8 +215,8 @@ static struct match_cache_key make_key(const struct match_hs *m)
 	(void)XXH3_128bits_reset(state);
 	(void)XXH3_128bits_update(state, hs_version(), strlen(hs_version()) + 1);
 	(void)XXH3_128bits_update(state, &machine, sizeof(machine));
-	for (uint32_t i = 0; i < m->n; i++) {
-		const struct expression *e = &m->expressions[i];
+	for (uint32_t i = 0; i < m->scanned_n; i++) {
+		const struct expression *e = &m->expressions[m->scanned[i]];
 		(void)XXH3_128bits_update(state, &e->flags, sizeof(e->flags));
 		(void)XXH3_128bits_update(state, e->text, strlen(e->text) + 1);
 	}
@@ -176,23 +227,24 @@ static struct match_cache_key make_key(const struct match_hs *m)
 
 static int compile(struct match_hs *m, size_t *bad, char *err, size_t cap)
 {
-	const char **texts = calloc(m->n, sizeof(*texts));
-	unsigned *flags = calloc(m->n, sizeof(*flags)), *ids = calloc(m->n, sizeof(*ids));
+	const char **texts = calloc(m->scanned_n, sizeof(*texts));
+	unsigned *flags = calloc(m->scanned_n, sizeof(*flags)),
+		 *ids = calloc(m->scanned_n, sizeof(*ids));
 	hs_compile_error_t *error = NULL;
 	int r = -ENOMEM;
 
 	if (texts == NULL || flags == NULL || ids == NULL)
 		goto done;
-	for (uint32_t i = 0; i < m->n; i++) {
-		texts[i] = m->expressions[i].text;
-		flags[i] = m->expressions[i].flags;
+	for (uint32_t i = 0; i < m->scanned_n; i++) {
+		texts[i] = m->expressions[m->scanned[i]].text;
+		flags[i] = m->expressions[m->scanned[i]].flags;
 		ids[i] = i;
 	}
 	r = 0;
-	if (hs_compile_multi(texts, flags, ids, m->n, HS_MODE_BLOCK, NULL, &m->db, &error) !=
-	    HS_SUCCESS) {
+	if (hs_compile_multi(texts, flags, ids, m->scanned_n, HS_MODE_BLOCK, NULL, &m->db,
+			     &error) != HS_SUCCESS) {
 		if (error != NULL && error->expression >= 0)
-			*bad = m->expressions[error->expression].line;
+			*bad = m->expressions[m->scanned[error->expression]].line;
 		r = refuse(error, err, cap);
 	}
 done:
@@ -238,7 +290,9 @@ struct match_hs *match_hs_create(const struct match_hs_line *lines, size_t n, co
 		(void)snprintf(err, cap, "no memory");
 	if (r == 0)
 		r = inspect(m, bad, err, cap);
-	if (r == 0 && m->n > 0)
+	if (r == 0)
+		r = divide(m);
+	if (r == 0 && m->scanned_n > 0)
 		r = make_database(m, cache_dir, bad, err, cap);
 	if (r == 0)
 		return m;
@@ -254,6 +308,8 @@ void match_hs_destroy(struct match_hs *m)
 	(void)hs_free_database(m->db);
 	free(m->expressions);
 	free(m->tags);
+	free(m->scanned);
+	match_table_destroy(m->table);
 	free(m);
 }
 

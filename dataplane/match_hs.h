@@ -22,9 +22,12 @@ struct match_hs_scratch;
 /* cache_dir: where compiled databases are kept; NULL: nowhere. NULL + errno: EINVAL
  * for a bad expression, *bad then says which line and err why (SIZE_MAX: no single one).
  * The lines are not needed afterwards. */
-struct match_hs *match_hs_create(const struct match_hs_line *lines, size_t n,
-				 const char *cache_dir, size_t *bad, char *err, size_t cap);
+struct match_hs *match_hs_create(const struct match_hs_line *lines, size_t n, const char *cache_dir,
+				 size_t *bad, char *err, size_t cap);
 void match_hs_destroy(struct match_hs *m);
+/* How many different expressions are left to Hyperscan: those that are more than labels
+ * in a row (match_form.h). */
+size_t match_hs_scanned(const struct match_hs *m);
 struct match_hs_scratch *match_hs_scratch_create(const struct match_hs *m);
 void match_hs_scratch_destroy(struct match_hs_scratch *s);
 

@@ -26,6 +26,27 @@ size_t mem_mapped(enum mem_kind kind)
 	return atomic_load(&mapped[kind]);
 }
 
+/* Ordinary pages that the kernel may join: they must lie as huge ones would, which
+ * kernels before 6.7 do not see to. */
+static void *map_ordinary(size_t whole, bool joined)
+{
+	const size_t slack = joined ? HUGE_BYTES : 0;
+	uint8_t *p =
+	    mmap(NULL, whole + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || !joined)
+		return p == MAP_FAILED ? NULL : p;
+
+	const size_t head = round_up((uintptr_t)p, HUGE_BYTES) - (uintptr_t)p;
+
+	if (head != 0)
+		(void)munmap(p, head);
+	if (slack != head)
+		(void)munmap(p + head + whole, slack - head);
+	(void)madvise(p + head, whole, MADV_HUGEPAGE);
+	return p + head;
+}
+
 void *mem_map(size_t bytes)
 {
 	const int prot = PROT_READ | PROT_WRITE;
@@ -39,12 +60,9 @@ void *mem_map(size_t bytes)
 			return p;
 		}
 	}
-	void *p = mmap(NULL, whole, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	if (bytes >= HUGE_BYTES && !atomic_load(&forbid_huge))
-		(void)madvise(p, whole, MADV_HUGEPAGE);
-	atomic_fetch_add(&mapped[MEM_ORDINARY], whole);
+	void *p = map_ordinary(whole, bytes >= HUGE_BYTES && !atomic_load(&forbid_huge));
+	if (p != NULL)
+		atomic_fetch_add(&mapped[MEM_ORDINARY], whole);
 	return p;
 }
 

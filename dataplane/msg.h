@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "flow.h"
+#include "name.h"
 #include "verdict.h"
 
 #include <fluxtap/dns.h>
@@ -17,7 +18,7 @@
 #include <stdbool.h>
 
 #define MSG_CAP 64u /* messages of one step: a batch of packets, or a burst out of TCP */
-#define MSG_NAMES_BYTES (MSG_CAP * 256u)
+#define MSG_NAMES_BYTES (MSG_CAP * 256u + NAME_PAD_BYTES)
 #define MSG_RR_CAP 64u              /* records kept of one message */
 #define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
 
@@ -43,7 +44,12 @@ struct msg {
 	uint64_t now_us; /* the event clock at this packet */
 	uint32_t len;
 	uint16_t sport, dport;
-	struct addr src, dst;
+	union {
+		struct {
+			struct addr src, dst;
+		};
+		struct addr end[2]; /* so that the client is end[is response] */
+	};
 	/* added by parse; valid where drop is FT_MSG_KEPT */
 	uint8_t v6, tcp;
 	uint8_t drop;  /* enum ft_msg_drop */
@@ -72,7 +78,7 @@ struct msgs {
 	uint32_t n;
 	uint32_t names_used, copy_used, rrs_used;
 	struct msg m[MSG_CAP];
-	struct rr rr[MSG_CAP * MSG_RR_CAP];
+	struct rr rr[MSG_CAP * MSG_RR_CAP + 1];
 	uint8_t names[MSG_NAMES_BYTES];
 	uint8_t copy[MSG_COPY_BYTES];
 };
@@ -80,6 +86,17 @@ struct msgs {
 static inline bool msg_is_response(const struct msg *m)
 {
 	return (m->dns_flags & DNS_QR) != 0;
+}
+
+/* Without a branch: which of two messages is the response, nobody can foresee. */
+static inline const struct addr *msg_client(const struct msg *m)
+{
+	return &m->end[m->dns_flags >> 15];
+}
+
+static inline const struct addr *msg_server(const struct msg *m)
+{
+	return &m->end[1 - (m->dns_flags >> 15)];
 }
 
 static inline uint8_t msg_opcode(const struct msg *m)

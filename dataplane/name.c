@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "name.h"
 
+#include "flow.h"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
@@ -57,10 +59,9 @@ static inline void fold_bytes(uint8_t *out, const uint8_t *in, uint32_t n)
 
 /* Octets of a name without pointers at p, its root included; 0 for any other and
  * for damaged ones, which the long way looks at. */
-static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
+static uint32_t plain_bytes_any(const uint8_t *p, uint32_t room, uint32_t n)
 {
 	const uint32_t end = room < FT_NAME_CAP ? room : FT_NAME_CAP;
-	uint32_t n = 0;
 
 	while (n < end) {
 		const uint32_t label = p[n];
@@ -71,39 +72,68 @@ static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
 	return 0;
 }
 
-/* The same as fold_bytes by sixteen octets. Every x86-64 has this; what it writes
- * beyond n is room that the caller has. */
-static inline void fold_wide(uint8_t *out, const uint8_t *in, uint32_t n, uint32_t room)
+/* Most names have PLAIN_LABELS labels at most: so many steps, whatever the name, for a
+ * branch on its length would be guessed wrongly each time. At the root a step stays. */
+#define PLAIN_LABELS 4u
+
+static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
 {
+	uint32_t n = 0;
+
+	if (room == 0)
+		return 0;
+	for (unsigned i = 0; i < PLAIN_LABELS; i++) {
+		const uint32_t label = p[n];
+		const uint32_t next = n + label + (label != 0);
+		/* What is damaged stays where it is, and is looked at once more. */
+		n = (label <= FT_LABEL_CAP) & (next < room) ? next : n;
+	}
+	return p[n] == 0 && n < FT_NAME_CAP ? n + 1 : plain_bytes_any(p, room, n);
+}
+
 #if defined(__SSE2__)
+/* Sixteen octets at once. Every x86-64 has this. */
+static inline void fold_piece(uint8_t *out, const uint8_t *in)
+{
 	const __m128i from = _mm_set1_epi8((char)(0x80 - 'A')); /* A becomes the least */
 	const __m128i less = _mm_set1_epi8((char)(-128 + 26));
 	const __m128i bit = _mm_set1_epi8(0x20);
+	const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)in);
+	const __m128i upper = _mm_cmplt_epi8(_mm_add_epi8(x, from), less);
 
-	for (uint32_t i = 0; i < n; i += 16) {
-		/* The last piece begins earlier where it would read past the message. */
-		const uint32_t at = i + 16 <= room ? i : room - 16;
-		const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(in + at));
-		const __m128i upper = _mm_cmplt_epi8(_mm_add_epi8(x, from), less);
-		_mm_storeu_si128((__m128i *)(void *)(out + at),
-				 _mm_or_si128(x, _mm_and_si128(upper, bit)));
-	}
+	_mm_storeu_si128((__m128i *)(void *)out, _mm_or_si128(x, _mm_and_si128(upper, bit)));
+}
 #else
-	(void)room;
-	fold_bytes(out, in, n);
+static inline void fold_piece(uint8_t *out, const uint8_t *in)
+{
+	fold_bytes(out, in, 16);
+}
 #endif
+
+/* Folds n octets of which at least n may be read at `in` (room), and a name's buffer
+ * written at `out`. Two pieces, whatever the length: most names fit. */
+static inline void fold_name(uint8_t *out, const uint8_t *in, uint32_t n, uint32_t room)
+{
+	uint32_t i = 32;
+
+	if (room < 32) {
+		fold_bytes(out, in, n);
+		return;
+	}
+	fold_piece(out, in);
+	fold_piece(out + 16, in + 16);
+	for (; i + 16 <= n; i += 16)
+		fold_piece(out + i, in + i);
+	if (i < n) /* the last piece overlaps the one before */
+		fold_piece(out + n - 16, in + n - 16);
 }
 
 uint32_t name_read_plain(const uint8_t *p, uint32_t room, uint8_t *out)
 {
 	const uint32_t n = plain_bytes(p, room);
 
-	if (n == 0)
-		return 0;
-	if (room >= 16)
-		fold_wide(out, p, n, room);
-	else
-		fold_bytes(out, p, n);
+	if (n != 0)
+		fold_name(out, p, n, room);
 	return n;
 }
 
@@ -216,7 +246,61 @@ bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off
 	return false;
 }
 
+/* Sixteen octets and what came before them into one word. */
+static inline uint64_t hash_piece(uint64_t h, uint64_t lo, uint64_t hi, uint64_t seed)
+{
+	return hash_fold(lo ^ seed ^ 0xa0761d6478bd642full, hi ^ h ^ 0xe7037ed1a0b428dbull);
+}
+
+static inline uint64_t hash_begin(uint32_t len, uint64_t seed)
+{
+	return (seed << 32 | seed >> 32) + len;
+}
+
+static inline uint64_t hash_end(uint64_t h, uint32_t len, uint64_t seed)
+{
+	return hash_fold(h ^ seed, len ^ 0x8ebc6af09c88c6e3ull);
+}
+
+/* A piece of sixteen octets of which `gone` do not belong to the name. */
+static inline uint64_t hash_masked(uint64_t h, const uint8_t *p, uint32_t gone, uint64_t seed)
+{
+	static const uint8_t keep[32] = {
+	    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	};
+	uint64_t x[2], mask[2];
+
+	memcpy(x, p, 16);
+	memcpy(mask, keep + gone, 16);
+	return hash_piece(h, x[0] & mask[0], x[1] & mask[1], seed);
+}
+
+uint64_t name_hash_padded(const uint8_t *folded, uint32_t len, uint64_t seed)
+{
+	/* Two pieces, whatever the length, and no branch on it. */
+	int32_t gone = 16 - (int32_t)len, more = 32 - (int32_t)len;
+	uint64_t h = hash_begin(len, seed);
+
+	gone &= ~(gone >> 31); /* at least 0 */
+	more &= ~(more >> 31);
+	more = 16 + ((more - 16) & ((more - 16) >> 31)); /* at most 16 */
+	h = hash_masked(h, folded, (uint32_t)gone, seed);
+	h = hash_masked(h, folded + 16, (uint32_t)more, seed);
+	for (uint32_t i = 32; i < len; i += 16)
+		h = hash_masked(h, folded + i, len - i < 16 ? 16 - (len - i) : 0, seed);
+	return hash_end(h, len, seed);
+}
+
 uint64_t name_hash(const uint8_t *folded, uint32_t len, uint64_t seed)
+{
+	uint8_t padded[FT_NAME_CAP + NAME_PAD_BYTES] = {0};
+
+	memcpy(padded, folded, len);
+	return name_hash_padded(padded, len, seed);
+}
+
+uint64_t name_sketch_hash(const uint8_t *folded, uint32_t len, uint64_t seed)
 {
 	return XXH3_64bits_withSeed(folded, len, seed);
 }

@@ -12,6 +12,7 @@
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
 
+#define NAME_PAD_BYTES 32u /* a padded name may be read so far, whatever its length */
 /* Room that name_read may write: a name, and what a wide store may add. */
 #define NAME_BUF_BYTES 256u
 
@@ -33,7 +34,14 @@ bool name_skip(struct cursor *c);
 /* Compares two names of one message, pointers followed, case ignored. */
 bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off);
 
-/* XXH3 of a folded name with a seed. */
+/* Keyed hash of a folded name: 128-bit products of its 16-octet pieces with the secret
+ * seed, folded (as in wyhash). Without the seed nobody can make two names meet; two
+ * given names meet with probability 2^-64 or so. */
 uint64_t name_hash(const uint8_t *folded, uint32_t len, uint64_t seed);
+/* The same value; the name has readable room up to the next multiple of 16 octets, and
+ * 32 at least. */
+uint64_t name_hash_padded(const uint8_t *folded, uint32_t len, uint64_t seed);
+/* XXH3 with the sketches' seed: the same on every site and in every run. */
+uint64_t name_sketch_hash(const uint8_t *folded, uint32_t len, uint64_t seed);
 
 #endif

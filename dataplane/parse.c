@@ -16,27 +16,19 @@ struct records {
 	struct rr *rr;     /* MSG_RR_CAP */
 	uint32_t kept;     /* in rr; answers first */
 	uint32_t answers;  /* of these */
-	bool opt, soa, ns; /* soa, ns: in the authority section */
-	bool bad;          /* damaged from here on */
+	uint32_t opt_off; /* type and what follows of the first OPT record; 0: none */
+	bool soa, ns;     /* in the authority section */
+	bool bad;         /* damaged from here on */
 };
 
+/* Sums of comparisons, because sizes come in any order: no branch foresees them. */
 static uint32_t bufsize_band(uint16_t size)
 {
-	if (size < 512)
-		return 1u << FT_EDNS_bufsize_511;
-	if (size == 512)
-		return 1u << FT_EDNS_bufsize_512;
-	if (size < 1232)
-		return 1u << FT_EDNS_bufsize_1231;
-	if (size == 1232)
-		return 1u << FT_EDNS_bufsize_1232;
-	if (size <= 1400)
-		return 1u << FT_EDNS_bufsize_1400;
-	if (size < 4096)
-		return 1u << FT_EDNS_bufsize_4095;
-	if (size == 4096)
-		return 1u << FT_EDNS_bufsize_4096;
-	return 1u << FT_EDNS_bufsize_65535;
+	static_assert(FT_EDNS_bufsize_65535 == FT_EDNS_bufsize_511 + 7, "bands in order");
+	const uint32_t band = (uint32_t)(size >= 512) + (size > 512) + (size >= 1232) +
+			      (size > 1232) + (size > 1400) + (size >= 4096) + (size > 4096);
+
+	return 1u << (FT_EDNS_bufsize_511 + band);
 }
 
 static uint32_t option_bit(uint16_t code)
@@ -53,15 +45,14 @@ static uint32_t option_bit(uint16_t code)
 }
 
 /* The OPT record's fixed part stands where class and TTL are (RFC 6891 6.1.2). */
-static void read_opt(struct msg *m, uint16_t size, uint32_t ttl, const uint8_t *rdata,
-		     uint32_t rdlen)
+static void read_opt(struct msg *m, const uint8_t *fixed)
 {
-	uint32_t edns = 1u << FT_EDNS_queries | bufsize_band(size), off = 0;
+	const uint32_t ttl = load_u32_be(fixed + 4), rdlen = load_u16_be(fixed + 8);
+	const uint8_t *rdata = fixed + RR_FIXED_BYTES;
+	uint32_t edns = 1u << FT_EDNS_queries | bufsize_band(load_u16_be(fixed + 2)), off = 0;
 
-	if ((ttl & 0x8000) != 0)
-		edns |= 1u << FT_EDNS_do;
-	if ((ttl >> 16 & 0xff) != 0)
-		edns |= 1u << FT_EDNS_badversion;
+	edns |= (ttl >> 15 & 1) << FT_EDNS_do;
+	edns |= (uint32_t)((ttl >> 16 & 0xff) != 0) << FT_EDNS_badversion;
 	m->rcode = (uint16_t)((ttl >> 24) << 4 | (m->rcode & 15u));
 	while (rdlen - off >= 4) {
 		const uint32_t len = load_u16_be(rdata + off + 2);
@@ -81,10 +72,8 @@ static uint32_t owner_end(const uint8_t *data, uint32_t off, uint32_t len)
 {
 	while (off < len) {
 		const uint32_t label = data[off];
-		if (label >= 0xc0)
-			return off + 2;
-		if (label == 0)
-			return off + 1;
+		if ((label == 0) | (label >= 0xc0)) /* one octet, or two */
+			return off + 1 + (label >= 0xc0);
 		if (label > FT_LABEL_CAP)
 			return 0;
 		off += label + 1;
@@ -102,35 +91,31 @@ static uint32_t read_record(struct msg *m, uint32_t off, enum rr_section section
 		r->bad = true;
 		return off;
 	}
-	const uint16_t type = load_u16_be(p), class = load_u16_be(p + 2);
-	const uint32_t ttl = load_u32_be(p + 4), rdlen = load_u16_be(p + 8);
+	const uint16_t type = load_u16_be(p);
+	const uint32_t rdlen = load_u16_be(p + 8);
 	const uint32_t rdata = fixed + RR_FIXED_BYTES;
 	if (rdlen > m->len - rdata) {
 		r->bad = true;
 		return off;
 	}
-	if (section == RR_ADDITIONAL && type == FT_QTYPE_OPT) {
-		if (!r->opt)
-			read_opt(m, class, ttl, m->data + rdata, rdlen);
-		r->opt = true;
-		return rdata + rdlen;
-	}
-	if (section == RR_AUTHORITY) {
-		r->soa |= type == FT_QTYPE_SOA;
-		r->ns |= type == FT_QTYPE_NS;
-	}
-	if (msg_is_response(m) && r->kept < MSG_RR_CAP) {
-		r->rr[r->kept++] = (struct rr){
-		    .ttl = ttl,
-		    .type = type,
-		    .class = class,
-		    .owner_off = (uint16_t)off,
-		    .rdata_off = (uint16_t)rdata,
-		    .rdlen = (uint16_t)rdlen,
-		    .section = (uint8_t)section,
-		};
-		r->answers += section == RR_ANSWER;
-	}
+	/* What is of use depends on the record, and no branch foresees it: everything is
+	 * stored, and the place moves on if it counts. */
+	const bool opt = (section == RR_ADDITIONAL) & (type == FT_QTYPE_OPT);
+	r->opt_off = opt & (r->opt_off == 0) ? fixed : r->opt_off;
+	r->soa |= (section == RR_AUTHORITY) & (type == FT_QTYPE_SOA);
+	r->ns |= (section == RR_AUTHORITY) & (type == FT_QTYPE_NS);
+	r->rr[r->kept] = (struct rr){
+	    .ttl = load_u32_be(p + 4),
+	    .type = type,
+	    .class = load_u16_be(p + 2),
+	    .owner_off = (uint16_t)off,
+	    .rdata_off = (uint16_t)rdata,
+	    .rdlen = (uint16_t)rdlen,
+	    .section = (uint8_t)section,
+	};
+	const uint32_t keep = (m->dns_flags >> 15) & !opt & (r->kept < MSG_RR_CAP);
+	r->kept += keep;
+	r->answers += keep & (section == RR_ANSWER);
 	return rdata + rdlen;
 }
 
@@ -246,10 +231,14 @@ static bool skip_questions(const struct msg *m, uint32_t n, uint32_t *off)
 static void read_sections(struct msg *m, uint32_t off, struct records *r)
 {
 	const uint8_t *h = m->data;
+	const uint32_t answers = load_u16_be(h + 6), authority = answers + load_u16_be(h + 8);
+	const uint32_t all = authority + load_u16_be(h + 10);
 
-	for (unsigned section = 0; section < 3; section++)
-		for (uint32_t n = load_u16_be(h + 6 + 2 * section); n != 0 && !r->bad; n--)
-			off = read_record(m, off, (enum rr_section)section, r);
+	/* One loop: three would be left at three unforeseen points. */
+	for (uint32_t i = 0; i < all && !r->bad; i++)
+		off = read_record(m, off, (enum rr_section)((i >= answers) + (i >= authority)), r);
+	if (r->opt_off != 0)
+		read_opt(m, m->data + r->opt_off);
 }
 
 void parse_message(struct msg *m, uint8_t *name, struct rr *rr, uint64_t name_seed)
@@ -285,7 +274,7 @@ void parse_message(struct msg *m, uint8_t *name, struct rr *rr, uint64_t name_se
 		if (qdcount > 1)
 			r.bad = !skip_questions(m, qdcount - 1, &off);
 	}
-	m->name_key = name_hash(name, m->name_len, name_seed);
+	m->name_key = name_hash_padded(name, m->name_len, name_seed);
 	read_sections(m, off, &r);
 	/* A truncated answer may end anywhere (RFC 2181 section 9). */
 	if (r.bad && (m->dns_flags & DNS_TC) == 0)

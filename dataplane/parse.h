@@ -15,7 +15,7 @@
  * name_seed: secret of this run, for struct msg.name_key. */
 void parse_step(struct msgs *batch, uint64_t name_seed);
 
-/* One message: data and len must be set; `name` has NAME_BUF_BYTES, `rr` MSG_RR_CAP. */
+/* One message: data and len must be set; `name` has NAME_BUF_BYTES, `rr` MSG_RR_CAP + 1. */
 void parse_message(struct msg *m, uint8_t *name, struct rr *rr, uint64_t name_seed);
 
 #endif

@@ -23,7 +23,10 @@
 
 #define LINEAR_BYTES ((size_t)65664) /* a whole GSO frame, in whole cache lines */
 #define LINEAR_HANDLE UINT64_MAX     /* nothing to give back */
-#define BUSY_TRIES 20                /* a socket that was closed just now frees its queue late */
+#define BACK_CAP (4 * BATCH_CAP)
+#define POLL_US 20 /* only that it be above 0: sockets that do not block poll once */
+#define POLL_BUDGET 64
+#define BUSY_TRIES 20 /* a socket that was closed just now frees its queue late */
 #define BUSY_WAIT_NS 50000000
 
 struct xsk {
@@ -35,11 +38,16 @@ struct xsk {
 	size_t area_bytes;
 	uint32_t ring_len, queue;
 	bool zerocopy, pieces; /* pieces: one frame may take several descriptors */
+	bool busy;             /* polling drives the device */
+	bool huge;             /* the umem lies in huge pages */
+	uint32_t back_n;
+	uint64_t back[BACK_CAP]; /* chunks that we are done with */
 };
 
 struct rx_xdp {
 	struct rx rx;
 	struct rx_wall wall;
+	struct rx_device_clock device;
 	struct xsk *from; /* of the batch that is out */
 	size_t n;
 	enum link_type link;
@@ -47,64 +55,51 @@ struct rx_xdp {
 	struct xsk q[];
 };
 
-void rx_wall_measure(struct rx_wall *w)
-{
-	const uint64_t before = rx_wall_read(CLOCK_MONOTONIC);
-	const uint64_t real = rx_wall_read(CLOCK_REALTIME);
-	const uint64_t after = rx_wall_read(CLOCK_MONOTONIC);
-	const int64_t noise_ns = 10000; /* of the measurement; a smaller step is none */
-	const int64_t seen = (int64_t)(real - (before + (after - before) / 2));
-	const int64_t elapsed = (int64_t)(after - w->measured_ns);
-
-	if (w->measured_ns == 0) {
-		w->offset_ns = w->target_ns = seen;
-		w->measured_ns = after;
-		return;
-	}
-	w->measured_ns = after;
-	if (after - before < (uint64_t)noise_ns &&
-	    (seen - w->target_ns > noise_ns || w->target_ns - seen > noise_ns)) {
-		w->target_ns = seen;
-		atomic_store_explicit(&w->steps,
-				      atomic_load_explicit(&w->steps, memory_order_relaxed) + 1,
-				      memory_order_relaxed);
-	}
-	if (w->target_ns >= w->offset_ns)
-		w->offset_ns = w->target_ns;
-	else if (w->offset_ns - w->target_ns > elapsed / 100)
-		w->offset_ns -= elapsed / 100; /* 1 % slower until it has caught up */
-	else
-		w->offset_ns = w->target_ns;
-}
-
-/* The program's time in front of the frame, 0 without one. */
-static uint64_t meta_take(uint8_t *frame)
+/* What stands in front of the frame; magic 0 where nothing does. */
+static struct ft_xdp_meta meta_take(uint8_t *frame)
 {
 	struct ft_xdp_meta meta;
 
 	memcpy(&meta, frame - sizeof(meta), sizeof(meta));
-	if (meta.magic != FT_XDP_META_MAGIC)
-		return 0;
+	if (meta.magic != FT_XDP_META_MAGIC && meta.magic != FT_XDP_META_DEVICE)
+		return (struct ft_xdp_meta){0};
 	memset(frame - sizeof(meta), 0, sizeof(meta.magic));
-	return meta.mono_ns;
+	return meta;
 }
 
-static uint64_t meta_peek(const uint8_t *frame)
+/* CLOCK_MONOTONIC of a frame that waits. */
+static uint64_t meta_peek(const struct rx_xdp *s, const uint8_t *frame)
 {
 	struct ft_xdp_meta meta;
 
 	memcpy(&meta, frame - sizeof(meta), sizeof(meta));
-	return meta.magic == FT_XDP_META_MAGIC ? meta.mono_ns : 0;
+	if (meta.magic == FT_XDP_META_MAGIC)
+		return meta.time_ns;
+	return meta.magic == FT_XDP_META_DEVICE ? rx_device_peek(&s->device, meta.time_ns) : 0;
+}
+
+/* CLOCK_MONOTONIC of a frame that has been taken; *now_ns is read when needed. */
+static uint64_t meta_mono(struct rx_xdp *s, const struct ft_xdp_meta *meta, uint64_t *now_ns)
+{
+	uint64_t mono_ns = 0;
+
+	if (meta->magic == FT_XDP_META_MAGIC)
+		return meta->time_ns;
+	if (*now_ns == 0)
+		*now_ns = rx_wall_read(CLOCK_MONOTONIC);
+	if (meta->magic == FT_XDP_META_DEVICE)
+		mono_ns = rx_device_mono(&s->device, meta->time_ns, *now_ns);
+	return mono_ns != 0 ? mono_ns : *now_ns;
 }
 
 /* The time of the frame that waits first; UINT64_MAX where none does. */
-static uint64_t head_ns(struct xsk *x)
+static uint64_t head_ns(const struct rx_xdp *s, struct xsk *x)
 {
 	uint32_t idx;
 
 	if (xsk_ring_cons__peek(&x->rx, 1, &idx) == 0)
 		return UINT64_MAX;
-	const uint64_t ns = meta_peek(x->area + xsk_ring_cons__rx_desc(&x->rx, idx)->addr);
+	const uint64_t ns = meta_peek(s, x->area + xsk_ring_cons__rx_desc(&x->rx, idx)->addr);
 	xsk_ring_cons__cancel(&x->rx, 1);
 	return ns;
 }
@@ -121,16 +116,27 @@ static void fill_put(struct xsk *x, const uint64_t *addr, uint32_t n)
 	xsk_ring_prod__submit(&x->fill, n);
 }
 
+/* Chunks go back in numbers, so that the line that the kernel reads seldom moves. */
+static void fill_flush(struct xsk *x)
+{
+	fill_put(x, x->back, x->back_n);
+	x->back_n = 0;
+}
+
+/* Nothing waits: gives back what we still hold, and lets the kernel run the driver
+ * where that is ours to do (busy polling) or where it asks for it. */
 static void wake(struct xsk *x)
 {
-	if (xsk_ring_prod__needs_wakeup(&x->fill))
+	if (x->back_n != 0)
+		fill_flush(x);
+	if (x->busy || xsk_ring_prod__needs_wakeup(&x->fill))
 		(void)recvfrom(xsk_socket__fd(x->socket), NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
 /* Joins a frame in pieces in slot `slot`; returns the descriptors it takes, 0
  * while its last one is missing. Its chunks go back at once. */
 static uint32_t join(struct rx_xdp *s, struct xsk *x, uint32_t idx, uint32_t avail, struct pkt *p,
-		     uint32_t slot, uint64_t *mono_ns)
+		     uint32_t slot, struct ft_xdp_meta *meta)
 {
 	uint8_t *to = s->linear + slot * LINEAR_BYTES;
 	uint32_t n = 0;
@@ -147,7 +153,7 @@ static uint32_t join(struct rx_xdp *s, struct xsk *x, uint32_t idx, uint32_t ava
 		const size_t len = at + d->len <= LINEAR_BYTES ? d->len : LINEAR_BYTES - at;
 
 		if (i == 0)
-			*mono_ns = meta_take(piece);
+			*meta = meta_take(piece);
 		memcpy(to + at, piece, len);
 		at += len;
 		p->wire_len += d->len;
@@ -160,28 +166,37 @@ static uint32_t join(struct rx_xdp *s, struct xsk *x, uint32_t idx, uint32_t ava
 	return n;
 }
 
+/* The descriptors and the lines in front of the next frames come in. */
+static void prefetch_heads(struct xsk *x, uint32_t idx, uint32_t n)
+{
+	for (uint32_t i = 0; i < n && i < BATCH_CAP; i++)
+		__builtin_prefetch(x->area + xsk_ring_cons__rx_desc(&x->rx, idx + i)->addr -
+				       sizeof(struct ft_xdp_meta),
+				   1);
+}
+
 /* One batch from one queue. Two passes, so that the lines of all frames are on
  * their way before the first is read. */
 static int take(struct rx_xdp *s, struct xsk *x, uint64_t limit_ns, struct batch *b)
 {
-	uint64_t mono_ns[BATCH_CAP];
+	struct ft_xdp_meta meta[BATCH_CAP];
 	uint32_t idx = 0, used = 0, n = 0;
 	const uint32_t avail = xsk_ring_cons__peek(&x->rx, x->ring_len, &idx);
 
+	prefetch_heads(x, idx, avail);
 	while (used < avail && n < BATCH_CAP) {
 		const struct xdp_desc *d = xsk_ring_cons__rx_desc(&x->rx, idx + used);
 		struct pkt *p = &b->pkt[n];
 		uint32_t step = 1;
 
-		if (n > 0 && limit_ns != UINT64_MAX && meta_peek(x->area + d->addr) > limit_ns)
+		if (n > 0 && limit_ns != UINT64_MAX && meta_peek(s, x->area + d->addr) > limit_ns)
 			break;
 		if ((d->options & XDP_PKT_CONTD) == 0) {
 			p->data = x->area + d->addr;
 			p->cap_len = p->wire_len = d->len;
 			p->handle = d->addr;
-			__builtin_prefetch(p->data - sizeof(struct ft_xdp_meta), 1);
 			__builtin_prefetch(p->data);
-		} else if ((step = join(s, x, idx + used, avail - used, p, n, &mono_ns[n])) == 0) {
+		} else if ((step = join(s, x, idx + used, avail - used, p, n, &meta[n])) == 0) {
 			break;
 		}
 		p->link = (uint8_t)s->link;
@@ -196,16 +211,34 @@ static int take(struct rx_xdp *s, struct xsk *x, uint64_t limit_ns, struct batch
 		struct pkt *p = &b->pkt[i];
 
 		if (p->handle != LINEAR_HANDLE)
-			mono_ns[i] = meta_take(x->area + p->handle);
-		if (mono_ns[i] == 0) {
-			if (now_ns == 0)
-				now_ns = rx_wall_read(CLOCK_MONOTONIC);
-			mono_ns[i] = now_ns;
-		}
-		rx_stamp(&s->rx, p, rx_wall_us(&s->wall, mono_ns[i]));
+			meta[i] = meta_take(x->area + p->handle);
+		rx_stamp(&s->rx, p, rx_wall_us(&s->wall, meta_mono(s, &meta[i], &now_ns)));
 	}
 	b->n = n;
 	return (int)n;
+}
+
+/* The queue whose first frame is the oldest, or NULL; *next_ns is the first of the
+ * queue after it. */
+static struct xsk *oldest(struct rx_xdp *s, uint64_t *next_ns)
+{
+	uint64_t oldest_ns = UINT64_MAX;
+	struct xsk *from = NULL;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const uint64_t ns = head_ns(s, &s->q[i]);
+
+		if (ns == UINT64_MAX) {
+			wake(&s->q[i]);
+		} else if (from == NULL || ns < oldest_ns) {
+			*next_ns = oldest_ns;
+			oldest_ns = ns;
+			from = &s->q[i];
+		} else if (ns < *next_ns) {
+			*next_ns = ns;
+		}
+	}
+	return from;
 }
 
 /* From the queue whose first frame is the oldest, up to the first of the next:
@@ -213,40 +246,31 @@ static int take(struct rx_xdp *s, struct xsk *x, uint64_t limit_ns, struct batch
 static int xdp_recv(struct rx *rx, struct batch *b)
 {
 	struct rx_xdp *s = (struct rx_xdp *)rx;
-	uint64_t oldest_ns = UINT64_MAX, next_ns = UINT64_MAX;
-	struct xsk *from = NULL;
+	uint64_t next_ns = UINT64_MAX;
 
 	b->n = 0;
-	for (size_t i = 0; i < s->n; i++) {
-		const uint64_t ns = head_ns(&s->q[i]);
-
-		if (ns == UINT64_MAX) {
-			wake(&s->q[i]);
-		} else if (from == NULL || ns < oldest_ns) {
-			next_ns = oldest_ns;
-			oldest_ns = ns;
-			from = &s->q[i];
-		} else if (ns < next_ns) {
-			next_ns = ns;
-		}
+	if (s->n > 1) {
+		s->from = oldest(s, &next_ns);
+		return s->from != NULL ? take(s, s->from, next_ns, b) : 0;
 	}
-	if (from == NULL)
-		return 0;
-	s->from = from;
-	return take(s, from, next_ns, b);
+	s->from = &s->q[0];
+	if (take(s, s->from, next_ns, b) == 0)
+		wake(s->from);
+	return (int)b->n;
 }
 
 static void xdp_release(struct rx *rx, struct batch *b)
 {
 	struct rx_xdp *s = (struct rx_xdp *)rx;
-	uint64_t addr[BATCH_CAP];
-	uint32_t n = 0;
+	struct xsk *x = s->from;
 
 	for (uint32_t i = 0; i < b->n; i++)
 		if (b->pkt[i].handle != LINEAR_HANDLE)
-			addr[n++] = b->pkt[i].handle;
-	fill_put(s->from, addr, n);
-	wake(s->from);
+			x->back[x->back_n++] = b->pkt[i].handle;
+	if (x->back_n + BATCH_CAP > BACK_CAP)
+		fill_flush(x);
+	if (xsk_ring_prod__needs_wakeup(&x->fill)) /* it may wait for these very chunks */
+		wake(x);
 }
 
 static uint64_t xdp_clock(struct rx *rx)
@@ -342,15 +366,32 @@ static int xsk_try_busy(struct xsk *x, const struct rx_xdp_opts *o, uint16_t bin
 	return rc;
 }
 
+/* The worker, not an interrupt, makes the driver look at its queue (kernel 5.11). */
+static int xsk_busy_poll(struct xsk *x)
+{
+	const int fd = xsk_socket__fd(x->socket), on = 1, us = POLL_US, budget = POLL_BUDGET;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof(on)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof(us)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget)) != 0)
+		return -errno;
+	x->busy = true;
+	return 0;
+}
+
 static int xsk_open(struct xsk *x, const struct rx_xdp_opts *o, char *note, size_t note_cap)
 {
 	int rc = -ENOTSUP;
 
 	x->area_bytes = (size_t)2 * o->ring_len * o->frame_bytes;
 	x->ring_len = o->ring_len;
+
+	const size_t huge = mem_mapped(MEM_HUGE);
+
 	x->area = mem_map(x->area_bytes);
 	if (x->area == NULL)
 		return -errno;
+	x->huge = mem_mapped(MEM_HUGE) > huge;
 	for (int zerocopy = o->copy != RX_XDP_COPY; zerocopy >= 0; zerocopy--) {
 		const uint16_t way = zerocopy ? XDP_ZEROCOPY : XDP_COPY;
 
@@ -385,6 +426,8 @@ static void explain(const struct rx_xdp_opts *o, uint32_t queue, int rc, char *e
 		cure = "; not enough memory may be locked: ulimit -l unlimited";
 	else if (rc == -EBUSY)
 		cure = "; another AF_XDP socket holds this queue: ss --xdp -p shows whose";
+	else if (rc == -ENOPROTOOPT)
+		why = "no preferred busy polling before Linux 5.11: leave out `busypoll`";
 	else if (o->copy == RX_XDP_ZEROCOPY && rc != -EPERM)
 		why = "the driver has no zero-copy AF_XDP here: leave out `zerocopy`";
 	(void)snprintf(err, err_cap, "AF_XDP socket on queue %u: %s%s", queue, why, cure);
@@ -410,6 +453,8 @@ struct rx *rx_xdp_create(const struct rx_xdp_opts *o, char *err, size_t err_cap)
 		s->n = i + 1;
 		x->queue = o->queues[i];
 		rc = xsk_open(x, o, s->rx.note, sizeof(s->rx.note));
+		if (rc == 0 && o->busy_poll)
+			rc = xsk_busy_poll(x);
 		if (rc == 0)
 			rc = xsk_socket__update_xskmap(x->socket, o->sockets_fd);
 		if (rc != 0) {
@@ -434,6 +479,25 @@ bool rx_xdp_zerocopy(const struct rx *rx)
 		if (!s->q[i].zerocopy)
 			return false;
 	return true;
+}
+
+void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes)
+{
+	const struct rx_xdp *s = (const struct rx_xdp *)rx;
+
+	*huge_bytes = *all_bytes = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		*all_bytes += s->q[i].area_bytes;
+		*huge_bytes += s->q[i].huge ? s->q[i].area_bytes : 0;
+	}
+}
+
+void rx_xdp_stamps(const struct rx *rx, uint64_t *believed, uint64_t *odd)
+{
+	const struct rx_xdp *s = (const struct rx_xdp *)rx;
+
+	*believed = atomic_load_explicit(&s->device.believed, memory_order_relaxed);
+	*odd = atomic_load_explicit(&s->device.odd, memory_order_relaxed);
 }
 
 uint64_t rx_xdp_steps(const struct rx *rx)

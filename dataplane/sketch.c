@@ -205,19 +205,25 @@ static double tau(double x)
 	return z / 3;
 }
 
-uint64_t hll_count(const uint8_t *regs, unsigned p)
+uint64_t hll_estimate(const uint32_t *histogram, uint32_t registers, unsigned q)
 {
-	const unsigned q = 64 - p;
-	const double m = (double)(1u << p);
-	uint32_t histogram[64] = {0};
-
-	for (uint32_t i = 0; i < 1u << p; i++)
-		histogram[regs[i] <= q + 1 ? regs[i] : q + 1]++;
+	const double m = registers;
 	double z = m * tau(1 - histogram[q + 1] / m);
+
 	for (unsigned k = q; k >= 1; k--)
 		z = 0.5 * (z + histogram[k]);
 	z += m * sigma(histogram[0] / m);
 	return (uint64_t)llround(m * m / (2 * log(2) * z));
+}
+
+uint64_t hll_count(const uint8_t *regs, unsigned p)
+{
+	const unsigned q = 64 - p;
+	uint32_t histogram[64] = {0};
+
+	for (uint32_t i = 0; i < 1u << p; i++)
+		histogram[regs[i] <= q + 1 ? regs[i] : q + 1]++;
+	return hll_estimate(histogram, 1u << p, q);
 }
 
 uint64_t distinct_count(const struct distinct *d)

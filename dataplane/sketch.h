@@ -26,6 +26,10 @@ double dd_value(uint32_t bin);
 /* The q-quantile (0..1) of count values in bins[DD_BINS], in us; 0 if empty. */
 double dd_quantile(const uint64_t *bins, uint64_t count, double q);
 
+/* Ertl's estimate from the histogram [0..q + 1] of HyperLogLog registers that hold ranks
+ * of at most q + 1. */
+uint64_t hll_estimate(const uint32_t *histogram, uint32_t registers, unsigned q);
+
 /* A set of 64-bit hashes: the hashes themselves up to FT_DISTINCT_EXACT, beyond
  * that HyperLogLog registers. What it is depends on the set alone and not on
  * how it was split before merging. */

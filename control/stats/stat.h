@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct rules;
+struct tables_merged;
 
 struct stat_record {
 	const struct ft_block_hdr *block;
@@ -29,6 +30,8 @@ struct stat_run {
 	unsigned workers;
 	uint32_t interval_s;
 	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
+	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
+	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -40,6 +43,8 @@ struct stat_run {
 struct stat_interval {
 	uint64_t row, start_s, end_s;
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
+	/* Known once `tables` has closed it, the third; NULL: no entries. See tables.h. */
+	const struct tables_merged *tables;
 };
 
 struct stat_ops {
@@ -53,7 +58,8 @@ struct stat_ops {
 	void (*destroy)(void *stat);
 };
 
-extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood;
+extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
+    stat_errors, stat_flood;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -44,10 +44,11 @@ _Static_assert(sizeof(struct ft_xdp_counters) == 64, "one cache line a CPU");
 
 /* In front of a redirected frame, ending at its first octet. User space clears
  * the magic once it has read it, so that a frame without one is recognised. */
-#define FT_XDP_META_MAGIC 0x74c3a1f05eb2d967ull
+#define FT_XDP_META_MAGIC 0x74c3a1f05eb2d967ull  /* CLOCK_MONOTONIC */
+#define FT_XDP_META_DEVICE 0x91d60b7ce8432fa5ull /* the device's own clock */
 struct ft_xdp_meta {
 	__u64 magic;
-	__u64 mono_ns; /* CLOCK_MONOTONIC when the program saw the frame */
+	__u64 time_ns; /* when the program saw the frame, or the device received it */
 };
 _Static_assert(sizeof(struct ft_xdp_meta) == 16, "a multiple of 4, at most 32");
 

@@ -271,7 +271,7 @@ static enum ft_msg_drop ref_message(struct ref *r, const uint8_t *msg, uint32_t 
 static void compare_message(const uint8_t *msg, uint32_t len, bool tcp)
 {
 	static struct ref r;
-	static struct rr rr[MSG_RR_CAP];
+	static struct rr rr[MSG_RR_CAP + 1];
 	uint8_t *name = malloc(NAME_BUF_BYTES); /* of this size, for the sanitizer */
 	struct msg m;
 

@@ -119,7 +119,7 @@ static int dump_raw(const char *path)
 	static uint8_t data[65536];
 	uint8_t *const name = guard_copy(data, NAME_BUF_BYTES);
 	FILE *f = fopen(path, "rb");
-	static struct rr rr[MSG_RR_CAP];
+	static struct rr rr[MSG_RR_CAP + 1];
 	struct msg m;
 
 	if (f == NULL) {

@@ -332,13 +332,13 @@ def probe(end, *words, interval=INTERVAL_S, workers=1):
 # ---- traffic with known contents ----
 
 class Truth:
-    """What the generator says that it made. `sent`: frames handed to the interface;
-    `whole`: nothing was lost before the other end of the wire."""
+    """What the generator says that it made. `sent`: frames handed to the interface, at
+    `rate` a second; `whole`: nothing was lost before the other end of the wire."""
 
-    def __init__(self, path, sent=None, whole=True):
+    def __init__(self, path, sent=None, whole=True, rate=None):
         said = json.loads(path.read_text())
         self.totals, self.traffic = said["totals"], said["traffic"]
-        self.sent, self.whole = sent, whole
+        self.sent, self.whole, self.rate = sent, whole, rate
         self.dns_frames = self.totals["packets"] - self.totals["non_dns"]
 
 
@@ -351,10 +351,10 @@ def generate(scenario, *options, send=None, rate=None, pcap=None):
             return Truth(path / "truth")
         words += ["--send", send.iface] + (["--rate", rate] if rate is not None else [])
         done = subprocess.run(send.command(*words), capture_output=True, text=True, timeout=300)
-        said = re.search(r"(\d+) frames handed", done.stderr)
+        said = re.search(r"(\d+) frames handed .*\((\d+)/s\)", done.stderr)
         if said is None or done.returncode not in (0, 1):
             raise Failed(f"fluxtap-gen: exit {done.returncode}: {done.stderr}")
-        return Truth(path / "truth", int(said[1]), done.returncode == 0)
+        return Truth(path / "truth", int(said[1]), done.returncode == 0, int(said[2]))
 
 
 # ---- books ----

@@ -39,6 +39,9 @@ struct rig {
 	uint64_t intervals, last_row;         /* that have closed */
 	bool in_order;                        /* each row was greater than the one before */
 	uint64_t source_dropped[RIG_WORKERS]; /* given out once */
+	/* Called when an interval has closed; may be NULL. */
+	void (*closed)(void *ctx, const struct stat_interval *in);
+	void *closed_ctx;
 };
 
 static inline uint64_t rig_take_dropped(void *ctx, unsigned worker)
@@ -70,6 +73,8 @@ static inline void rig_closed(void *ctx, const struct stat_interval *in)
 	r->in_order &= r->intervals == 0 || in->row > r->last_row;
 	r->last_row = in->row;
 	r->intervals++;
+	if (r->closed != NULL)
+		r->closed(r->closed_ctx, in);
 }
 
 static inline size_t rig_round(size_t n)

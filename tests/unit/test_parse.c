@@ -16,7 +16,7 @@ enum { A = 1, NS = 2, CNAME = 5, SOA = 6, TXT = 16, AAAA = 28, RRSIG = 46, ANY =
 
 static struct wire w;
 static uint8_t name[NAME_BUF_BYTES];
-static struct rr rr[MSG_RR_CAP];
+static struct rr rr[MSG_RR_CAP + 1];
 
 static struct msg parse_over(bool tcp)
 {

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "keep.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHIFT_CAP 64u
+
+struct keep *keep_row(struct keep **list, uint64_t row, const struct keep_settings *set)
+{
+	while (*list != NULL && (*list)->row < row)
+		list = &(*list)->next;
+	if (*list != NULL && (*list)->row == row)
+		return *list;
+	struct keep *k = calloc(1, set->row_bytes);
+	if (k == NULL)
+		return NULL;
+	k->row = row;
+	k->set = set;
+	k->next = *list;
+	*list = k;
+	return k;
+}
+
+struct keep *keep_find_row(struct keep *list, uint64_t row)
+{
+	while (list != NULL && list->row != row)
+		list = list->next;
+	return list;
+}
+
+void keep_pop(struct keep **list)
+{
+	struct keep *k = *list;
+
+	*list = k->next;
+	free(k->item);
+	free(k->slot);
+	free(k->text);
+	free(k);
+}
+
+static struct keep_item *item_at(const struct keep *k, size_t i)
+{
+	return (struct keep_item *)(k->item + i * k->set->item_bytes);
+}
+
+static bool stays(const struct keep *k, uint64_t rank)
+{
+	return k->shift == 0 || (k->shift < SHIFT_CAP && rank >> (SHIFT_CAP - k->shift) == 0);
+}
+
+/* The slot where the key is, or where it would be put. */
+static uint32_t *slot_of(const struct keep *k, uint64_t key)
+{
+	size_t at = (size_t)(key * 0x9e3779b97f4a7c15ull >> 32) & (k->slots - 1);
+
+	while (k->slot[at] != 0 && item_at(k, k->slot[at] - 1)->key != key)
+		at = (at + 1) & (k->slots - 1);
+	return &k->slot[at];
+}
+
+static void index_all(struct keep *k)
+{
+	memset(k->slot, 0, k->slots * sizeof(*k->slot));
+	for (size_t i = 0; i < k->n; i++)
+		*slot_of(k, item_at(k, i)->key) = (uint32_t)i + 1;
+}
+
+/* Room for one more item; half of the slots stay free. */
+static int grow(struct keep *k)
+{
+	if (k->n < k->room)
+		return 0;
+	const size_t room = k->room == 0 ? 64 : k->room * 2;
+	uint8_t *item = realloc(k->item, room * k->set->item_bytes);
+	if (item == NULL)
+		return -ENOMEM;
+	k->item = item;
+	uint32_t *slot = calloc(2 * room, sizeof(*slot));
+	if (slot == NULL)
+		return -ENOMEM;
+	free(k->slot);
+	k->slot = slot;
+	k->slots = 2 * room;
+	k->room = room;
+	index_all(k);
+	return 0;
+}
+
+/* Halves the ranks that stay. */
+static void thin(struct keep *k)
+{
+	size_t n = 0, used = 0;
+
+	k->shift++;
+	for (size_t i = 0; i < k->n; i++) {
+		const struct keep_item *x = item_at(k, i);
+		if (!stays(k, x->rank)) {
+			k->set->drop(k, x);
+			continue;
+		}
+		if (n != i)
+			memcpy(item_at(k, n), x, k->set->item_bytes);
+		n++;
+	}
+	k->n = n;
+	if (k->text_used != 0) {
+		uint8_t *old = malloc(k->text_used);
+		for (size_t i = 0; old != NULL && i < n; i++) {
+			struct keep_item *x = item_at(k, i);
+			memcpy(old + used, k->text + x->text_off, x->text_bytes);
+			x->text_off = (uint32_t)used;
+			used += x->text_bytes;
+		}
+		if (old != NULL) {
+			memcpy(k->text, old, used);
+			k->text_used = used;
+			free(old);
+		}
+	}
+	if (k->slots != 0)
+		index_all(k);
+}
+
+void *keep_find(const struct keep *k, uint64_t key)
+{
+	const uint32_t number = k->slots != 0 ? *slot_of(k, key) : 0;
+
+	return number != 0 ? item_at(k, number - 1) : NULL;
+}
+
+void *keep_get(struct keep *k, uint64_t key, uint64_t rank, bool *fresh, bool *left_out)
+{
+	void *found = keep_find(k, key);
+
+	*fresh = *left_out = false;
+	if (found != NULL)
+		return found;
+	while (stays(k, rank) && k->n >= k->set->items_cap)
+		thin(k);
+	*left_out = !stays(k, rank);
+	if (*left_out || grow(k) != 0)
+		return NULL;
+	struct keep_item *x = item_at(k, k->n);
+	memset(x, 0, k->set->item_bytes);
+	x->key = key;
+	x->rank = rank;
+	*slot_of(k, key) = (uint32_t)++k->n;
+	*fresh = true;
+	return x;
+}
+
+/* Room for n more octets of text. */
+static int grow_text(struct keep *k, uint32_t n)
+{
+	size_t room = k->text_room == 0 ? 4096 : k->text_room;
+
+	if (k->text_room >= k->text_used + n)
+		return 0;
+	while (room < k->text_used + n)
+		room *= 2;
+	uint8_t *text = realloc(k->text, room);
+	if (text == NULL)
+		return -ENOMEM;
+	k->text = text;
+	k->text_room = room;
+	return 0;
+}
+
+int keep_put_text(struct keep *k, void *item, const void *data, uint32_t n)
+{
+	struct keep_item *x = item;
+	const uint64_t key = x->key;
+
+	if (n <= x->text_bytes) {
+		if (n != 0)
+			memcpy(k->text + x->text_off, data, n);
+		x->text_bytes = n;
+		return 0;
+	}
+	while (k->text_used + n > k->set->text_cap && k->n != 0) {
+		thin(k);
+		x = keep_find(k, key);
+		if (x == NULL)
+			return 1;
+	}
+	if (grow_text(k, n) != 0)
+		return -ENOMEM;
+	x->text_off = (uint32_t)k->text_used;
+	x->text_bytes = n;
+	memcpy(k->text + k->text_used, data, n);
+	k->text_used += n;
+	return 0;
+}

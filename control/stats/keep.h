@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What control keeps of a keyed table for one interval, within a budget.
+ *
+ * A hash table of items of one size, each with some octets of text beside it. Exact
+ * below its budget; above it the items with the lowest ranks (a keyed hash) stay:
+ * those below 2^(64 - shift), with the least shift that fits, and so the same ones in
+ * whatever order they came. Control's thread; allocates as it grows. */
+#ifndef CONTROL_STATS_KEEP_H
+#define CONTROL_STATS_KEEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Begins every item; what is behind it is zero at first. */
+struct keep_item {
+	uint64_t key;  /* trusted to tell items apart; spread well */
+	uint64_t rank; /* decides which stay */
+	uint32_t text_off, text_bytes;
+};
+
+struct keep;
+
+struct keep_settings {
+	size_t item_bytes; /* a multiple of 8 */
+	size_t items_cap;
+	size_t text_cap;  /* octets, at most 2^31 */
+	size_t row_bytes; /* of the structure that begins with struct keep */
+	/* An item leaves: count it as left out. */
+	void (*drop)(struct keep *k, const void *item);
+};
+
+struct keep {
+	uint64_t row;
+	struct keep *next; /* of the greater rows, see keep_row */
+	const struct keep_settings *set;
+	unsigned shift;
+	size_t n, room;
+	uint8_t *item;  /* [room] */
+	size_t slots;   /* power of two */
+	uint32_t *slot; /* item number + 1; 0: free */
+	size_t text_used, text_room;
+	uint8_t *text;
+};
+
+/* The keep of a row in a list of them in rising order; where it is not there, made, all
+ * zero behind struct keep. NULL: no memory. */
+struct keep *keep_row(struct keep **list, uint64_t row, const struct keep_settings *set);
+/* The one of a row, or NULL. */
+struct keep *keep_find_row(struct keep *list, uint64_t row);
+/* Frees the first of the list. */
+void keep_pop(struct keep **list);
+
+/* The item of a key, made where it is not there (*fresh). NULL: *left_out, or no
+ * memory. Valid until the next call. */
+void *keep_get(struct keep *k, uint64_t key, uint64_t rank, bool *fresh, bool *left_out);
+/* NULL: not there. */
+void *keep_find(const struct keep *k, uint64_t key);
+/* Gives an item octets of text instead of those it has. 0; 1 where it had to leave
+ * for want of room; -ENOMEM. Items may move. */
+int keep_put_text(struct keep *k, void *item, const void *data, uint32_t n);
+
+static inline const uint8_t *keep_text(const struct keep *k, const void *item)
+{
+	return k->text + ((const struct keep_item *)item)->text_off;
+}
+
+static inline const void *keep_at(const struct keep *k, size_t i)
+{
+	return k->item + i * k->set->item_bytes;
+}
+
+#endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Read tables_step() first. Everything of an entry that varies with what it counts
+ * stands behind its identity, so that it empties in one go. */
+#include "tables.h"
+
+#include "mem.h"
+#include "mini.h"
+#include "vantage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STEP_BYTES (FT_BLOCK_RAW_CAP / 2) /* emitted in a step of closing, about */
+#define STEP_SETS 32u                     /* looked at between two looks at that */
+#define STEP_SETS_CAP 4096u               /* at most so many in a step */
+#define EMPTY UINT32_MAX                  /* first_s of an entry that counts nothing */
+#define BYTES_FULL (UINT32_MAX - 0x20000u)
+
+struct domain {
+	struct keyed_entry e;
+	uint8_t vantage, level;
+	uint8_t names_n, clients_n; /* from here on: emptied */
+	uint32_t first_s, last_s;
+	uint32_t query_bytes, response_bytes;
+	uint16_t class[FT_CLASS_CAP];
+	union ft_mini_set names, clients;
+	uint32_t group[FT_GROUPS];
+};
+static_assert(offsetof(struct domain, names) == CACHE_LINE, "counters in one line");
+static_assert(sizeof(struct domain) == 3 * CACHE_LINE, "sketches, groups");
+
+/* Octets for counters: a client with many queries emits once in 255. */
+struct client {
+	struct keyed_entry e;
+	struct addr addr;
+	uint8_t vantage, level;
+	uint8_t pad[2];
+	uint32_t first_s, last_s; /* from here on: emptied */
+	uint8_t nxdomain, unanswered;
+	uint8_t qgroup[FT_QGROUP_CAP];
+	uint8_t spare[5];
+	uint32_t group[FT_GROUPS];
+};
+static_assert(sizeof(struct client) == 2 * CACHE_LINE, "one line, groups");
+
+struct server {
+	struct keyed_entry e;
+	struct addr addr;
+	uint8_t vantage, level;
+	uint8_t pad[2];
+	uint32_t first_s, last_s; /* from here on: emptied */
+	uint32_t rtt_max_us;
+	uint64_t rtt_sum_us;
+	uint16_t class[FT_CLASS_CAP], unsolicited;
+	uint16_t rtt[FT_RTT_LOG_BINS];
+	uint16_t spare[5];
+	uint32_t group[FT_GROUPS];
+};
+static_assert(sizeof(struct server) == 3 * CACHE_LINE, "two lines, groups");
+
+/* What the first phase finds out about a transaction. */
+struct work {
+	uint64_t key[FT_TABLE_CAP];
+	uint64_t row;
+	uint32_t second;
+	uint8_t tables; /* bits: which of them count it */
+	uint8_t vantage, level, group;
+};
+
+struct tables {
+	struct tally *tally;
+	struct tables_settings set;
+	uint64_t addr_key[2]; /* clients, servers */
+	struct keyed *table[FT_TABLE_CAP];
+	uint64_t row, row_salt; /* of the row asked for last */
+	unsigned closing;       /* table that closes now */
+	uint64_t closing_row;   /* for which row it does */
+	size_t step_bytes;      /* emitted in this step */
+	struct tables_stats stats;
+	struct work work[MSG_CAP];
+	struct ft_table_rec rec;
+	uint8_t buf[FT_TABLE_ENTRY_CAP];
+};
+
+/* Tells rows, vantages and levels apart. */
+static uint64_t salt_of(struct tables *t, uint64_t row, unsigned vantage, unsigned level)
+{
+	if (row != t->row) {
+		t->row = row;
+		t->row_salt = hash_mix(row ^ t->set.hash_key);
+	}
+	return hash_mix(t->row_salt + (vantage | level << 2));
+}
+
+static void emit_entry(struct tables *t, uint64_t row)
+{
+	size_t bytes;
+	const uint8_t *entry = ft_table_write(t->buf, &t->rec, &bytes);
+
+	t->step_bytes += bytes;
+	t->stats.emitted += t->rec.text == NULL;
+	tally_emit_entry(t->tally, (enum ft_rec_type)(FT_REC_DOMAIN + t->rec.table), row, entry,
+			 bytes);
+}
+
+static void begin_rec(struct tables *t, enum ft_table table, uint8_t vantage, uint8_t level,
+		      const uint32_t *group)
+{
+	t->rec.table = table;
+	t->rec.vantage = vantage;
+	t->rec.level = level;
+	t->rec.text = NULL;
+	for (unsigned i = 0; level != 0 && i < FT_GROUPS; i++)
+		t->rec.group[i] = group[i];
+}
+
+static void put_domain_id(struct tables *t, const struct domain *d)
+{
+	const uint64_t key = d->e.key ^ salt_of(t, d->e.row, d->vantage, d->level);
+
+	memset(t->rec.id, 0, sizeof(t->rec.id));
+	memcpy(t->rec.id, &key, sizeof(key));
+}
+
+static void emit_domain(void *ctx, const void *entry)
+{
+	struct tables *t = ctx;
+	const struct domain *d = entry;
+	struct ft_table_rec *r = &t->rec;
+
+	if (d->first_s == EMPTY)
+		return;
+	begin_rec(t, FT_TABLE_DOMAINS, d->vantage, d->level, d->group);
+	put_domain_id(t, d);
+	r->first_s = d->first_s;
+	r->last_s = d->last_s;
+	r->c[FT_DOMAIN_QUERY_BYTES] = d->query_bytes;
+	r->c[FT_DOMAIN_RESPONSE_BYTES] = d->response_bytes;
+	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
+		r->c[FT_DOMAIN_CLASS + i] = d->class[i];
+	r->names = (struct ft_mini){.n = d->names_n, .u = d->names};
+	r->clients = (struct ft_mini){.n = d->clients_n, .u = d->clients};
+	emit_entry(t, d->e.row);
+}
+
+static void emit_client(void *ctx, const void *entry)
+{
+	struct tables *t = ctx;
+	const struct client *c = entry;
+	struct ft_table_rec *r = &t->rec;
+
+	if (c->first_s == EMPTY)
+		return;
+	begin_rec(t, FT_TABLE_CLIENTS, c->vantage, c->level, c->group);
+	memcpy(r->id, &c->addr, sizeof(c->addr));
+	r->first_s = c->first_s;
+	r->last_s = c->last_s;
+	r->c[FT_CLIENT_NXDOMAIN] = c->nxdomain;
+	r->c[FT_CLIENT_UNANSWERED] = c->unanswered;
+	for (unsigned i = 0; i < FT_QGROUP_CAP; i++)
+		r->c[FT_CLIENT_QGROUP + i] = c->qgroup[i];
+	emit_entry(t, c->e.row);
+}
+
+static void emit_server(void *ctx, const void *entry)
+{
+	struct tables *t = ctx;
+	const struct server *s = entry;
+	struct ft_table_rec *r = &t->rec;
+
+	if (s->first_s == EMPTY)
+		return;
+	begin_rec(t, FT_TABLE_SERVERS, s->vantage, s->level, s->group);
+	memcpy(r->id, &s->addr, sizeof(s->addr));
+	r->first_s = s->first_s;
+	r->last_s = s->last_s;
+	r->rtt_max_us = s->rtt_max_us;
+	r->c[FT_SERVER_RTT_SUM] = s->rtt_sum_us;
+	r->c[FT_SERVER_UNSOLICITED] = s->unsolicited;
+	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
+		r->c[FT_SERVER_CLASS + i] = s->class[i];
+	for (unsigned i = 0; i < FT_RTT_LOG_BINS; i++)
+		r->c[FT_SERVER_RTT + i] = s->rtt[i];
+	emit_entry(t, s->e.row);
+}
+
+static void clear_domain(struct domain *d)
+{
+	memset(&d->names_n, 0, sizeof(*d) - offsetof(struct domain, names_n));
+	d->first_s = EMPTY;
+}
+
+static void clear_client(struct client *c)
+{
+	memset(&c->first_s, 0, sizeof(*c) - offsetof(struct client, first_s));
+	c->first_s = EMPTY;
+}
+
+static void clear_server(struct server *s)
+{
+	memset(&s->first_s, 0, sizeof(*s) - offsetof(struct server, first_s));
+	s->first_s = EMPTY;
+}
+
+/* Times are nearly always rising. */
+static inline void count_time(uint32_t *first_s, uint32_t *last_s, uint32_t second)
+{
+	if (second < *first_s)
+		*first_s = second;
+	if (second > *last_s)
+		*last_s = second;
+}
+
+/* The name goes out once for each entry made: control knows it by the key from then on. */
+static void begin_domain(struct tables *t, struct domain *d, const struct txn *x,
+			 const struct work *w)
+{
+	const uint8_t off = x->verdict->domain_off;
+
+	d->vantage = w->vantage;
+	d->level = w->level;
+	d->first_s = EMPTY;
+	begin_rec(t, FT_TABLE_DOMAINS, w->vantage, w->level, d->group);
+	put_domain_id(t, d);
+	t->rec.text = x->name + off;
+	t->rec.text_bytes = (size_t)x->name_len - off;
+	emit_entry(t, w->row);
+}
+
+static inline enum ft_class class_of(const struct txn *x)
+{
+	return x->has_response ? (enum ft_class)x->class : FT_CLASS_TIMEOUT;
+}
+
+static void count_domain(struct tables *t, const struct txn *x, const struct work *w)
+{
+	const enum ft_class class = class_of(x);
+	bool fresh;
+	struct domain *d =
+	    keyed_get(t->table[FT_TABLE_DOMAINS], w->key[FT_TABLE_DOMAINS], w->row, &fresh);
+
+	if (fresh)
+		begin_domain(t, d, x, w);
+	count_time(&d->first_s, &d->last_s, w->second);
+	d->query_bytes += x->q.bytes;
+	if (x->has_response)
+		d->response_bytes += x->bytes;
+	if (x->q.has_name)
+		mini_add(&d->names_n, &d->names, x->q.name_sketch);
+	mini_add(&d->clients_n, &d->clients, x->q.client_sketch);
+	if (w->level != 0)
+		d->group[w->group]++;
+	if (++d->class[class] < UINT16_MAX && d->query_bytes < BYTES_FULL &&
+	    d->response_bytes < BYTES_FULL)
+		return;
+	t->stats.full++;
+	emit_domain(t, d);
+	clear_domain(d);
+}
+
+static void count_client(struct tables *t, const struct txn *x, const struct work *w)
+{
+	const enum ft_class class = class_of(x);
+	bool fresh;
+	struct client *c =
+	    keyed_get(t->table[FT_TABLE_CLIENTS], w->key[FT_TABLE_CLIENTS], w->row, &fresh);
+
+	if (fresh) {
+		c->addr = *x->client;
+		c->vantage = w->vantage;
+		c->level = w->level;
+		c->first_s = EMPTY;
+	}
+	count_time(&c->first_s, &c->last_s, w->second);
+	c->nxdomain = (uint8_t)(c->nxdomain + (class == FT_CLASS_NXDOMAIN));
+	c->unanswered = (uint8_t)(c->unanswered + (class == FT_CLASS_TIMEOUT));
+	if (w->level != 0)
+		c->group[w->group]++;
+	const unsigned group = x->q.has_name ? ft_qgroup_of(x->q.qtype) : FT_QGROUP_OTHER;
+	if (++c->qgroup[group] < UINT8_MAX && c->nxdomain < UINT8_MAX && c->unanswered < UINT8_MAX)
+		return;
+	t->stats.full++;
+	emit_client(t, c);
+	clear_client(c);
+}
+
+static inline unsigned rtt_bin(uint64_t us)
+{
+	const unsigned top = 63u - (unsigned)__builtin_clzll(us | 1);
+	const unsigned bin = top < 6 ? 0 : top - 5;
+
+	return bin < FT_RTT_LOG_BINS ? bin : FT_RTT_LOG_BINS - 1;
+}
+
+static void count_server(struct tables *t, const struct txn *x, const struct work *w)
+{
+	uint16_t *bin;
+	bool full = false, fresh;
+	struct server *s =
+	    keyed_get(t->table[FT_TABLE_SERVERS], w->key[FT_TABLE_SERVERS], w->row, &fresh);
+
+	if (fresh) {
+		s->addr = *x->server;
+		s->vantage = w->vantage;
+		s->level = w->level;
+		s->first_s = EMPTY;
+	}
+	count_time(&s->first_s, &s->last_s, w->second);
+	if (!x->has_query) {
+		full = ++s->unsolicited == UINT16_MAX;
+	} else {
+		full = ++s->class[class_of(x)] == UINT16_MAX;
+		if (w->level != 0)
+			s->group[w->group]++;
+	}
+	if (x->has_query && x->has_response) {
+		bin = &s->rtt[rtt_bin(x->rtt_us)];
+		full |= ++*bin == UINT16_MAX;
+		s->rtt_sum_us += x->rtt_us;
+		if (x->rtt_us > s->rtt_max_us)
+			s->rtt_max_us = x->rtt_us < UINT32_MAX ? (uint32_t)x->rtt_us : UINT32_MAX;
+	}
+	if (!full)
+		return;
+	t->stats.full++;
+	emit_server(t, s);
+	clear_server(s);
+}
+
+/* Which tables count a transaction, at what level; false: it is sampled out. Names that
+ * a rule hits or the operator watches are counted at level 0, all of them. */
+static bool choose(struct tables *t, const struct txn *x, uint32_t level, struct work *w)
+{
+	const struct verdict *v = x->verdict;
+
+	w->level = 0;
+	w->tables = 1u << FT_TABLE_SERVERS;
+	if (x->has_query)
+		w->tables |= 1u << FT_TABLE_CLIENTS;
+	if (x->has_query && v != NULL && v->domain_off < x->name_len)
+		w->tables |= 1u << FT_TABLE_DOMAINS;
+	if (level == 0 || (v != NULL && (v->tags != 0 || v->watched != 0)))
+		return true;
+	const uint64_t hash = sample_hash(&t->set.sample, x->client, x->server);
+	w->level = (uint8_t)level;
+	w->group = (uint8_t)sample_group(hash);
+	return sample_takes(hash, level);
+}
+
+static void find_keys(struct tables *t, const struct txn *txn, uint32_t n)
+{
+	struct evclock *clock = t->tally->clock;
+	const uint32_t level = sample_level(&t->set.sample);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct txn *x = &txn[i];
+		struct work *w = &t->work[i];
+		const uint64_t t_us = x->has_query ? x->q.t_us : x->settled_us;
+
+		if (!choose(t, x, level, w)) {
+			w->tables = 0;
+			t->stats.sampled_out++;
+			continue;
+		}
+		w->row = clock_row(clock, t_us);
+		w->second = (uint32_t)((t_us - clock->row_lo_us) / 1000000);
+		w->vantage = (uint8_t)vantage_of_txn(x);
+		const uint64_t salt = salt_of(t, w->row, w->vantage, w->level);
+		w->key[FT_TABLE_DOMAINS] = (x->verdict != NULL ? x->verdict->domain_key : 0) ^ salt;
+		w->key[FT_TABLE_CLIENTS] = addr_hash(x->client, t->addr_key[0]) ^ salt;
+		w->key[FT_TABLE_SERVERS] = addr_hash(x->server, t->addr_key[1]) ^ salt;
+	}
+}
+
+static void prefetch_tags(const struct tables *t, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (unsigned k = 0; k < FT_TABLE_CAP; k++)
+			if (t->work[i].tables >> k & 1)
+				keyed_prefetch_tags(t->table[k], t->work[i].key[k]);
+}
+
+static void prefetch_entries(const struct tables *t, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct work *w = &t->work[i];
+		for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
+			if ((w->tables >> k & 1) == 0)
+				continue;
+			const char *e = keyed_prefetch_entry(t->table[k], w->key[k]);
+			if (k != FT_TABLE_CLIENTS && e != NULL)
+				__builtin_prefetch(e + CACHE_LINE, 1);
+		}
+	}
+}
+
+static void update(struct tables *t, const struct txn *txn, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct work *w = &t->work[i];
+		if (w->tables >> FT_TABLE_DOMAINS & 1)
+			count_domain(t, &txn[i], w);
+		if (w->tables >> FT_TABLE_CLIENTS & 1)
+			count_client(t, &txn[i], w);
+		if (w->tables >> FT_TABLE_SERVERS & 1)
+			count_server(t, &txn[i], w);
+	}
+}
+
+void tables_step(struct tables *t, const struct txn *txn, uint32_t n)
+{
+	while (n != 0) {
+		const uint32_t some = n < MSG_CAP ? n : MSG_CAP;
+		find_keys(t, txn, some);
+		prefetch_tags(t, some);
+		prefetch_entries(t, some);
+		update(t, txn, some);
+		txn += some;
+		n -= some;
+	}
+}
+
+static void close_begin(void *ctx, uint64_t row)
+{
+	struct tables *t = ctx;
+
+	t->closing = 0;
+	t->closing_row = row;
+	for (unsigned k = 0; k < FT_TABLE_CAP; k++)
+		keyed_close_begin(t->table[k]);
+}
+
+static bool close_step(void *ctx, uint64_t row)
+{
+	struct tables *t = ctx;
+
+	/* Another row may have closed in between, for want of room. */
+	if (t->closing_row != row)
+		close_begin(t, row);
+	t->step_bytes = 0;
+	for (uint32_t sets = 0; t->step_bytes < STEP_BYTES && sets < STEP_SETS_CAP;
+	     sets += STEP_SETS) {
+		if (keyed_close(t->table[t->closing], row, STEP_SETS) &&
+		    ++t->closing == FT_TABLE_CAP)
+			return true;
+	}
+	return false;
+}
+
+struct tables *tables_create(struct tally *tally, const struct tables_settings *settings)
+{
+	static const keyed_emit_fn emit[FT_TABLE_CAP] = {emit_domain, emit_client, emit_server};
+	static const size_t bytes[FT_TABLE_CAP] = {sizeof(struct domain), sizeof(struct client),
+						   sizeof(struct server)};
+	struct tables *t = mem_map(sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->tally = tally;
+	t->set = *settings;
+	t->addr_key[0] = hash_mix(settings->hash_key + 1);
+	t->addr_key[1] = hash_mix(settings->hash_key + 2);
+	t->row_salt = hash_mix(settings->hash_key);
+	for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
+		t->table[k] = keyed_create(settings->entries[k], bytes[k], emit[k], t);
+		if (t->table[k] == NULL) {
+			tables_destroy(t);
+			errno = ENOMEM;
+			return NULL;
+		}
+	}
+	tally_add_part(tally, (struct tally_part){close_begin, close_step, t});
+	return t;
+}
+
+void tables_destroy(struct tables *t)
+{
+	if (t == NULL)
+		return;
+	for (unsigned k = 0; k < FT_TABLE_CAP; k++)
+		keyed_destroy(t->table[k]);
+	mem_unmap(t, sizeof(*t));
+}
+
+const struct tables_stats *tables_stats_get(const struct tables *t)
+{
+	return &t->stats;
+}
+
+const struct keyed_stats *tables_keyed_stats(const struct tables *t, enum ft_table table)
+{
+	return keyed_stats_get(t->table[table]);
+}
