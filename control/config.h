@@ -34,7 +34,8 @@ struct config {
 	struct config_prefixes auth, resolvers;
 	struct config_u16s ports;
 	uint32_t timeout_ms;
-	char *sample; /* "auto" or "1" */
+	char *sample;      /* "auto" or "1" */
+	char *flood_guard; /* "auto", "on" or "off" */
 	uint64_t sketch_seed;
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */

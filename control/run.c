@@ -152,6 +152,8 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	    .sketch_seed = c->sketch_seed,
 	    .seat = live_seat(r->live, i),
 	    .match_entries = 4096,
+	    .flood_guard = strcmp(c->flood_guard, "on") == 0 ||
+			   (strcmp(c->flood_guard, "auto") == 0 && source_is_live(r->source)),
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
 	    .datagrams = c->frag_datagrams,

@@ -21,7 +21,8 @@ struct slot {
 	uint64_t row, skipped; /* names skipped in this interval, not told yet */
 	uint32_t fresh;        /* names in this window */
 	uint32_t history;
-	uint32_t calm; /* windows in a row that were no flood */
+	uint64_t rest_until; /* window */
+	uint32_t calm;       /* windows in a row that were no flood */
 	bool flooded;
 };
 
@@ -29,6 +30,8 @@ struct flood_guard {
 	struct tally *tally;
 	struct slot *slot; /* [SETS * WAYS] */
 	uint32_t close_at;
+	bool reset;
+	uint64_t rest_until; /* window */
 	struct flood_guard_stats stats;
 };
 
@@ -68,6 +71,7 @@ struct flood_guard *flood_guard_create(struct tally *t)
 	if (g == NULL)
 		return NULL;
 	g->tally = t;
+	g->reset = true;
 	g->slot = mem_map(SETS * WAYS * sizeof(*g->slot));
 	if (g->slot == NULL) {
 		free(g);
@@ -132,14 +136,17 @@ static uint64_t limit(const struct slot *s)
 }
 
 /* The window is over, and `empty` ones without a new name follow. A flood teaches
- * nothing: what it is held against stays as it was before. */
-static void fold(struct slot *s, uint64_t empty)
+ * nothing: what it is held against stays as it was before. Nor does a rest, in which
+ * names are new because the cache has not got them. */
+static void fold(const struct flood_guard *g, struct slot *s, uint64_t empty)
 {
 	if (s->flooded) {
 		s->calm = s->fresh < limit(s) / 2 ? s->calm + 1 : 0;
 		s->calm += empty < GUARD_CALM_WINDOWS ? (uint32_t)empty : GUARD_CALM_WINDOWS;
 		s->flooded = s->calm < GUARD_CALM_WINDOWS;
-	} else {
+		if (!s->flooded)
+			s->rest_until = s->window + 1 + empty + GUARD_REST_WINDOWS;
+	} else if (s->window >= g->rest_until && s->window >= s->rest_until) {
 		s->history += s->fresh;
 		s->history -= s->history >> HISTORY_SHIFT;
 	}
@@ -152,19 +159,30 @@ bool flood_guard_step(struct flood_guard *g, uint64_t domain_key, uint64_t name_
 		      uint64_t now_us)
 {
 	const uint64_t window = now_us / WINDOW_US;
+	if (g->reset) {
+		g->reset = false;
+		g->rest_until = window + GUARD_REST_WINDOWS;
+	}
 	struct slot *s = slot_get(g, domain_key != 0 ? domain_key : 1, window);
 
 	if (window > s->window) {
-		fold(s, window - s->window - 1);
+		fold(g, s, window - s->window - 1);
 		s->window = window;
 	}
-	s->fresh += s->fresh != UINT32_MAX;
-	if (!s->flooded && s->fresh > limit(s)) {
+	const bool kept = (name_key >> 32) % GUARD_KEPT == 0;
+	/* What is skipped is not kept and new each time: of a flood, only the names that
+	 * are kept say how many are new. */
+	if (!s->flooded)
+		s->fresh++;
+	else if (kept)
+		s->fresh += GUARD_KEPT;
+	if (!s->flooded && s->fresh > limit(s) && window >= s->rest_until &&
+	    window >= g->rest_until) {
 		s->flooded = true;
 		s->calm = 0;
 		g->stats.floods++;
 	}
-	if (!s->flooded || (name_key >> 32) % GUARD_KEPT == 0)
+	if (!s->flooded || kept)
 		return true;
 	const uint64_t row = now_us / g->tally->clock->interval_us;
 	if (s->row != row)
@@ -173,6 +191,11 @@ bool flood_guard_step(struct flood_guard *g, uint64_t domain_key, uint64_t name_
 	s->skipped++;
 	g->stats.skipped++;
 	return false;
+}
+
+void flood_guard_reset(struct flood_guard *g)
+{
+	g->reset = true;
 }
 
 bool flood_guard_is_flooded(const struct flood_guard *g, uint64_t domain_key)

@@ -18,9 +18,12 @@
 #include "tally.h"
 
 #define GUARD_KEPT 64u        /* one name in so many, of a flooded domain */
-#define GUARD_FLOOR 512u      /* new names in a second, on one worker: less is never a flood */
+#define GUARD_FLOOR 256u      /* new names in a second, on one worker: less is never a flood */
 #define GUARD_FACTOR 8u       /* times its history */
 #define GUARD_CALM_WINDOWS 5u /* in a row, before a flood is over */
+/* No flood begins so long after the start, after new rules (the cache is empty, every
+ * name is new) and, of a domain, after its last one (its names were not kept). */
+#define GUARD_REST_WINDOWS 10u
 
 struct flood_guard;
 
@@ -28,6 +31,8 @@ struct flood_guard;
 struct flood_guard *flood_guard_create(struct tally *t);
 void flood_guard_destroy(struct flood_guard *g);
 
+/* The cache has been emptied. */
+void flood_guard_reset(struct flood_guard *g);
 /* A name that is new to the cache. True: look at it in full; false: it was counted as
  * skipped in the interval at now_us. */
 bool flood_guard_step(struct flood_guard *g, uint64_t domain_key, uint64_t name_key,

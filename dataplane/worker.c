@@ -5,6 +5,8 @@
 
 #include "clock.h"
 #include "defrag.h"
+#include "flood.h"
+#include "flood_guard.h"
 #include "matches.h"
 #include "mem.h"
 #include "pair.h"
@@ -19,6 +21,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* 2.4 MB and 512 KB; with less there are more records, not other ones. */
+#define FLOOD_DOMAINS 2048u
+#define FLOOD_CLIENTS 8192u
 #define HOUSEKEEP_US 250000u /* of event time between two looks at what has expired */
 #define PUBLISH_US 100000u
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
@@ -39,6 +44,8 @@ struct worker {
 	struct msgs *msgs;
 	struct match *match;
 	struct matches *matches;
+	struct flood *flood;
+	struct flood_guard *guard;      /* NULL: off */
 	const struct rules_slot *rules; /* in use; NULL: none */
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
@@ -83,6 +90,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	}
 	tally_step(w->tally, w->txn, n);
 	matches_step(w->matches, w->msgs, w->txn, n);
+	flood_step(w->flood, w->txn, n);
 }
 
 STAGE static void count_ledger(struct worker *w, const struct msgs *b)
@@ -475,6 +483,7 @@ static int create_rooms(struct worker *w)
 	    .vantage = s->vantage,
 	};
 
+	const struct flood_settings flood = {.domains = FLOOD_DOMAINS, .clients = FLOOD_CLIENTS};
 	const struct matches_settings matches = {
 	    .entries = s->match_entries,
 	    .name_seed = s->hash_key,
@@ -494,7 +503,12 @@ static int create_rooms(struct worker *w)
 	if (w->tally == NULL)
 		return -ENOMEM;
 	w->matches = matches_create(w->tally, &matches);
-	return w->matches != NULL ? 0 : -ENOMEM;
+	w->flood = flood_create(w->tally, &flood);
+	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
+	match_guard(w->match, w->guard);
+	return w->matches != NULL && w->flood != NULL && (w->guard != NULL || !s->flood_guard)
+		   ? 0
+		   : -ENOMEM;
 }
 
 struct worker *worker_create(const struct worker_settings *settings)
@@ -518,6 +532,8 @@ void worker_destroy(struct worker *w)
 {
 	if (w == NULL)
 		return;
+	flood_guard_destroy(w->guard);
+	flood_destroy(w->flood);
 	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);

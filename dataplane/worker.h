@@ -30,7 +30,8 @@ struct worker_settings {
 	uint64_t sketch_seed;
 	struct rules_seat *seat; /* where its rules come from; NULL: no rules. Not owned */
 	size_t pair_entries, verdict_entries, match_entries, datagrams, connections, stream_bytes;
-	bool timing; /* measure stages (bench) */
+	bool flood_guard; /* spare names below a flood; see flood_guard.h */
+	bool timing;      /* measure stages (bench) */
 };
 
 extern const char *const worker_stage_texts[STAGE_CAP];

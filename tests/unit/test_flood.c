@@ -359,9 +359,11 @@ static void test_guard(void **state)
 
 	(void)state;
 	watch_init(&w);
+	for (unsigned i = 0; i < GUARD_REST_WINDOWS; i++) /* at the start every name is new */
+		assert_int_equal(second_of(&w, 7, 5000), 5000);
 	for (unsigned i = 0; i < 200; i++) /* below the floor, for ever */
-		assert_int_equal(second_of(&w, 5, 400), 400);
-	assert_int_equal(second_of(&w, 5, 3000), 3000); /* less than eight times that */
+		assert_int_equal(second_of(&w, 5, 200), 200);
+	assert_int_equal(second_of(&w, 5, 1500), 1500); /* less than eight times that */
 	const unsigned full = second_of(&w, 6, 20000);  /* no history: the floor */
 	assert_true(full > GUARD_FLOOR && full < GUARD_FLOOR + 2 * 20000 / GUARD_KEPT);
 	assert_true(flood_guard_is_flooded(w.guard, 6));
@@ -372,15 +374,53 @@ static void test_guard(void **state)
 	assert_true(kept > 20000 / GUARD_KEPT / 2 && kept < 20000 / GUARD_KEPT * 2);
 	for (unsigned i = 0; i < GUARD_CALM_WINDOWS; i++) { /* still a flood until then */
 		assert_true(flood_guard_is_flooded(w.guard, 6));
-		assert_true(second_of(&w, 6, 100) < 20);
+		assert_true(second_of(&w, 6, 1) <= 1);
 	}
 	assert_int_equal(second_of(&w, 6, 100), 100);
 	assert_false(flood_guard_is_flooded(w.guard, 6));
+	for (unsigned i = 0; i < GUARD_REST_WINDOWS - 1; i++) /* its names find their places */
+		assert_int_equal(second_of(&w, 6, 5000), 5000);
 	/* Silence ends a flood as well. */
-	(void)second_of(&w, 6, 20000);
+	w.second += 300; /* all that is forgotten */
+	assert_true(second_of(&w, 6, 20000) < 2000);
+	assert_true(flood_guard_is_flooded(w.guard, 6));
 	w.second += 60;
 	assert_int_equal(second_of(&w, 6, 100), 100);
+	/* New rules: every name misses. */
+	flood_guard_reset(w.guard);
+	assert_int_equal(second_of(&w, 8, 20000), 20000);
 	assert_true(watch_fini(&w) > 39000);
+}
+
+/* A domain with as many names as it always has, but none of them in the cache: the guard
+ * must not hold on to its mistake, as the names it does not keep stay new. */
+static void test_guard_lets_go(void **state)
+{
+	static bool cached[5000];
+	struct watch w;
+	unsigned skipped = 0;
+
+	(void)state;
+	watch_init(&w);
+	(void)second_of(&w, 6, 10);
+	w.second += GUARD_REST_WINDOWS;
+	for (unsigned second = 0; second < 60; second++, w.second++) {
+		skipped = 0;
+		for (unsigned i = 0; i < 3000; i++) {
+			const uint32_t name = draw(5000);
+			const uint64_t t_us = w.second * SECOND + i * 300;
+			w.part.clock.now_us = t_us;
+			(void)tally_ledger(w.part.tally, t_us);
+			if (cached[name])
+				continue;
+			cached[name] = flood_guard_step(w.guard, 9, hash_mix(name + 1), t_us);
+			skipped += !cached[name];
+		}
+	}
+	assert_int_equal(flood_guard_stats_get(w.guard)->floods, 1);
+	assert_false(flood_guard_is_flooded(w.guard, 9));
+	assert_int_equal(skipped, 0);
+	(void)watch_fini(&w);
 }
 
 /* A history makes the limit: 4,000 a second are nothing new after 2,000. */
@@ -410,6 +450,8 @@ static void test_guard_tells(void **state)
 
 	(void)state;
 	watch_init(&w);
+	w.second = BEGIN_S + 35;
+	(void)second_of(&w, 6, 10);
 	w.second = BEGIN_S + 50; /* over an interval's end */
 	for (unsigned i = 0; i < 20; i++) {
 		const uint64_t before = flood_guard_stats_get(w.guard)->skipped;
@@ -484,9 +526,10 @@ static void test_truncated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_attack),      cmocka_unit_test(test_split),
-	    cmocka_unit_test(test_guard),       cmocka_unit_test(test_guard_history),
-	    cmocka_unit_test(test_guard_tells), cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_attack),        cmocka_unit_test(test_split),
+	    cmocka_unit_test(test_guard),         cmocka_unit_test(test_guard_lets_go),
+	    cmocka_unit_test(test_guard_history), cmocka_unit_test(test_guard_tells),
+	    cmocka_unit_test(test_truncated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
