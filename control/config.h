@@ -34,8 +34,9 @@ struct config {
 	struct config_prefixes auth, resolvers;
 	struct config_u16s ports;
 	uint32_t timeout_ms;
-	char *sample;   /* see value_sample_level */
-	char *channels; /* "auto" or "all" */
+	char *sample;      /* see value_sample_level */
+	char *channels;    /* "auto" or "all" */
+	char *flood_guard; /* "auto", "on" or "off" */
 	uint64_t sample_key, sketch_seed;
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */

@@ -158,6 +158,8 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	    .server_entries = c->server_entries,
 	    .rrset_entries = c->rrset_entries,
 	    .error_entries = c->error_entries,
+	    .flood_guard = strcmp(c->flood_guard, "on") == 0 ||
+			   (strcmp(c->flood_guard, "auto") == 0 && source_is_live(r->source)),
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
 	    .datagrams = c->frag_datagrams,

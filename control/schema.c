@@ -346,13 +346,53 @@ static json_t *match_all_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *resolver_schema(void)
+{
+	struct shape s = shape_init();
+
+	shape_put(&s, "client", text(), "address");
+	shape_put(&s, "queries", integer(0), "its queries in the domain, an estimate");
+	shape_put(&s, "se", integer(0), "standard error of the estimate");
+	return shape_fini(&s);
+}
+
+static json_t *number(void)
+{
+	return json_pack("{s:s, s:i}", "type", "number", "minimum", 0);
+}
+
+/* A random-subdomain attack; figures are estimates over a sample of the names. */
+static json_t *match_flood_schema(void)
+{
+	static const char *const states[] = {"onset", "ongoing", "end", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "match", one_of(vantages));
+	shape_put(&s, "rule", json_pack("{s:s}", "const", "flood"), NULL);
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "flood"), "a random-subdomain attack");
+	shape_put(&s, "domain", text_or_null(), "the victim; null where its name was lost");
+	shape_put(&s, "state", one_of(states), "end: in the first interval without it");
+	shape_put(&s, "since_us", integer(0), "when it began, to a sixteenth of the interval");
+	shape_put(&s, "rate", number(), "distinct names a second while it lasted");
+	shape_put(&s, "peak_qps", number(), "queries a second, over a sixteenth of the interval");
+	shape_put(&s, "names", integer(0), "distinct names asked for");
+	shape_put(&s, "se_names", integer(0), "standard error of that");
+	shape_put(&s, "queries", integer(0), "queries in the domain");
+	shape_put(&s, "failed", number(), "share of them without a useful answer");
+	shape_put(&s, "names_before", number(), "names an interval before it began");
+	shape_put(&s, "names_skipped", integer(0),
+		  "look-ups of names that were not looked at in full, at all vantage points");
+	shape_put(&s, "top_resolvers", list_of(resolver_schema(), 8), "who asked most");
+	return shape_fini(&s);
+}
+
 static json_t *match_schema(void)
 {
 	static const char *const plain[] = {"exact", "suffix", "regex", "shape", NULL};
 	static const char *const dnsbl[] = {"dnsbl", NULL};
 
-	return json_pack("{s:[o, o, o]}", "anyOf", match_rule_schema(plain, false),
-			 match_rule_schema(dnsbl, true), match_all_schema());
+	return json_pack("{s:[o, o, o, o]}", "anyOf", match_rule_schema(plain, false),
+			 match_rule_schema(dnsbl, true), match_all_schema(), match_flood_schema());
 }
 
 static const struct {

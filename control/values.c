@@ -489,6 +489,17 @@ int value_sample_level(const char *text)
 	return n != 0 && (n & (n - 1)) == 0 ? __builtin_ctzl(n) : -EINVAL;
 }
 
+int value_check_guard(const void *field, char *why, size_t cap)
+{
+	const char *text = *(char *const *)field;
+	char q[VALUE_QUOTE_CAP];
+
+	if (strcmp(text, "auto") == 0 || strcmp(text, "on") == 0 || strcmp(text, "off") == 0)
+		return 0;
+	snprintf(why, cap, "%s is none of auto, on, off", value_quote(q, text));
+	return -EINVAL;
+}
+
 int value_check_sample(const void *field, char *why, size_t cap)
 {
 	const char *text = *(char *const *)field;

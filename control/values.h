@@ -64,6 +64,7 @@ void value_clear(enum value_type type, void *field);
 int value_check_interval(const void *field, char *why, size_t cap);
 int value_check_power_of_two(const void *field, char *why, size_t cap);
 int value_check_probe(const void *field, char *why, size_t cap);
+int value_check_guard(const void *field, char *why, size_t cap);
 int value_check_sample(const void *field, char *why, size_t cap);
 int value_check_channels(const void *field, char *why, size_t cap);
 int value_check_http(const void *field, char *why, size_t cap);

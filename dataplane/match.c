@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "match.h"
 
+#include "flood_guard.h"
 #include "mem.h"
 #include "name.h"
 
@@ -16,14 +17,17 @@ struct match {
 	struct match_settings set;
 	const struct ruleset *rules;
 	struct ruleset_scratch *scratch;
-	uint32_t generation; /* of the rules in use, plus 1: a fresh entry has 0 */
-	uint32_t stamp;      /* of this batch */
-	size_t sets;         /* power of two */
+	struct flood_guard *guard; /* NULL: none */
+	uint64_t now_us;           /* event clock of this batch */
+	uint32_t generation;       /* of the rules in use, plus 1: a fresh entry has 0 */
+	uint32_t stamp;            /* of this batch */
+	size_t sets;               /* power of two */
 	struct verdict *cache;
 	struct match_stats stats;
 	uint32_t missing, spilled;
 	struct ruleset_name miss[MSG_CAP];
-	/* Verdicts of names whose set is all in use by this very batch. */
+	/* Verdicts of names whose set is all in use by this very batch; with a guard, of
+	 * all that miss, for which of them are kept is known afterwards. */
 	struct verdict spill[2 * MSG_CAP];
 };
 
@@ -60,6 +64,13 @@ void match_adopt(struct match *m, const struct ruleset *rules, struct ruleset_sc
 	m->rules = rules;
 	m->scratch = scratch;
 	m->generation = rules != NULL ? ruleset_generation(rules) + 1 : 1;
+	if (m->guard != NULL)
+		flood_guard_reset(m->guard);
+}
+
+void match_guard(struct match *m, struct flood_guard *guard)
+{
+	m->guard = guard;
 }
 
 const struct match_stats *match_stats_get(const struct match *m)
@@ -79,13 +90,39 @@ static void evaluate_plain(const struct match *m, const struct ruleset_name *n)
 	n->out->domain_key = n->key;
 }
 
+static bool is_worth_it(void *ctx, const struct verdict *v)
+{
+	const struct match *m = ctx;
+
+	return flood_guard_step(m->guard, v->domain_key, v->name_key, m->now_us);
+}
+
+/* The way that was not used for longest. */
+static struct verdict *oldest(const struct match *m, struct verdict *set)
+{
+	return m->stamp - set[0].stamp >= m->stamp - set[1].stamp ? &set[0] : &set[1];
+}
+
+/* A verdict from beside the cache into it, unless this batch needs what is there. */
+static void keep(struct match *m, const struct verdict *v)
+{
+	struct verdict *set = set_of(m, v->name_key), *to = oldest(m, set);
+
+	for (unsigned way = 0; way < WAYS; way++)
+		if (set[way].name_key == v->name_key && set[way].generation == v->generation)
+			return;
+	if (to->stamp != m->stamp)
+		*to = *v;
+}
+
 static void evaluate_missing(struct match *m)
 {
 	if (m->missing == 0)
 		return;
 	m->stats.missed += m->missing;
 	if (m->rules != NULL)
-		ruleset_step(m->rules, m->scratch, m->miss, m->missing);
+		ruleset_step_guarded(m->rules, m->scratch, m->miss, m->missing,
+				     m->guard != NULL ? is_worth_it : NULL, m);
 	else
 		for (uint32_t i = 0; i < m->missing; i++)
 			evaluate_plain(m, &m->miss[i]);
@@ -93,6 +130,8 @@ static void evaluate_missing(struct match *m)
 		m->miss[i].out->name_key = m->miss[i].key;
 		m->miss[i].out->generation = m->generation;
 		m->miss[i].out->stamp = m->stamp;
+		if (m->guard != NULL && !m->miss[i].out->brief)
+			keep(m, m->miss[i].out);
 	}
 	m->missing = 0;
 }
@@ -101,11 +140,11 @@ static void evaluate_missing(struct match *m)
  * points at stays. */
 static struct verdict *make_room(struct match *m, struct verdict *set)
 {
-	struct verdict *v = m->stamp - set[0].stamp >= m->stamp - set[1].stamp ? &set[0] : &set[1];
+	struct verdict *v = oldest(m, set);
 
-	if (v->stamp != m->stamp)
+	if (m->guard == NULL && v->stamp != m->stamp)
 		return v;
-	m->stats.spilled++;
+	m->stats.spilled += m->guard == NULL;
 	return &m->spill[m->spilled++ % (2 * MSG_CAP)];
 }
 
@@ -146,6 +185,8 @@ STAGE void match_step(struct match *m, struct msgs *batch)
 {
 	m->stamp++;
 	m->spilled = 0;
+	if (m->guard != NULL && batch->n != 0)
+		m->now_us = batch->m[batch->n - 1].now_us;
 	for (uint32_t i = 0; i < batch->n; i++) {
 		const struct verdict *set = set_of(m, batch->m[i].name_key);
 		__builtin_prefetch(&set[0], 1);

@@ -33,6 +33,11 @@ void match_destroy(struct match *m);
  * Not owned. NULL: no rules, and the registered domain is the name itself. */
 void match_adopt(struct match *m, const struct ruleset *rules, struct ruleset_scratch *scratch);
 
+/* Names that the guard finds not worth it get a brief verdict, which is not kept in the
+ * cache: a flood of new names pushes nothing out. Not owned. NULL: all in full. */
+struct flood_guard;
+void match_guard(struct match *m, struct flood_guard *guard);
+
 /* Fills the match part of every message that is still kept. The verdicts stay until
  * the next call. */
 void match_step(struct match *m, struct msgs *batch);

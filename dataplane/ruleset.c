@@ -39,6 +39,7 @@ struct ruleset_scratch {
 	struct work work[MSG_CAP];
 	uint32_t hit[MSG_CAP][HITS_CAP]; /* rising, each once */
 	struct match_hs_name text[MSG_CAP];
+	uint8_t text_name[MSG_CAP]; /* whose it is: brief ones have none */
 	struct match_hs_scratch *expressions;
 	uint32_t *shape_tags; /* as many as there are rules */
 	uint32_t tags_cap;
@@ -143,9 +144,11 @@ static void add_hit(struct ruleset_scratch *s, uint32_t name, uint32_t tag)
 	s->work[name].hits = n + 1;
 }
 
-static void add_expression(void *ctx, uint32_t name, uint32_t tag)
+static void add_expression(void *ctx, uint32_t text, uint32_t tag)
 {
-	add_hit(ctx, name, tag);
+	struct ruleset_scratch *s = ctx;
+
+	add_hit(s, s->text_name[text], tag);
 }
 
 static inline bool has_depth(const uint64_t depths[2], uint32_t d)
@@ -207,7 +210,8 @@ static void put_verdict(const struct ruleset *r, const struct work *w, const uin
 	v->domain_off = (uint8_t)w->domain_off;
 	v->labels = (uint8_t)w->labels;
 	v->watched = 0;
-	memset(v->pad, 0, sizeof(v->pad));
+	v->brief = 0;
+	v->pad = 0;
 }
 
 /* First phase: what is hashed, so that its buckets are on their way. */
@@ -271,7 +275,7 @@ static void look_at_label(const struct ruleset *r, struct ruleset_scratch *s,
 
 	n->out->shapes = 0;
 	n->out->score = 0;
-	if (w->suffix_off == 0) /* nothing in front of the public suffix */
+	if (w->suffix_off == 0 || n->out->brief) /* nothing in front of the public suffix */
 		return;
 	n->out->score = bigram_score(label + 1, label[0]);
 	if (r->part.shapes == NULL)
@@ -288,10 +292,15 @@ static void scan(const struct ruleset *r, struct ruleset_scratch *s,
 {
 	if (r->part.expressions == NULL)
 		return;
-	for (uint32_t i = 0; i < n; i++)
-		s->text[i] = (struct match_hs_name){names[i].folded, names[i].len,
-						    s->work[i].domain_off, s->work[i].suffix_off};
-	match_hs_step(r->part.expressions, s->expressions, s->text, n, add_expression, s);
+	uint32_t texts = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (names[i].out->brief)
+			continue;
+		s->text_name[texts] = (uint8_t)i;
+		s->text[texts++] = (struct match_hs_name){
+		    names[i].folded, names[i].len, s->work[i].domain_off, s->work[i].suffix_off};
+	}
+	match_hs_step(r->part.expressions, s->expressions, s->text, texts, add_expression, s);
 }
 
 static void put_tags(const struct work *w, const uint32_t *hit, struct verdict *v)
@@ -304,7 +313,16 @@ static void put_tags(const struct work *w, const uint32_t *hit, struct verdict *
 void ruleset_step(const struct ruleset *r, struct ruleset_scratch *s,
 		  const struct ruleset_name *names, uint32_t n)
 {
+	ruleset_step_guarded(r, s, names, n, NULL, NULL);
+}
+
+void ruleset_step_guarded(const struct ruleset *r, struct ruleset_scratch *s,
+			  const struct ruleset_name *names, uint32_t n, ruleset_guard_fn guard,
+			  void *ctx)
+{
 	hash_all(r, s, names, n);
+	for (uint32_t i = 0; i < n; i++)
+		names[i].out->brief = guard != NULL && !guard(ctx, names[i].out);
 	look_up(r, s, names, n);
 	for (uint32_t i = 0; i < n; i++)
 		look_at_label(r, s, &names[i], i);

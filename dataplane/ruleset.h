@@ -56,6 +56,12 @@ void ruleset_scratch_destroy(struct ruleset_scratch *s);
 /* Fills all of each verdict but `stamp`. Worker's thread; n at most MSG_CAP (64). */
 void ruleset_step(const struct ruleset *r, struct ruleset_scratch *s,
 		  const struct ruleset_name *names, uint32_t n);
+/* The same, but asks of each name, when its registered domain is known, whether
+ * expressions, shapes and score are worth it; else its verdict is brief. */
+typedef bool (*ruleset_guard_fn)(void *ctx, const struct verdict *v);
+void ruleset_step_guarded(const struct ruleset *r, struct ruleset_scratch *s,
+			  const struct ruleset_name *names, uint32_t n, ruleset_guard_fn guard,
+			  void *ctx);
 /* The numbers of all rules that match a name, rising and each once; returns how many
  * there are, of which the first `cap` stand in `tags`. */
 uint32_t ruleset_tags(const struct ruleset *r, struct ruleset_scratch *s, const uint8_t *folded,

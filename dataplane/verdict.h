@@ -26,7 +26,8 @@ struct verdict {
 	uint8_t tags;               /* rules that match; more than VERDICT_TAGS: ruleset_tags */
 	uint8_t labels;             /* without the root */
 	uint8_t watched;            /* on the watch list: never sampled out */
-	uint8_t pad[2];
+	uint8_t brief;              /* below a flood: no expressions, shapes and score; not kept */
+	uint8_t pad;
 };
 static_assert(sizeof(struct verdict) == CACHE_LINE, "one line a name");
 

@@ -6,6 +6,8 @@
 #include "clock.h"
 #include "defrag.h"
 #include "errors.h"
+#include "flood.h"
+#include "flood_guard.h"
 #include "matches.h"
 #include "mem.h"
 #include "pair.h"
@@ -22,6 +24,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* 2.4 MB and 512 KB; with less there are more records, not other ones. */
+#define FLOOD_DOMAINS 2048u
+#define FLOOD_CLIENTS 8192u
 #define HOUSEKEEP_US 250000u /* of event time between two looks at what has expired */
 #define PUBLISH_US 100000u
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
@@ -45,6 +50,8 @@ struct worker {
 	struct tables *tables;
 	struct rrsets *rrsets;
 	struct errors *errors;
+	struct flood *flood;
+	struct flood_guard *guard;      /* NULL: off */
 	const struct rules_slot *rules; /* in use; NULL: none */
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
@@ -96,6 +103,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	errors_step(w->errors, w->msgs, w->txn, n);
 	lap(w, STAGE_ERRORS);
 	matches_step(w->matches, w->msgs, w->txn, n);
+	flood_step(w->flood, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 
@@ -485,6 +493,7 @@ static int create_tables(struct worker *w)
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
 	    .sample = s->sample,
 	};
+	const struct flood_settings flood = {.domains = FLOOD_DOMAINS, .clients = FLOOD_CLIENTS};
 	struct rrsets_settings rrsets = rrsets_defaults(s->hash_key);
 	const struct errors_settings errors = {
 	    .name_seed = s->hash_key,
@@ -498,7 +507,11 @@ static int create_tables(struct worker *w)
 	w->tables = tables_create(w->tally, &tables);
 	w->rrsets = rrsets_create(w->tally, &rrsets);
 	w->errors = errors_create(w->tally, &errors);
-	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL
+	w->flood = flood_create(w->tally, &flood);
+	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
+	match_guard(w->match, w->guard);
+	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
+		       w->flood != NULL && (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
 }
@@ -552,6 +565,8 @@ void worker_destroy(struct worker *w)
 {
 	if (w == NULL)
 		return;
+	flood_guard_destroy(w->guard);
+	flood_destroy(w->flood);
 	errors_destroy(w->errors);
 	rrsets_destroy(w->rrsets);
 	tables_destroy(w->tables);

@@ -37,7 +37,8 @@ struct worker_settings {
 	/* of the keyed tables */
 	size_t match_entries, domain_entries, client_entries, server_entries;
 	size_t rrset_entries, error_entries;
-	bool timing; /* measure stages (bench) */
+	bool flood_guard; /* spare names below a flood; see flood_guard.h */
+	bool timing;      /* measure stages (bench) */
 };
 
 extern const char *const worker_stage_texts[STAGE_CAP];

@@ -28,7 +28,8 @@ static_assert(FT_FEW_EXACT * 8u <= FT_FEW_PACKED, "both forms have room");
 /* What a blocklist's answer says (DOMAIN.md section 5). */
 #define FT_DNSBL_RESULTS(X)                                                                        \
 	X(NOT_LISTED)                                                                              \
-	X(LISTED) X(REFUSED) X(DNSBL_WILDCARD) X(DATA) X(NODATA) X(REFERRAL) X(TRUNCATED) X(ERROR) \
+	X(LISTED)                                                                                  \
+	X(REFUSED) X(DNSBL_WILDCARD) X(DATA) X(NODATA) X(REFERRAL) X(TRUNCATED) X(ERROR)           \
 	    X(TIMEOUT)
 enum ft_dnsbl_result {
 #define X(n) FT_DNSBL_##n,
