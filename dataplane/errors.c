@@ -243,8 +243,9 @@ void errors_step(struct errors *r, const struct msgs *batch, const struct txn *t
 		fill(r, batch, t, s);
 		keyed_prefetch_tags(r->table, s->key);
 	}
+	bool there;
 	for (uint32_t i = 0; i < found; i++)
-		(void)keyed_prefetch_entry(r->table, r->seen[i].key);
+		(void)keyed_prefetch_entry(r->table, r->seen[i].key, &there);
 	for (uint32_t i = 0; i < found; i++)
 		count(r, &r->seen[i]);
 	r->stats.seen += found;

@@ -181,9 +181,11 @@ static void emit_mark(struct rrsets *r, const struct seen *s)
 
 static void settle(struct rrsets *r, const struct msgs *batch)
 {
+	bool there;
+
 	for (uint32_t i = 0; i < r->n; i++)
 		if ((r->seen[i].set.what & FT_RRSET_LONG) == 0)
-			(void)keyed_prefetch_entry(r->table, r->seen[i].key);
+			(void)keyed_prefetch_entry(r->table, r->seen[i].key, &there);
 	for (uint32_t i = 0; i < r->n; i++) {
 		if ((r->seen[i].set.what & FT_RRSET_LONG) != 0) {
 			emit_mark(r, &r->seen[i]);
