@@ -195,6 +195,13 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .hash_key = 0x9e3779b97f4a7c15ull, /* the same in every run: figures compare */
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
+	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
+	    .match_entries = c->match_entries,
+	    .domain_entries = c->domain_entries,
+	    .client_entries = c->client_entries,
+	    .server_entries = c->server_entries,
+	    .rrset_entries = c->rrset_entries,
+	    .error_entries = c->error_entries,
 	    .datagrams = c->frag_datagrams,
 	    .connections = c->tcp_connections,
 	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,

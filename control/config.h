@@ -34,12 +34,15 @@ struct config {
 	struct config_prefixes auth, resolvers;
 	struct config_u16s ports;
 	uint32_t timeout_ms;
-	char *sample; /* "auto" or "1" */
+	char *sample;   /* "auto" or "1" */
+	char *channels; /* "auto" or "all" */
 	uint64_t sketch_seed;
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */
 
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
+	uint32_t domain_entries, client_entries, server_entries;
+	uint32_t rrset_entries, error_entries, match_entries;
 	uint32_t tcp_buffer_mb, ring_mb; /* MiB */
 
 	uint32_t bench_seconds;

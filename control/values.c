@@ -479,6 +479,17 @@ int value_check_sample(const void *field, char *why, size_t cap)
 	return -EINVAL;
 }
 
+int value_check_channels(const void *field, char *why, size_t cap)
+{
+	const char *text = *(char *const *)field;
+	char q[VALUE_QUOTE_CAP];
+
+	if (strcmp(text, "auto") == 0 || strcmp(text, "all") == 0)
+		return 0;
+	snprintf(why, cap, "%s: give auto or all", value_quote(q, text));
+	return -EINVAL;
+}
+
 int value_check_http(const void *field, char *why, size_t cap)
 {
 	const char *text = *(char *const *)field;

@@ -65,6 +65,7 @@ int value_check_interval(const void *field, char *why, size_t cap);
 int value_check_power_of_two(const void *field, char *why, size_t cap);
 int value_check_probe(const void *field, char *why, size_t cap);
 int value_check_sample(const void *field, char *why, size_t cap);
+int value_check_channels(const void *field, char *why, size_t cap);
 int value_check_http(const void *field, char *why, size_t cap);
 
 /* `text` for a message: in quotes, cut short, control characters made visible. */

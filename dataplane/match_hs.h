@@ -2,8 +2,9 @@
 /* The door to Hyperscan: expressions over presentation names.
  *
  * Expressions are searched (anchors are the author's) in the lower-case presentation
- * form without the last dot (the root is "."), caseless, each reported once a name.
- * Compiled databases are kept on disk by content and library version. Control
+ * form without the last dot (the root's is "."), caseless. Most that are written about
+ * names are labels in a row and go by tables instead (match_form.h), with the same
+ * result. Compiled databases are kept on disk by content and library version. Control
  * compiles; workers scan, each with a scratch of its own, and allocate nothing. */
 #ifndef DATAPLANE_MATCH_HS_H
 #define DATAPLANE_MATCH_HS_H

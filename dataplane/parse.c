@@ -13,9 +13,9 @@ enum { CLASS_IN = 1 };
 
 /* What the walk over the records found. */
 struct records {
-	struct rr *rr;     /* MSG_RR_CAP */
-	uint32_t kept;     /* in rr; answers first */
-	uint32_t answers;  /* of these */
+	struct rr *rr;    /* MSG_RR_CAP */
+	uint32_t kept;    /* in rr; answers first */
+	uint32_t answers; /* of these */
 	uint32_t opt_off; /* type and what follows of the first OPT record; 0: none */
 	bool soa, ns;     /* in the authority section */
 	bool bad;         /* damaged from here on */

@@ -5,12 +5,15 @@
 
 #include "clock.h"
 #include "defrag.h"
+#include "errors.h"
 #include "matches.h"
 #include "mem.h"
 #include "pair.h"
 #include "parse.h"
+#include "rrsets.h"
 #include "seal.h"
 #include "stream.h"
+#include "tables.h"
 #include "tally.h"
 
 #include <errno.h>
@@ -24,7 +27,7 @@
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
 
 const char *const worker_stage_texts[STAGE_CAP] = {
-    "receive", "decode", "parse", "match", "pair", "tally", "seal",
+    "receive", "decode", "parse", "match", "pair", "tables", "rrsets", "errors", "tally", "seal",
 };
 
 struct worker {
@@ -38,7 +41,10 @@ struct worker {
 	struct batch batch;
 	struct msgs *msgs;
 	struct match *match;
-	struct matches *matches;
+	struct matches *matches; /* the keyed tables: these four */
+	struct tables *tables;
+	struct rrsets *rrsets;
+	struct errors *errors;
 	const struct rules_slot *rules; /* in use; NULL: none */
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
@@ -81,8 +87,16 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 		if (t->verdict == NULL && t->name_len != 0)
 			t->verdict = match_get(w->match, t->name, t->name_len);
 	}
-	tally_step(w->tally, w->txn, n);
+	lap(w, STAGE_PAIR);
+	/* The keyed tables first: tally_step may close an interval for want of room. */
+	tables_step(w->tables, w->txn, n);
+	lap(w, STAGE_TABLES);
+	rrsets_step(w->rrsets, w->msgs, w->txn, n);
+	lap(w, STAGE_RRSETS);
+	errors_step(w->errors, w->msgs, w->txn, n);
+	lap(w, STAGE_ERRORS);
 	matches_step(w->matches, w->msgs, w->txn, n);
+	tally_step(w->tally, w->txn, n);
 }
 
 STAGE static void count_ledger(struct worker *w, const struct msgs *b)
@@ -388,9 +402,8 @@ static void rest(struct worker *w)
 		nanosleep(&pause, NULL); /* nothing to lose: the source's queues are empty */
 }
 
-STAGE /* Names are matched by one generation of rules in each turn. */
-    static void
-    adopt(struct worker *w)
+/* Names are matched by one generation of rules in each turn. */
+static void adopt(struct worker *w)
 {
 	const struct rules_slot *next =
 	    w->set.seat != NULL ? seat_get(w->set.seat, w->rules) : NULL;
@@ -404,7 +417,7 @@ STAGE /* Names are matched by one generation of rules in each turn. */
 	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
 }
 
-int worker_turn(struct worker *w)
+STAGE int worker_turn(struct worker *w)
 {
 	struct rx *rx = w->set.rx;
 	uint64_t begin = 0;
@@ -459,6 +472,37 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static int create_tables(struct worker *w)
+{
+	const struct worker_settings *s = &w->set;
+	const struct matches_settings matches = {
+	    .entries = s->match_entries,
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	};
+	const struct tables_settings tables = {
+	    .hash_key = s->hash_key,
+	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
+	    .sample = s->sample,
+	};
+	struct rrsets_settings rrsets = rrsets_defaults(s->hash_key);
+	const struct errors_settings errors = {
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	    .entries = s->error_entries,
+	    .channels = s->channels,
+	};
+
+	rrsets.entries = s->rrset_entries;
+	w->matches = matches_create(w->tally, &matches);
+	w->tables = tables_create(w->tally, &tables);
+	w->rrsets = rrsets_create(w->tally, &rrsets);
+	w->errors = errors_create(w->tally, &errors);
+	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL
+		   ? 0
+		   : -ENOMEM;
+}
+
 static int create_rooms(struct worker *w)
 {
 	const struct worker_settings *s = &w->set;
@@ -467,18 +511,11 @@ static int create_rooms(struct worker *w)
 	    .buffer_bytes = s->stream_bytes,
 	    .idle_us = 60000000,
 	};
-
 	const struct match_settings match = {
 	    .name_seed = s->hash_key,
 	    .sketch_seed = s->sketch_seed,
 	    .entries = s->verdict_entries,
 	    .vantage = s->vantage,
-	};
-
-	const struct matches_settings matches = {
-	    .entries = s->match_entries,
-	    .name_seed = s->hash_key,
-	    .sketch_seed = s->sketch_seed,
 	};
 
 	w->msgs = mem_map(sizeof(*w->msgs));
@@ -491,10 +528,7 @@ static int create_rooms(struct worker *w)
 	    w->pair == NULL || w->seal == NULL)
 		return -ENOMEM;
 	w->tally = tally_create(&w->clock, w->seal);
-	if (w->tally == NULL)
-		return -ENOMEM;
-	w->matches = matches_create(w->tally, &matches);
-	return w->matches != NULL ? 0 : -ENOMEM;
+	return w->tally != NULL ? create_tables(w) : -ENOMEM;
 }
 
 struct worker *worker_create(const struct worker_settings *settings)
@@ -518,6 +552,9 @@ void worker_destroy(struct worker *w)
 {
 	if (w == NULL)
 		return;
+	errors_destroy(w->errors);
+	rrsets_destroy(w->rrsets);
+	tables_destroy(w->tables);
 	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);

@@ -9,8 +9,10 @@
 #define DATAPLANE_WORKER_H
 
 #include "decode.h"
+#include "errors.h"
 #include "match.h"
 #include "rx.h"
+#include "sample.h"
 #include "seat.h"
 #include "timing.h"
 
@@ -29,7 +31,12 @@ struct worker_settings {
 	uint64_t hash_key;             /* secret of this run */
 	uint64_t sketch_seed;
 	struct rules_seat *seat; /* where its rules come from; NULL: no rules. Not owned */
-	size_t pair_entries, verdict_entries, match_entries, datagrams, connections, stream_bytes;
+	struct sample sample;    /* of the keyed tables */
+	enum errors_channels channels;
+	size_t pair_entries, verdict_entries, datagrams, connections, stream_bytes;
+	/* of the keyed tables */
+	size_t match_entries, domain_entries, client_entries, server_entries;
+	size_t rrset_entries, error_entries;
 	bool timing; /* measure stages (bench) */
 };
 

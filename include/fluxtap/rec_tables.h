@@ -15,6 +15,7 @@
 
 #include "block.h"
 #include "dns.h"
+#include "varint.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,14 +112,6 @@ static inline bool ft_addr_is_v4(const uint8_t *addr)
 	return memcmp(addr, mapped, sizeof(mapped)) == 0;
 }
 
-static inline uint8_t *ft_put_number(uint8_t *p, uint64_t n)
-{
-	for (; n >= 0x80; n >>= 7)
-		*p++ = (uint8_t)(n | 0x80);
-	*p++ = (uint8_t)n;
-	return p;
-}
-
 static inline uint8_t *ft_put_mini(uint8_t *p, const struct ft_mini *m)
 {
 	*p++ = m->n;
@@ -139,9 +132,9 @@ static inline uint8_t *ft_put_counts(uint8_t *p, const uint64_t *c, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		bits |= (uint32_t)(c[i] != 0) << i;
-	p = ft_put_number(p, bits);
+	p = ft_put_varint(p, bits);
 	for (; bits != 0; bits &= bits - 1)
-		p = ft_put_number(p, c[__builtin_ctz(bits)]);
+		p = ft_put_varint(p, c[__builtin_ctz(bits)]);
 	return p;
 }
 
@@ -155,7 +148,7 @@ static inline uint8_t *ft_put_groups(uint8_t *p, const uint64_t *group)
 		if (group[i] == 0)
 			continue;
 		bits |= 1u << i;
-		p = ft_put_number(p, group[i]);
+		p = ft_put_varint(p, group[i]);
 	}
 	bitmap[0] = (uint8_t)bits;
 	bitmap[1] = (uint8_t)(bits >> 8);
@@ -178,11 +171,11 @@ static inline const uint8_t *ft_table_write(uint8_t buf[FT_TABLE_ENTRY_CAP],
 		memcpy(p, r->text, r->text_bytes);
 		p += r->text_bytes;
 	} else {
-		p = ft_put_number(p, r->first_s);
-		p = ft_put_number(p, r->last_s - r->first_s);
+		p = ft_put_varint(p, r->first_s);
+		p = ft_put_varint(p, r->last_s - r->first_s);
 		p = ft_put_counts(p, r->c, ft_table_counters(r->table));
 		if (r->table == FT_TABLE_SERVERS)
-			p = ft_put_number(p, r->rtt_max_us);
+			p = ft_put_varint(p, r->rtt_max_us);
 		if (domain) {
 			p = ft_put_mini(p, &r->names);
 			p = ft_put_mini(p, &r->clients);
@@ -198,67 +191,18 @@ static inline const uint8_t *ft_table_write(uint8_t buf[FT_TABLE_ENTRY_CAP],
 	return begin;
 }
 
-/* A reader that stays inside its octets: past the end it gives zeros and remembers. */
-struct ft_reader {
-	const uint8_t *at, *end;
-	bool bad;
-};
-
-static inline const uint8_t *ft_get_octets(struct ft_reader *r, size_t n)
-{
-	const uint8_t *p = r->at;
-
-	if (r->bad || (size_t)(r->end - r->at) < n) {
-		r->bad = true;
-		return NULL;
-	}
-	r->at += n;
-	return p;
-}
-
-static inline uint8_t ft_get_octet(struct ft_reader *r)
-{
-	const uint8_t *p = ft_get_octets(r, 1);
-
-	return p != NULL ? *p : 0;
-}
-
-static inline uint64_t ft_get_number(struct ft_reader *r)
-{
-	uint64_t n = 0;
-
-	for (unsigned shift = 0; shift < 64; shift += 7) {
-		const uint8_t octet = ft_get_octet(r);
-		if (shift == 63 && octet > 1)
-			break;
-		n |= (uint64_t)(octet & 0x7f) << shift;
-		if (octet < 0x80)
-			return n;
-	}
-	r->bad = true;
-	return 0;
-}
-
-static inline uint32_t ft_get_u32(struct ft_reader *r)
-{
-	const uint64_t n = ft_get_number(r);
-
-	r->bad |= n > UINT32_MAX;
-	return (uint32_t)n;
-}
-
 static inline void ft_get_mini(struct ft_reader *r, struct ft_mini *m)
 {
 	const uint8_t *p;
 
 	memset(m, 0, sizeof(*m));
-	const uint8_t n = ft_get_octet(r);
+	const uint8_t n = ft_get_u8(r);
 	if (n == FT_MINI_DENSE) {
-		p = ft_get_octets(r, sizeof(m->u.regs));
+		p = ft_get_bytes(r, sizeof(m->u.regs));
 		if (p != NULL)
 			memcpy(m->u.regs, p, sizeof(m->u.regs));
 	} else if (n <= FT_MINI_HASHES) {
-		p = ft_get_octets(r, n * (size_t)3);
+		p = ft_get_bytes(r, n * (size_t)3);
 		for (unsigned i = 0; p != NULL && i < n; i++) {
 			memcpy(&m->u.hash[i], p + i * (size_t)3, 3);
 			r->bad |= m->u.hash[i] == 0;
@@ -271,22 +215,22 @@ static inline void ft_get_mini(struct ft_reader *r, struct ft_mini *m)
 
 static inline void ft_get_counts(struct ft_reader *r, uint64_t *c, size_t n)
 {
-	uint32_t bits = ft_get_u32(r);
+	uint32_t bits = (uint32_t)ft_get_varint(r, UINT32_MAX);
 
 	memset(c, 0, FT_TABLE_COUNTERS * sizeof(*c));
 	r->bad |= n < 32 && bits >> n != 0;
 	for (; !r->bad && bits != 0; bits &= bits - 1)
-		c[__builtin_ctz(bits)] = ft_get_number(r);
+		c[__builtin_ctz(bits)] = ft_get_varint(r, UINT64_MAX);
 }
 
 static inline void ft_get_groups(struct ft_reader *r, uint64_t *group)
 {
-	unsigned bits = ft_get_octet(r);
+	unsigned bits = ft_get_u8(r);
 
-	bits |= (unsigned)ft_get_octet(r) << 8;
+	bits |= (unsigned)ft_get_u8(r) << 8;
 	memset(group, 0, FT_GROUPS * sizeof(*group));
 	for (; !r->bad && bits != 0; bits &= bits - 1)
-		group[__builtin_ctz(bits)] = ft_get_number(r);
+		group[__builtin_ctz(bits)] = ft_get_varint(r, UINT64_MAX);
 }
 
 static inline void ft_get_id(struct ft_reader *r, struct ft_table_rec *rec, bool wide)
@@ -294,7 +238,7 @@ static inline void ft_get_id(struct ft_reader *r, struct ft_table_rec *rec, bool
 	static const uint8_t mapped[16] = {[10] = 0xff, [11] = 0xff};
 	const bool domain = rec->table == FT_TABLE_DOMAINS, v4 = !domain && !wide;
 	const size_t bytes = domain ? 8 : wide ? 16 : 4;
-	const uint8_t *id = ft_get_octets(r, bytes);
+	const uint8_t *id = ft_get_bytes(r, bytes);
 
 	memcpy(rec->id, mapped, sizeof(mapped));
 	if (!v4)
@@ -309,12 +253,12 @@ static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const 
 				 struct ft_table_rec *rec)
 {
 	struct ft_reader r = {.at = *at, .end = end};
-	const uint64_t length = ft_get_number(&r);
+	const uint64_t length = ft_get_varint(&r, UINT64_MAX);
 
 	if (r.bad || length == 0 || length > (uint64_t)(end - r.at))
 		return false;
 	*at = r.end = r.at + length;
-	const uint8_t head = ft_get_octet(&r);
+	const uint8_t head = ft_get_u8(&r);
 	const bool wide = (head & 4) != 0;
 	rec->table = table;
 	rec->vantage = head & 3;
@@ -328,13 +272,13 @@ static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const 
 		rec->text_bytes = (size_t)(r.end - r.at);
 		return rec->text_bytes != 0 && rec->text_bytes <= FT_NAME_CAP;
 	}
-	rec->first_s = ft_get_u32(&r);
-	const uint32_t span = ft_get_u32(&r);
+	rec->first_s = (uint32_t)ft_get_varint(&r, UINT32_MAX);
+	const uint32_t span = (uint32_t)ft_get_varint(&r, UINT32_MAX);
 	r.bad |= span > UINT32_MAX - rec->first_s;
 	rec->last_s = rec->first_s + span;
 	ft_get_counts(&r, rec->c, ft_table_counters(table));
 	if (table == FT_TABLE_SERVERS)
-		rec->rtt_max_us = ft_get_number(&r);
+		rec->rtt_max_us = ft_get_varint(&r, UINT64_MAX);
 	if (table == FT_TABLE_DOMAINS) {
 		ft_get_mini(&r, &rec->names);
 		ft_get_mini(&r, &rec->clients);

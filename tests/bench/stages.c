@@ -67,6 +67,12 @@ int main(int argc, char **argv)
 	if (rx == NULL)
 		abort();
 	struct worker_settings set = rig_settings(&r, 0, rx);
+	/* The defaults of `fluxtap run`. */
+	set.pair_entries = set.verdict_entries = 524288;
+	set.domain_entries = set.client_entries = set.error_entries = 65536;
+	set.server_entries = 8192;
+	set.rrset_entries = 131072;
+	set.match_entries = 4096;
 	struct worker *w = worker_create(&set);
 	if (w == NULL)
 		abort();

@@ -93,6 +93,12 @@ static int dump_capture(const char *path, const struct decode_ports *ports)
 	    .hash_key = 1,
 	    .pair_entries = 524288, /* this and below: the defaults of `fluxtap run` */
 	    .verdict_entries = 524288,
+	    .match_entries = 64,
+	    .domain_entries = 1024,
+	    .client_entries = 1024,
+	    .server_entries = 64,
+	    .rrset_entries = 1024,
+	    .error_entries = 1024,
 	    .datagrams = 256,
 	    .connections = 32768,
 	    .stream_bytes = (size_t)32 << 20,

@@ -206,7 +206,7 @@ static void on_match(void *ctx, uint32_t name, uint32_t tag)
 	seen[name][tag - 1000] = 1;
 }
 
-/* The text, as it is searched. */
+/* The text, as it is searched; the root's is a dot. */
 static uint32_t text_of(uint32_t name, char *text)
 {
 	return name_text(names.wire[name], names.len[name], text, false);
@@ -488,7 +488,11 @@ static void test_cache(void **state)
 	take_names();
 	names.n = 600;
 	lines.n = 0;
-	take_lines(match_odd, COUNT(match_odd));
+	/* Of one group, and so in one file. */
+	for (size_t i = 0; i < COUNT(match_odd); i++)
+		if (match_odd[i][0] != '^' && match_odd[i][strlen(match_odd[i]) - 1] != '$')
+			take_lines(&match_odd[i], 1);
+	assert_true(lines.n > 6);
 	for (uint32_t i = 0; i < lines.n; i++)
 		lines.v[i].tag = 1000 + i;
 	compile_pcre();

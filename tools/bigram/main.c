@@ -56,6 +56,13 @@ static void take(struct lines *l, const char *text)
 	}
 }
 
+static void free_lines(struct lines *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+}
+
 /* The first word of each line but of comments, in lower case, sorted. */
 static struct lines read_lines(const char *path)
 {
@@ -123,6 +130,7 @@ static struct lines different_labels(struct lines *names, const struct lines *ru
 	for (size_t i = 0; i < all.n; i++)
 		if (i == 0 || strcmp(all.v[i], all.v[i - 1]) != 0)
 			take(&out, all.v[i]);
+	free_lines(&all);
 	return out;
 }
 
@@ -239,5 +247,8 @@ int main(int argc, char **argv)
 		printf("\t},\n");
 	}
 	printf("};\n/* clang-format on */\n");
+	free_lines(&names);
+	free_lines(&rules);
+	free_lines(&labels);
 	return ferror(stdout) || fclose(stdout) != 0;
 }
