@@ -89,7 +89,7 @@ static struct facts make_facts(void)
 		add(&f, VICTIM, i, 0, 60, 300, 40, 50, FT_CLASS_DATA);
 		add(&f, STEADY, i, 0, 60, 4000, 0, 500, FT_CLASS_DATA); /* every name is new */
 		add(&f, LARGE, i, 0, 60, 5000, 30, 500, FT_CLASS_NXDOMAIN);
-		add(&f, GROWING, i, 0, 60, 1500 << (i < 3 ? i : 3), 0, 500, FT_CLASS_NXDOMAIN);
+		add(&f, GROWING, i, 0, 60, 1500u << (i < 3 ? i : 3), 0, 500, FT_CLASS_NXDOMAIN);
 		for (uint32_t d = CALM_FROM; d < CALM_FROM + 300; d++)
 			add(&f, d, i, 0, 60, 5, 20, 500, FT_CLASS_DATA);
 	}
