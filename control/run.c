@@ -8,6 +8,7 @@
 #include "exit.h"
 #include "export/jsonl.h"
 #include "live.h"
+#include "pressure.h"
 #include "rules.h"
 #include "segment.h"
 #include "source.h"
@@ -37,7 +38,9 @@ struct run {
 	struct jsonl *jsonl;
 	struct drain *drain;
 	struct stat_run stat_run;
-	uint64_t *dropped_seen; /* [workers] */
+	struct pressure *pressure;     /* NULL: the level of sampling is fixed */
+	_Atomic uint32_t sample_level; /* pressure's to set */
+	uint64_t *dropped_seen;        /* [workers] */
 	uint64_t records;
 	uint64_t begin_us;
 	int export_failed; /* -errno of the last commit, 0: all is written */
@@ -77,6 +80,11 @@ static void catch_signals(void)
 	/* A closed terminal shall not end a probe; nor a broken pipe. */
 	(void)sigaction(SIGHUP, &hangup, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+static uint64_t count_dropped(void *ctx, unsigned worker)
+{
+	return source_dropped(((struct run *)ctx)->source, worker);
 }
 
 static uint64_t take_dropped(void *ctx, unsigned worker)
@@ -151,6 +159,8 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	    .hash_key = hash_key,
 	    .sketch_seed = c->sketch_seed,
 	    .seat = live_seat(r->live, i),
+	    .sample = {.key = c->sample_key,
+		       .level = strcmp(c->sample, "1") != 0 ? &r->sample_level : NULL},
 	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
 	    .match_entries = c->match_entries,
 	    .domain_entries = c->domain_entries,
@@ -263,6 +273,8 @@ static int open_all(struct run *r, char *err, size_t cap)
 	if (segment_init(&r->segment, c->probe, r->workers, (size_t)c->ring_mb << 20, err, cap) !=
 	    0)
 		return EXIT_MACHINE;
+	const int level = value_sample_level(c->sample);
+	atomic_init(&r->sample_level, level > 0 ? (uint32_t)level : 0);
 	code = create_workers(r, err, cap);
 	if (code != EXIT_DONE)
 		return code;
@@ -270,6 +282,8 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .probe = c->probe,
 	    .workers = r->workers,
 	    .interval_s = c->interval_s,
+	    .table_keys = c->table_keys,
+	    .sample_key = c->sample_key,
 	    .rules = r->rules,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
@@ -284,6 +298,18 @@ static int open_all(struct run *r, char *err, size_t cap)
 	};
 	(void)snprintf(err, cap, "not enough memory");
 	r->drain = drain_create(&drain);
+	if (drain.live && level == VALUE_SAMPLE_AUTO) { /* a file waits instead */
+		const struct pressure_opts pressure = {
+		    .segment = &r->segment,
+		    .workers = r->workers,
+		    .source_dropped = count_dropped,
+		    .ctx = r,
+		    .level = &r->sample_level,
+		};
+		r->pressure = pressure_create(&pressure);
+		if (r->pressure == NULL)
+			return EXIT_MACHINE;
+	}
 	return r->drain != NULL ? EXIT_DONE : EXIT_MACHINE;
 }
 
@@ -384,6 +410,8 @@ static void loop(struct run *r)
 			live_hangup(r->live);
 		}
 		live_step(r->live);
+		if (r->pressure != NULL)
+			pressure_step(r->pressure);
 		if (!live)
 			show_progress(r);
 		else if (turn % 64 == 0)
@@ -453,6 +481,7 @@ static int run_to_end(struct run *r)
 
 static void close_all(struct run *r)
 {
+	pressure_destroy(r->pressure);
 	drain_destroy(r->drain);
 	for (unsigned i = 0; r->worker != NULL && i < r->workers; i++)
 		worker_destroy(r->worker[i]);

@@ -396,10 +396,17 @@ STAGE static int flush(struct worker *w)
 	return RX_END;
 }
 
+static void count_turn(_Atomic uint64_t *turns)
+{
+	atomic_store_explicit(turns, atomic_load_explicit(turns, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
 static void rest(struct worker *w)
 {
 	const struct timespec pause = {.tv_nsec = 50000};
 
+	count_turn(&w->set.shm->idle_turns);
 	if (++w->idle < IDLE_SPINS)
 #if defined(__x86_64__)
 		_mm_pause();
@@ -450,10 +457,7 @@ STAGE int worker_turn(struct worker *w)
 		rx->ops->release(rx, &w->batch);
 		lap(w, STAGE_RECEIVE);
 		w->idle = 0;
-		atomic_store_explicit(
-		    &w->set.shm->turns,
-		    atomic_load_explicit(&w->set.shm->turns, memory_order_relaxed) + 1,
-		    memory_order_relaxed);
+		count_turn(&w->set.shm->turns);
 	} else {
 		advance(w, rx->ops->clock(rx));
 		rest(w);

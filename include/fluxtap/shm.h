@@ -39,6 +39,7 @@ struct ft_shm_worker {
 	_Atomic uint64_t clock_us;   /* the worker's event clock */
 	_Atomic uint64_t generation; /* rules in use (adopted at loop top) */
 	_Atomic uint64_t turns;      /* loop turns with packets */
+	_Atomic uint64_t idle_turns; /* and without */
 	_Alignas(64) _Atomic uint64_t total[FT_CTR_CAP]; /* running totals, enum ft_counter */
 };
 
