@@ -3,6 +3,7 @@
 
 #include "../dataplane/mem.h"
 #include "../dataplane/worker.h"
+#include "bench_load.h"
 #include "config.h"
 #include "drain.h"
 #include "exit.h"
@@ -24,23 +25,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLICE 65536u         /* packets of one turn of the floor, then of the probe */
-#define SPAN_US 600000000ull /* event time of the standard mix */
-
-/* Frames back to back in one mapping. */
-struct load {
-	struct rx_mem_frame *frame;
-	size_t n, cap;
-	uint8_t *data;
-	size_t used, bytes;
-	uint64_t span_us;
-	enum link_type link;
-};
+#define SLICE 65536u                   /* packets of one turn of the floor, then of the probe */
+#define HASH_KEY 0x9e3779b97f4a7c15ull /* the same in every run: figures compare */
 
 struct bench {
 	struct config config;
 	struct load load;
 	struct segment segment;
+	struct rules *rules;
+	struct ruleset *ruleset;
+	struct ruleset_scratch *scratch;
+	struct rules_slot slot;
+	struct rules_seat seat;
 	struct rx *rx;
 	struct worker *worker;
 	struct vantage_rules vantage;
@@ -71,69 +67,6 @@ static double wall_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int load_add(struct load *l, const uint8_t *data, uint32_t len, uint32_t wire_len,
-		    uint64_t ts_us)
-{
-	if (l->used + len > l->bytes)
-		return -ENOSPC;
-	if (l->n == l->cap) {
-		const size_t cap = l->cap != 0 ? l->cap * 2 : 1 << 20;
-		struct rx_mem_frame *f = realloc(l->frame, cap * sizeof(*f));
-		if (f == NULL)
-			return -ENOMEM;
-		l->frame = f;
-		l->cap = cap;
-	}
-	memcpy(l->data + l->used, data, len);
-	l->frame[l->n++] = (struct rx_mem_frame){
-	    .data = l->data + l->used, .len = len, .wire_len = wire_len, .ts_us = ts_us};
-	l->used += (len + 7u) & ~7u;
-	return 0;
-}
-
-static int load_mix(struct load *l)
-{
-	struct ft_gen_opts o = {.seed = 1, .scenario = FT_GEN_MIX};
-	struct ft_gen_frame f;
-	int r = 0;
-
-	ft_gen_opts_fill(&o);
-	struct ft_gen *g = ft_gen_create(&o);
-	if (g == NULL)
-		return -errno;
-	while (r == 0 && (r = ft_gen_next(g, &f)) == 1)
-		r = load_add(l, f.data, f.len, f.len, f.ts_us);
-	ft_gen_destroy(g);
-	l->span_us = SPAN_US;
-	l->link = LINK_ETHERNET;
-	return r;
-}
-
-static int load_pcap(struct load *l, const struct config_texts *paths)
-{
-	char err[512];
-	struct batch b;
-	struct rx *rx = rx_pcap_create((const char *const *)paths->v, paths->n, err, sizeof(err));
-	int r = 0;
-
-	if (rx == NULL) {
-		(void)fprintf(stderr, "fluxtap: %s\n", err);
-		return -EINVAL;
-	}
-	while (r == 0 && rx->ops->recv(rx, &b) > 0) {
-		for (uint32_t i = 0; i < b.n && r == 0; i++) {
-			l->link = (enum link_type)b.pkt[i].link;
-			r = load_add(l, b.pkt[i].data, b.pkt[i].cap_len, b.pkt[i].wire_len,
-				     b.pkt[i].ts_us);
-		}
-		rx->ops->release(rx, &b);
-	}
-	if (r == 0 && l->n != 0)
-		l->span_us = l->frame[l->n - 1].ts_us - l->frame[0].ts_us + 1;
-	rx->ops->destroy(rx);
-	return r == 0 && l->n == 0 ? -ENODATA : r;
 }
 
 static uint64_t no_drops(void *ctx, unsigned worker)
@@ -179,6 +112,13 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	if (segment_init(&b->segment, "bench", 1, (size_t)c->ring_mb << 20, err, cap) != 0)
 		return EXIT_MACHINE;
 	(void)snprintf(err, cap, "not enough memory");
+	b->rules = bench_rules_create(c, HASH_KEY);
+	b->ruleset = b->rules != NULL ? rules_load(b->rules, err, cap) : NULL;
+	b->scratch = b->ruleset != NULL ? ruleset_scratch_create(b->ruleset) : NULL;
+	if (b->scratch == NULL)
+		return b->rules != NULL && b->ruleset == NULL ? EXIT_USAGE : EXIT_MACHINE;
+	b->slot = (struct rules_slot){b->ruleset, b->scratch, ruleset_generation(b->ruleset)};
+	seat_put(&b->seat, &b->slot);
 	b->rx = rx_mem_create(b->load.frame, b->load.n, b->load.link, 0, b->load.span_us);
 	b->table = mem_map(FT_FLOOR_TABLE_BYTES);
 	if (b->rx == NULL || b->table == NULL)
@@ -192,7 +132,10 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .vantage = &b->vantage,
 	    .interval_us = c->interval_s * 1000000ull,
 	    .wait_us = c->timeout_ms * 1000ull,
-	    .hash_key = 0x9e3779b97f4a7c15ull, /* the same in every run: figures compare */
+	    .hash_key = HASH_KEY,
+	    .seat = &b->seat,
+	    .flood_guard = strcmp(c->flood_guard, "off") != 0,
+	    .sample = {.key = c->sample_key},
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
 	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
@@ -212,6 +155,9 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .probe = "bench",
 	    .workers = 1,
 	    .interval_s = c->interval_s,
+	    .table_keys = c->table_keys,
+	    .sample_key = c->sample_key,
+	    .rules = b->rules,
 	    .source_dropped = no_drops,
 	    .write = discard,
 	};
@@ -231,8 +177,12 @@ static void measure_slice(struct bench *b, size_t *at)
 
 	b->floor_sum += ft_floor_run(b->load.frame + *at, n, b->table);
 	const double middle = cpu_ns();
-	while (done < n)
-		done += (size_t)worker_turn(b->worker);
+	while (done < n) {
+		const int got = worker_turn(b->worker);
+		if (got < 0)
+			break;
+		done += (size_t)got;
+	}
 	b->worker_ns += cpu_ns() - middle;
 	b->floor_ns += middle - begin;
 	b->floor_packets += n;
@@ -251,14 +201,15 @@ static void measure(struct bench *b)
 	/* Warm-up: a pass over the packets, or a fifth of the time. */
 	do
 		measure_slice(b, &at);
-	while (at != 0 && wall_ns() - begin < seconds * 2e8);
+	while (!b->config.bench_flood && at != 0 && wall_ns() - begin < seconds * 2e8);
 	b->worker_ns = b->floor_ns = 0;
 	b->warm_packets = b->packets;
 	b->packets = b->floor_packets = 0;
 	worker_timing_reset(b->worker);
+	/* Of the flood one pass at most, for then its names would come again. */
 	do
 		measure_slice(b, &at);
-	while (wall_ns() - begin < seconds * 1e9);
+	while (wall_ns() - begin < seconds * 1e9 && !(b->config.bench_flood && at == 0));
 	b->ticks_per_ns = (double)(timing_now() - begin_ticks) / (wall_ns() - begin);
 	worker_stop(b->worker);
 	while (worker_turn(b->worker) != RX_END)
@@ -307,15 +258,17 @@ static json_t *result(const struct bench *b)
 		    stages, worker_stage_texts[i],
 		    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns / (double)b->packets)));
 	return json_pack(
-	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:i,s:i,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:f,s:I}",
+	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:I,s:I,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:f,s:I}",
 	    "ns_per_packet", rounded(ns), "floor_ns_per_packet", rounded(floor_ns), "ratio",
 	    rounded(ns / floor_ns), "packets", (json_int_t)b->packets, "messages",
 	    (json_int_t)messages, "mpps", rounded(1000 / ns), "ring_full",
-	    (json_int_t)l->sum.c[FT_CTR_RING_FULL_RECORDS], "patterns", 0, "listed_names", 0,
-	    "loop_us", "p50", rounded(turn_quantile_us(b, 0.5)), "p99",
-	    rounded(turn_quantile_us(b, 0.99)), "p999", rounded(turn_quantile_us(b, 0.999)), "max",
-	    rounded((double)t->turn_max / us), "seal_us", "max", rounded((double)t->seal_max / us),
-	    "stages", stages, "control_ms_per_million_messages",
+	    (json_int_t)l->sum.c[FT_CTR_RING_FULL_RECORDS], "patterns",
+	    (json_int_t)ruleset_patterns(b->ruleset), "listed_names",
+	    (json_int_t)ruleset_listed_names(b->ruleset), "loop_us", "p50",
+	    rounded(turn_quantile_us(b, 0.5)), "p99", rounded(turn_quantile_us(b, 0.99)), "p999",
+	    rounded(turn_quantile_us(b, 0.999)), "max", rounded((double)t->turn_max / us),
+	    "seal_us", "max", rounded((double)t->seal_max / us), "stages", stages,
+	    "control_ms_per_million_messages",
 	    rounded((double)b->control_cpu_ns / (double)(all + 1)), "rss_bytes",
 	    (json_int_t)usage.ru_maxrss * 1024);
 }
@@ -374,8 +327,10 @@ static void destroy_all(struct bench *b)
 		b->rx->ops->destroy(b->rx);
 	segment_fini(&b->segment);
 	mem_unmap(b->table, FT_FLOOR_TABLE_BYTES);
-	mem_unmap(b->load.data, b->load.bytes);
-	free(b->load.frame);
+	ruleset_scratch_destroy(b->scratch);
+	ruleset_destroy(b->ruleset);
+	rules_destroy(b->rules);
+	bench_load_fini(&b->load);
 	config_fini(&b->config);
 }
 
@@ -391,11 +346,9 @@ int bench_main(int argc, char **argv)
 		(void)fprintf(stderr, "fluxtap: %s\n", err);
 		return EXIT_USAGE;
 	}
-	b.load.bytes = (size_t)1 << 30;
-	b.load.data = mem_map(b.load.bytes);
-	const int loaded = b.load.data == NULL    ? -ENOMEM
-			   : b.config.pcap.n != 0 ? load_pcap(&b.load, &b.config.pcap)
-						  : load_mix(&b.load);
+	const int loaded = b.config.pcap.n != 0
+			       ? bench_load_pcap(&b.load, &b.config.pcap)
+			       : bench_load_generate(&b.load, b.config.bench_flood);
 	if (loaded != 0) {
 		(void)fprintf(stderr, "fluxtap: cannot load the packets: %s\n", strerror(-loaded));
 		code = b.config.pcap.n != 0 ? EXIT_USAGE : EXIT_MACHINE;

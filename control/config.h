@@ -47,7 +47,7 @@ struct config {
 	uint32_t tcp_buffer_mb, ring_mb; /* MiB */
 
 	uint32_t bench_seconds;
-	bool bench_json;
+	bool bench_json, bench_flood;
 };
 
 /* Reads a command line into *c; `argv[0]` is "run" (or "bench"). Returns 0; 1

@@ -163,6 +163,9 @@ const struct setting settings_table[] = {
 	     "What stands on the command line wins."},
     {"seconds", "N", VALUE_U32, NUMBER(1, 3600, "seconds"), .def = "10", .group = GROUP_OTHER,
      .commands = COMMAND_BENCH, FIELD(bench_seconds), .help = "Measure for so long."},
+    {"flood", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_BENCH, FIELD(bench_flood),
+     .help = "Measure the flood instead of the mix: 2 million queries, each for a name that never "
+	     "came before. One pass at most."},
     {"json", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_BENCH, FIELD(bench_json),
      .help = "Print one JSON object instead of a table."},
     {"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
