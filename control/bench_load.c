@@ -108,7 +108,8 @@ static void write_expressions(FILE *f)
 
 	for (unsigned i = 0; i < 50; i++)
 		(void)fprintf(f, "dga%u regex ^(?:[a-z0-9_-]{1,63}\\.)*[a-y]{%u,%u}[0-9]%s\\.%s$\n",
-			      i, 12 + i % 7, 14 + i % 7 + i % 5, i % 3 == 0 ? "{2}" : "", tlds[i % 8]);
+			      i, 12 + i % 7, 14 + i % 7 + i % 5, i % 3 == 0 ? "{2}" : "",
+			      tlds[i % 8]);
 	for (unsigned i = 0; i < 20; i++)
 		(void)fprintf(f, "hex%u regex ^[a-f0-9]{%u}\\.[a-z]{3,9}\\.%s$\n", i, 24 + i,
 			      tlds[i % 8]);

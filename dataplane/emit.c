@@ -22,13 +22,16 @@ static void push_block(struct tally *t)
  * so until its ledger has gone out, behind the block; the clock's own where none is. */
 static uint64_t account_row(struct tally *t)
 {
-	const struct tally_row *newest = NULL;
+	const struct tally_row *newest = t->newest;
 
+	if (newest != NULL)
+		return newest->number;
 	for (unsigned i = 0; i < TALLY_ROWS; i++) {
 		const struct tally_row *r = &t->row[i];
 		if (r->state != ROW_FREE && (newest == NULL || r->number > newest->number))
 			newest = r;
 	}
+	t->newest = newest;
 	if (newest != NULL)
 		return newest->number;
 	(void)tally_ledger(t, t->clock->now_us);
@@ -194,6 +197,7 @@ static void row_clear(struct tally *t, struct tally_row *r)
 {
 	if (t->ledger == &r->ledger)
 		t->ledger_len_us = 0;
+	t->newest = NULL;
 	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++) {
 		struct tally_view *view = &r->view[v];
 		if (!view->used)

@@ -224,7 +224,8 @@ static void fill(struct errors *r, const struct msgs *batch, const struct txn *t
 	s->key = key_of(r, s);
 }
 
-void errors_step(struct errors *r, const struct msgs *batch, const struct txn *txn, uint32_t n)
+STAGE void errors_step(struct errors *r, const struct msgs *batch, const struct txn *txn,
+		       uint32_t n)
 {
 	uint32_t found = 0;
 

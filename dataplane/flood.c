@@ -173,7 +173,7 @@ static void count_client(struct flood *f, const struct txn *x, const struct ft_f
 	w->id.count++;
 }
 
-void flood_step(struct flood *f, const struct txn *txn, uint32_t n)
+STAGE void flood_step(struct flood *f, const struct txn *txn, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const struct txn *x = &txn[i];

@@ -10,7 +10,7 @@
 
 static uint32_t reg_get(const uint8_t *regs, uint32_t i)
 {
-	return regs[i / 2] >> (i % 2 * 4) & 15u;
+	return (uint32_t)regs[i / 2] >> (i % 2 * 4) & 15u;
 }
 
 static void reg_raise(uint8_t *regs, uint32_t i, uint32_t rank)

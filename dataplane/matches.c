@@ -296,7 +296,8 @@ static void count_txn(struct matches *m, const struct msgs *batch, const struct 
 		count_rule(m, batch, x, tag[i]);
 }
 
-void matches_step(struct matches *m, const struct msgs *batch, const struct txn *txn, uint32_t n)
+STAGE void matches_step(struct matches *m, const struct msgs *batch, const struct txn *txn,
+			uint32_t n)
 {
 	if (m->rules == NULL)
 		return;

@@ -86,7 +86,7 @@ static inline uint32_t plain_bytes(const uint8_t *p, uint32_t room)
 		const uint32_t label = p[n];
 		const uint32_t next = n + label + (label != 0);
 		/* What is damaged stays where it is, and is looked at once more. */
-		n = (label <= FT_LABEL_CAP) & (next < room) ? next : n;
+		n = ((label <= FT_LABEL_CAP) & (next < room)) ? next : n;
 	}
 	return p[n] == 0 && n < FT_NAME_CAP ? n + 1 : plain_bytes_any(p, room, n);
 }

@@ -275,7 +275,8 @@ static void slot_remove(struct pair *p, uint32_t s)
 /* The same for a query and its response: client first, server second. */
 static uint64_t key_of(const struct pair *p, const struct msg *m)
 {
-	const uint32_t both = (uint32_t)m->sport << 16 | m->dport, turn = m->dns_flags >> 15 << 4;
+	const uint32_t both = (uint32_t)m->sport << 16 | m->dport,
+		       turn = (uint32_t)m->dns_flags >> 15 << 4;
 	const uint64_t ports = (uint32_t)(both << turn | (uint32_t)((uint64_t)both << turn >> 32));
 	const uint64_t rest = ports << 32 | (uint64_t)m->id << 1 | m->tcp;
 	return hash_fold(addr_fold(msg_client(m), p->hash_key) ^ rest, 0x9e3779b97f4a7c15ull) ^

@@ -101,7 +101,7 @@ static uint32_t read_record(struct msg *m, uint32_t off, enum rr_section section
 	/* What is of use depends on the record, and no branch foresees it: everything is
 	 * stored, and the place moves on if it counts. */
 	const bool opt = (section == RR_ADDITIONAL) & (type == FT_QTYPE_OPT);
-	r->opt_off = opt & (r->opt_off == 0) ? fixed : r->opt_off;
+	r->opt_off = (opt & (r->opt_off == 0)) ? fixed : r->opt_off;
 	r->soa |= (section == RR_AUTHORITY) & (type == FT_QTYPE_SOA);
 	r->ns |= (section == RR_AUTHORITY) & (type == FT_QTYPE_NS);
 	r->rr[r->kept] = (struct rr){

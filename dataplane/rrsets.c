@@ -266,7 +266,8 @@ static bool is_answer(const struct txn *t)
 	       msg_opcode(m) == 0;
 }
 
-void rrsets_step(struct rrsets *r, const struct msgs *batch, const struct txn *txn, uint32_t n)
+STAGE void rrsets_step(struct rrsets *r, const struct msgs *batch, const struct txn *txn,
+		       uint32_t n)
 {
 	struct rrset set[MSG_RR_CAP];
 

@@ -445,7 +445,7 @@ static void update(struct tables *t, const struct txn *txn, uint32_t n)
 	}
 }
 
-void tables_step(struct tables *t, const struct txn *txn, uint32_t n)
+STAGE void tables_step(struct tables *t, const struct txn *txn, uint32_t n)
 {
 	while (n != 0) {
 		const uint32_t some = n < MSG_CAP ? n : MSG_CAP;

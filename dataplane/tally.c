@@ -43,6 +43,7 @@ static struct tally_row *row_get(struct tally *t, uint64_t number)
 		r->number = number;
 		r->state = ROW_OPEN;
 		r->part = 0;
+		t->newest = NULL;
 	}
 	return r;
 }
@@ -161,7 +162,7 @@ static void count_txn(struct tally *t, const struct txn *x)
 	}
 }
 
-void tally_step(struct tally *t, const struct txn *txn, uint32_t n)
+STAGE void tally_step(struct tally *t, const struct txn *txn, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		count_txn(t, &txn[i]);

@@ -23,7 +23,11 @@ STAGES = {
     "parse": ["parse_step"],
     "match": ["match_step"],
     "pair": ["pair_step"],
-    "tally": ["count_settled", "count_ledger"],
+    "tables": ["tables_step"],
+    "rrsets": ["rrsets_step"],
+    "errors": ["errors_step"],
+    "matches": ["matches_step", "flood_step"],
+    "tally": ["tally_step", "count_ledger"],
     "seal": ["housekeep", "flush"],
 }
 LIMIT = 1.05

@@ -68,7 +68,8 @@ int main(int argc, char **argv)
 		abort();
 	struct worker_settings set = rig_settings(&r, 0, rx);
 	/* The defaults of `fluxtap run`. */
-	set.pair_entries = set.verdict_entries = 524288;
+	set.pair_entries = 524288;
+	set.verdict_entries = 1048576;
 	set.domain_entries = set.client_entries = set.error_entries = 65536;
 	set.server_entries = 8192;
 	set.rrset_entries = 131072;

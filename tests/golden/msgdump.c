@@ -92,7 +92,7 @@ static int dump_capture(const char *path, const struct decode_ports *ports)
 	    .wait_us = 5000000,
 	    .hash_key = 1,
 	    .pair_entries = 524288, /* this and below: the defaults of `fluxtap run` */
-	    .verdict_entries = 524288,
+	    .verdict_entries = 1048576,
 	    .match_entries = 64,
 	    .domain_entries = 1024,
 	    .client_entries = 1024,

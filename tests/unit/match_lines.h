@@ -43,8 +43,8 @@ static const char *const match_broad[] = {
     "^(?:[a-z0-9_-]{1,63}\\.)*[a-z]{5,9}\\.biz$",
     "^(?:[a-z0-9_-]{1,63}\\.)*[a-z]{17,32}\\.(?:ru|biz|info|org|net|com)$",
     "^(?:[a-z0-9_-]{1,63}\\.)*[a-z]{10,16}\\.(?:biz|info|org|net|com)$",
-    "^(?:[a-z0-9_-]{1,63}\\.)*[a-y]{7,21}\\.(?:tj|in|jp|tw|ac|cm|la|mn|so|sh|sc|nu|nf|mu|ms|mx|ki|"
-    "im|cx|cc|tv|bz|me|eu|de|ru|co|su|pw|kz|sx|us|ug|ir|to|ga|com|net|org|biz|xxx|pro|bit)$",
+    ("^(?:[a-z0-9_-]{1,63}\\.)*[a-y]{7,21}\\.(?:tj|in|jp|tw|ac|cm|la|mn|so|sh|sc|nu|nf|mu|ms|mx|ki|"
+     "im|cx|cc|tv|bz|me|eu|de|ru|co|su|pw|kz|sx|us|ug|ir|to|ga|com|net|org|biz|xxx|pro|bit)$"),
     "^(?:[a-z0-9_-]{1,63}\\.)*[a-z0-9]{21,28}\\.(?:com|net|org|biz)$",
     "^(?:[a-z0-9_-]{1,63}\\.)*[a-z]{6,11}\\.(?:ru|net|in|com|xyz|info|org|biz)$",
     "^(?:[a-z0-9_-]{1,63}\\.)*[a-z]{8,9}\\.(?:com|org|biz|net|info|mobi|us|name|me)$",
