@@ -27,7 +27,7 @@ static const struct command commands[] = {
      "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
      "classes and response times of each interval and vantage. \"ledger\" is where every packet "
      "and message went, and whether the books close."},
-    {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH]",
+    {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH | --out DIR]",
      "make a running probe read its rules again",
      "Tells a running probe to read its rule lists again, as SIGHUP does, and waits until all "
      "its workers use them. A list with a mistake is refused with file and line, and the old "
@@ -44,7 +44,7 @@ static const struct command commands[] = {
      "in a block list; \"shape len=8-12 charset=a-z0-9 tld=com,net\", the label in front of the "
      "public suffix. Names have RFC 1035 escapes (\\. and \\DDD); international ones are written "
      "as they go over the wire (xn--...)."},
-    {COMMAND_BENCH, "bench", "[--pcap FILE] [--seconds N] [--json]",
+    {COMMAND_BENCH, "bench", "[--pcap FILE | --flood] [--seconds N] [--json]",
      "measure the speed of this machine",
      "Runs the production loop over packets in memory and prints nanoseconds per packet, stage "
      "by stage. Needs no network interface and no privileges."},

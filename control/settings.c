@@ -34,8 +34,8 @@ const char *const setting_group_texts[GROUP_CAP] = {
 #define PSL_HELP "The list of public suffixes, in the format of publicsuffix.org."
 #define PSL_DEFAULT "the system's, of the package publicsuffix"
 #define CACHE_HELP                                                                                 \
-	"Keep compiled expressions in this directory, so that the next start is quicker; it must " \
-	"be yours alone to write to. \"off\": keep none."
+	"Keep compiled expressions in this directory, so that the next start is quicker. Nobody "  \
+	"but you and root may be able to write to it. \"off\": keep none."
 #define CACHE_DEFAULT "$XDG_CACHE_HOME/fluxtap, else /var/cache/fluxtap, else ~/.cache/fluxtap"
 
 const struct setting settings_table[] = {
@@ -73,8 +73,8 @@ const struct setting settings_table[] = {
      .help = "The probe's name in records and file names: letters, digits, \"-\", \"_\", \".\"."},
     {"socket", "PATH|auto|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(socket),
-     .help = "The control socket, for \"fluxtap reload\". auto: /run/fluxtap/PROBE.sock, or "
-	     ".fluxtap.sock below --out; none in a file run."},
+     .help = "The control socket, for \"fluxtap reload\". auto: /run/fluxtap/PROBE.sock, or, where "
+	     "that directory cannot be written to, .fluxtap.sock below --out; none in a file run."},
     {"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(http), .check = value_check_http,
      .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
@@ -92,17 +92,18 @@ const struct setting settings_table[] = {
      .help = "How long a query waits for its response before it counts as unanswered."},
     {"flood-guard", "auto|on|off", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH,
      ALL_SOURCES, FIELD(flood_guard), .check = value_check_guard,
-     .help = "Spare the new names of a domain under a random-subdomain attack expressions and "
-	     "shapes, but for one in 64; counts stay exact. auto: in live runs, so that a file "
-	     "gives the same records with any number of workers."},
+     .help = "While a domain is under a random-subdomain attack, try expressions and shapes on one "
+	     "in 64 of its new names only. All other rules see every name, and traffic is counted "
+	     "in full. auto: on in live runs and in bench, off for files, so that a file gives the "
+	     "same records with any number of workers."},
     {"sample", "auto|1|1/2^s", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN, ALL_SOURCES,
      FIELD(sample), .check = value_check_sample,
-     .help = "Share of flows kept in the tables of domains, clients and servers; \"auto\": all, "
-	     "and fewer only while the probe cannot keep up. Totals count every packet, and so "
-	     "do names that a rule hits or --watch names."},
+     .help = "Share of flows (a client and a server) kept in the tables of domains, clients and "
+	     "servers, down to 1/65536. auto: all of them, and fewer only while a live run cannot "
+	     "keep up. Nothing else is sampled, and queries for names that a rule hits never are."},
     {"sample-key", "N", VALUE_U64, NUMBER(0, UINT64_MAX, NULL), .def = "0", .group = GROUP_DNS, RUN,
      ALL_SOURCES, FIELD(sample_key),
-     .help = "Secret that chooses the flows; the same on all probes that shall keep the same."},
+     .help = "Secret that chooses the flows. Probes with the same number keep the same flows."},
     {"rules", "FILE", VALUE_TEXTS, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(rules),
      .help = RULES_HELP " Give it again for more files."},
     {"psl", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(psl),
@@ -112,7 +113,7 @@ const struct setting settings_table[] = {
     {"channels", "auto|all", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(channels), .check = value_check_channels,
      .help = "What the error channels (nxdomain, dnserror) hold: auto leaves out traffic between "
-	     "stubs and their resolver (S2R), all takes it, too."},
+	     "stubs and their resolver (S2R), all takes it in."},
     {"sketch-seed", "N", VALUE_U64, NUMBER(0, UINT64_MAX, NULL), .def = "0", .group = GROUP_DNS,
      RUN, ALL_SOURCES, FIELD(sketch_seed),
      .help = "Seed of the distinct counts; the same on all probes whose counts are to be merged."},
@@ -121,11 +122,12 @@ const struct setting settings_table[] = {
      .help = "Queries that may wait for their response, in each worker."},
     {"verdict-entries", "N", VALUE_U32, NUMBER(1024, 67108864, "names"), .def = "1048576",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(verdict_entries),
-     .help = "Names whose verdict each worker keeps, 64 bytes each."},
+     .help = "Names for which each worker remembers what the rules said, 64 bytes each."},
     {"domain-entries", "N", VALUE_U32, NUMBER(64, 16777216, "entries"), .def = "65536",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(domain_entries),
      .help = "Registered domains that each worker counts at a time. A table that is too small "
-	     "gives more records to control and loses nothing; so do the next five."},
+	     "sends more records to control, and none of them is wrong; the same holds for the "
+	     "next five."},
     {"client-entries", "N", VALUE_U32, NUMBER(64, 16777216, "entries"), .def = "65536",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(client_entries),
      .help = "Clients that each worker counts at a time."},
@@ -137,14 +139,16 @@ const struct setting settings_table[] = {
      .help = "RRsets that each worker follows at a time."},
     {"error-entries", "N", VALUE_U32, NUMBER(64, 16777216, "entries"), .def = "65536",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(error_entries),
-     .help = "Keys of the error channels that each worker counts at a time."},
+     .help =
+	 "Different errors (records of nxdomain and dnserror) that each worker counts at a time."},
     {"match-entries", "N", VALUE_U32, NUMBER(64, 1048576, "entries"), .def = "4096",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(match_entries),
-     .help = "Rules and domains hit that each worker counts at a time."},
+     .help = "Pairs of a rule and a domain it hit that each worker counts at a time, about 2.3 KB "
+	     "each."},
     {"table-keys", "N", VALUE_U32, NUMBER(1, 67108864, "keys"), .def = "262144",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(table_keys),
-     .help = "Domains, clients and servers (each) that an interval knows one by one; the rest is "
-	     "counted together."},
+     .help = "Domains, clients and servers, so many of each, that control keeps one by one in an "
+	     "interval; the rest is counted together."},
     {"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(frag_datagrams),
      .help = "Fragmented IP datagrams in reassembly, in each worker."},
@@ -164,8 +168,8 @@ const struct setting settings_table[] = {
     {"seconds", "N", VALUE_U32, NUMBER(1, 3600, "seconds"), .def = "10", .group = GROUP_OTHER,
      .commands = COMMAND_BENCH, FIELD(bench_seconds), .help = "Measure for so long."},
     {"flood", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_BENCH, FIELD(bench_flood),
-     .help = "Measure the flood instead of the mix: 2 million queries, each for a name that never "
-	     "came before. One pass at most."},
+     .help = "Measure a flood instead of the ordinary mix: 2 million queries, each for a name that "
+	     "never came before. One pass at most."},
     {"json", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_BENCH, FIELD(bench_json),
      .help = "Print one JSON object instead of a table."},
     {"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
@@ -178,8 +182,8 @@ const struct setting settings_table[] = {
      .off = offsetof(struct ctl_options, probe), .check = value_check_probe,
      .help = "The probe whose socket it is: /run/fluxtap/NAME.sock."},
     {"out", "DIR", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
-     .off = offsetof(struct ctl_options, out),
-     .help = "What the probe has as --out, where its socket is when it may not write to /run."},
+     .off = offsetof(struct ctl_options, out), .def_text = "fluxtap-out",
+     .help = "The probe's --out, where its socket is looked for if there is none in /run/fluxtap."},
     {"rules", "FILE", VALUE_TEXTS, RULES, RULES_FIELD(rules),
      .help = RULES_HELP " Give it again for more files. Needed by \"test\"."},
     {"psl", "FILE", VALUE_TEXT, RULES, RULES_FIELD(psl), .def_text = PSL_DEFAULT, .help = PSL_HELP},
