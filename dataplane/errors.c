@@ -199,7 +199,7 @@ static uint64_t key_of(const struct errors *r, const struct seen *s)
 			       (s->what & FT_ERROR_VANTAGE);
 	uint64_t x = name_key_of(r, t);
 
-	x += addr_hash(t->server, r->set.name_seed) * 0x9e3779b97f4a7c15ull;
+	x += addr_fold(t->server, r->set.name_seed) * 0x9e3779b97f4a7c15ull;
 	x += plain * 0xd6e8feb86659fd93ull;
 	x ^= (soa_key(r, s) + s->row * 256) * 0xff51afd7ed558ccdull;
 	x = hash_mix(x);

@@ -400,8 +400,8 @@ static void find_keys(struct tables *t, const struct txn *txn, uint32_t n)
 		w->vantage = (uint8_t)vantage_of_txn(x);
 		const uint64_t salt = salt_of(t, w->row, w->vantage, w->level);
 		w->key[FT_TABLE_DOMAINS] = (x->verdict != NULL ? x->verdict->domain_key : 0) ^ salt;
-		w->key[FT_TABLE_CLIENTS] = addr_hash(x->client, t->addr_key[0]) ^ salt;
-		w->key[FT_TABLE_SERVERS] = addr_hash(x->server, t->addr_key[1]) ^ salt;
+		w->key[FT_TABLE_CLIENTS] = addr_fold(x->client, t->addr_key[0]) ^ salt;
+		w->key[FT_TABLE_SERVERS] = addr_fold(x->server, t->addr_key[1]) ^ salt;
 	}
 }
 

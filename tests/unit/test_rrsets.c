@@ -294,9 +294,9 @@ static const char *view_text(uint32_t view, char *out)
 {
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		const struct addr c = client_addr(i), s = server_addr(i);
-		if (view == (uint32_t)addr_hash(&c, TXN_RIG_SEED))
+		if (view == (uint32_t)addr_fold(&c, TXN_RIG_SEED))
 			(void)sprintf(out, "c%u", i);
-		if (view == (uint32_t)addr_hash(&s, TXN_RIG_SEED))
+		if (view == (uint32_t)addr_fold(&s, TXN_RIG_SEED))
 			(void)sprintf(out, "s%u", i);
 	}
 	return out;
