@@ -25,7 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLICE 65536u                   /* packets of one turn of the floor, then of the probe */
+#define SLICE 65536u /* packets of one turn of the floor, then of the probe */
+#define WORKERS_CAP 16u
 #define HASH_KEY 0x9e3779b97f4a7c15ull /* the same in every run: figures compare */
 
 struct bench {
@@ -34,11 +35,14 @@ struct bench {
 	struct segment segment;
 	struct rules *rules;
 	struct ruleset *ruleset;
-	struct ruleset_scratch *scratch;
-	struct rules_slot slot;
-	struct rules_seat seat;
-	struct rx *rx;
-	struct worker *worker;
+	unsigned workers;
+	struct bench_worker {
+		struct ruleset_scratch *scratch;
+		struct rules_slot slot;
+		struct rules_seat seat;
+		struct rx *rx;
+		struct worker *worker;
+	} w[WORKERS_CAP];
 	struct vantage_rules vantage;
 	struct stat_run stat_run;
 	struct drain *drain;
@@ -47,6 +51,7 @@ struct bench {
 	uint64_t control_cpu_ns;
 	/* results */
 	uint64_t packets, floor_packets; /* measured */
+	uint64_t timed_packets;          /* of the worker whose stages are shown */
 	uint64_t warm_packets;
 	double worker_ns, floor_ns;
 	double ticks_per_ns;
@@ -105,35 +110,21 @@ static void pin(unsigned cpu)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
-static int create_all(struct bench *b, char *err, size_t cap)
+static struct worker_settings settings_of(struct bench *b, unsigned i)
 {
 	const struct config *c = &b->config;
 
-	if (segment_init(&b->segment, "bench", 1, (size_t)c->ring_mb << 20, err, cap) != 0)
-		return EXIT_MACHINE;
-	(void)snprintf(err, cap, "not enough memory");
-	b->rules = bench_rules_create(c, HASH_KEY);
-	b->ruleset = b->rules != NULL ? rules_load(b->rules, err, cap) : NULL;
-	b->scratch = b->ruleset != NULL ? ruleset_scratch_create(b->ruleset) : NULL;
-	if (b->scratch == NULL)
-		return b->rules != NULL && b->ruleset == NULL ? EXIT_USAGE : EXIT_MACHINE;
-	b->slot = (struct rules_slot){b->ruleset, b->scratch, ruleset_generation(b->ruleset)};
-	seat_put(&b->seat, &b->slot);
-	b->rx = rx_mem_create(b->load.frame, b->load.n, b->load.link, 0, b->load.span_us);
-	b->table = mem_map(FT_FLOOR_TABLE_BYTES);
-	if (b->rx == NULL || b->table == NULL)
-		return EXIT_MACHINE;
-	b->rx->live = true; /* a full ring loses records here, as it does on a wire */
-	const struct worker_settings s = {
-	    .rx = b->rx,
-	    .shm = segment_worker(&b->segment, 0),
-	    .ring = segment_ring(&b->segment, 0),
+	return (struct worker_settings){
+	    .number = i,
+	    .rx = b->w[i].rx,
+	    .shm = segment_worker(&b->segment, i),
+	    .ring = segment_ring(&b->segment, i),
 	    .ports = {.port = {53}, .n = 1},
 	    .vantage = &b->vantage,
 	    .interval_us = c->interval_s * 1000000ull,
 	    .wait_us = c->timeout_ms * 1000ull,
 	    .hash_key = HASH_KEY,
-	    .seat = &b->seat,
+	    .seat = &b->w[i].seat,
 	    .flood_guard = strcmp(c->flood_guard, "off") != 0,
 	    .sample = {.key = c->sample_key},
 	    .pair_entries = c->pair_entries,
@@ -150,10 +141,45 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,
 	    .timing = true,
 	};
-	b->worker = worker_create(&s);
+}
+
+static int create_worker(struct bench *b, unsigned i)
+{
+	struct bench_worker *w = &b->w[i];
+
+	w->scratch = ruleset_scratch_create(b->ruleset);
+	w->rx = rx_mem_create(b->load.frame, b->load.n, b->load.link, 0, b->load.span_us);
+	if (w->scratch == NULL || w->rx == NULL)
+		return EXIT_MACHINE;
+	w->slot = (struct rules_slot){b->ruleset, w->scratch, ruleset_generation(b->ruleset)};
+	seat_put(&w->seat, &w->slot);
+	w->rx->live = true; /* a full ring loses records here, as it does on a wire */
+	const struct worker_settings s = settings_of(b, i);
+	w->worker = worker_create(&s);
+	return w->worker != NULL ? EXIT_DONE : EXIT_MACHINE;
+}
+
+static int create_all(struct bench *b, char *err, size_t cap)
+{
+	const struct config *c = &b->config;
+
+	b->workers = c->cores.n < WORKERS_CAP ? (unsigned)c->cores.n : WORKERS_CAP;
+	if (segment_init(&b->segment, "bench", b->workers, (size_t)c->ring_mb << 20, err, cap) != 0)
+		return EXIT_MACHINE;
+	(void)snprintf(err, cap, "not enough memory");
+	b->rules = bench_rules_create(c, HASH_KEY);
+	if (b->rules == NULL)
+		return EXIT_MACHINE;
+	b->ruleset = rules_load(b->rules, err, cap);
+	if (b->ruleset == NULL)
+		return EXIT_USAGE;
+	b->table = mem_map(FT_FLOOR_TABLE_BYTES);
+	for (unsigned i = 0; i < b->workers; i++)
+		if (create_worker(b, i) != EXIT_DONE)
+			return EXIT_MACHINE;
 	b->stat_run = (struct stat_run){
 	    .probe = "bench",
-	    .workers = 1,
+	    .workers = b->workers,
 	    .interval_s = c->interval_s,
 	    .table_keys = c->table_keys,
 	    .sample_key = c->sample_key,
@@ -163,41 +189,46 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	};
 	const struct drain_opts d = {.segment = &b->segment, .run = &b->stat_run};
 	b->drain = drain_create(&d);
-	if (b->worker == NULL || b->drain == NULL)
+	if (b->table == NULL || b->drain == NULL)
 		return EXIT_MACHINE;
 	return pthread_create(&b->drainer, NULL, drain_all, b) == 0 ? EXIT_DONE : EXIT_MACHINE;
+}
+
+static void measure_floor(struct bench *b, size_t at, size_t n)
+{
+	const double begin = cpu_ns();
+
+	b->floor_sum += ft_floor_run(b->load.frame + at, n, b->table);
+	b->floor_ns += cpu_ns() - begin;
+	b->floor_packets += n;
 }
 
 /* One slice of the floor, then as many packets through the worker. */
 static void measure_slice(struct bench *b, size_t *at)
 {
 	const size_t n = b->load.n - *at < SLICE ? b->load.n - *at : SLICE;
-	const double begin = cpu_ns();
 	size_t done = 0;
 
-	b->floor_sum += ft_floor_run(b->load.frame + *at, n, b->table);
-	const double middle = cpu_ns();
+	measure_floor(b, *at, n);
+	const double begin = cpu_ns();
 	while (done < n) {
-		const int got = worker_turn(b->worker);
+		const int got = worker_turn(b->w[0].worker);
 		if (got < 0)
 			break;
 		done += (size_t)got;
 	}
-	b->worker_ns += cpu_ns() - middle;
-	b->floor_ns += middle - begin;
-	b->floor_packets += n;
+	b->worker_ns += cpu_ns() - begin;
 	b->packets += done;
 	*at = *at + n == b->load.n ? 0 : *at + n;
 }
 
-static void measure(struct bench *b)
+/* One worker: in this thread, in turns with the floor. */
+static void measure_one(struct bench *b, double begin)
 {
-	const double begin = wall_ns();
-	const uint64_t begin_ticks = timing_now();
 	const double seconds = b->config.bench_seconds;
+	struct worker *w = b->w[0].worker;
 	size_t at = 0;
 
-	pin(b->config.cores.v[0]);
 	/* Warm-up: a pass over the packets, or a fifth of the time. */
 	do
 		measure_slice(b, &at);
@@ -205,21 +236,63 @@ static void measure(struct bench *b)
 	b->worker_ns = b->floor_ns = 0;
 	b->warm_packets = b->packets;
 	b->packets = b->floor_packets = 0;
-	worker_timing_reset(b->worker);
+	worker_timing_reset(w);
 	/* Of the flood one pass at most, for then its names would come again. */
 	do
 		measure_slice(b, &at);
 	while (wall_ns() - begin < seconds * 1e9 && !(b->config.bench_flood && at == 0));
-	b->ticks_per_ns = (double)(timing_now() - begin_ticks) / (wall_ns() - begin);
-	worker_stop(b->worker);
-	while (worker_turn(b->worker) != RX_END)
+	worker_stop(w);
+	while (worker_turn(w) != RX_END)
 		;
+}
+
+/* Several: each in a thread of its own over all packets, by the threads' CPU time; the
+ * floor before them, alone. */
+static int measure_several(struct bench *b)
+{
+	const struct timespec run = {.tv_sec = (time_t)b->config.bench_seconds};
+	int r = 0;
+
+	measure_floor(b, 0, b->load.n);
+	for (unsigned i = 0; i < b->workers && r == 0; i++)
+		r = worker_start(b->w[i].worker, b->config.cores.v[i]);
+	(void)nanosleep(&run, NULL);
+	for (unsigned i = 0; i < b->workers; i++)
+		worker_stop(b->w[i].worker);
+	for (unsigned i = 0; i < b->workers; i++) {
+		worker_join(b->w[i].worker);
+		b->worker_ns += (double)worker_cpu_ns(b->w[i].worker);
+		b->packets +=
+		    atomic_load_explicit(&segment_worker(&b->segment, i)->total[FT_CTR_RX_PACKETS],
+					 memory_order_relaxed);
+	}
+	return r;
+}
+
+static int measure(struct bench *b)
+{
+	const double begin = wall_ns();
+	const uint64_t begin_ticks = timing_now();
+	int r = 0;
+
+	if (b->workers == 1) {
+		pin(b->config.cores.v[0]);
+		measure_one(b, begin);
+		b->timed_packets = b->packets;
+	} else {
+		r = measure_several(b);
+		b->timed_packets =
+		    atomic_load_explicit(&segment_worker(&b->segment, 0)->total[FT_CTR_RX_PACKETS],
+					 memory_order_relaxed);
+	}
+	b->ticks_per_ns = (double)(timing_now() - begin_ticks) / (wall_ns() - begin);
 	pthread_join(b->drainer, NULL);
+	return r;
 }
 
 static double turn_quantile_us(const struct bench *b, double q)
 {
-	const struct worker_timing *t = worker_timing_get(b->worker);
+	const struct worker_timing *t = worker_timing_get(b->w[0].worker);
 	uint64_t sum = 0, seen = 0;
 
 	for (unsigned i = 0; i < TIMING_TURN_BINS; i++)
@@ -238,9 +311,24 @@ static double rounded(double x)
 	return (double)(long long)(x * 100 + 0.5) / 100;
 }
 
+/* Look-ups of the tables that are caches, of one worker, the warm-up included. */
+static json_t *caches(const struct bench *b)
+{
+	struct worker_cache cache[WORKER_CACHES];
+	json_t *o = json_object();
+
+	worker_caches(b->w[0].worker, cache);
+	for (unsigned i = 0; i < WORKER_CACHES; i++)
+		json_object_set_new(o, cache[i].name,
+				    json_pack("{s:I,s:I,s:I}", "hits", (json_int_t)cache[i].hits,
+					      "misses", (json_int_t)cache[i].misses, "evicted",
+					      (json_int_t)cache[i].evicted));
+	return o;
+}
+
 static json_t *result(const struct bench *b)
 {
-	const struct worker_timing *t = worker_timing_get(b->worker);
+	const struct worker_timing *t = worker_timing_get(b->w[0].worker);
 	const struct ledger_sums *l = ledger_sums_get(drain_stat(b->drain, 0));
 	const double ns = b->worker_ns / (double)b->packets;
 	const double floor_ns = b->floor_ns / (double)b->floor_packets;
@@ -254,11 +342,12 @@ static json_t *result(const struct bench *b)
 
 	(void)getrusage(RUSAGE_SELF, &usage);
 	for (unsigned i = 0; i < STAGE_CAP; i++)
-		json_object_set_new(
-		    stages, worker_stage_texts[i],
-		    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns / (double)b->packets)));
+		json_object_set_new(stages, worker_stage_texts[i],
+				    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns /
+						      (double)b->timed_packets)));
 	return json_pack(
-	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:I,s:I,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:f,s:I}",
+	    "{s:f,s:f,s:f,s:I,s:I,s:f,s:I,s:I,s:I,s:{s:f,s:f,s:f,s:f},s:{s:f},s:o,s:o,s:f,s:I,s:I,"
+	    "s:I}",
 	    "ns_per_packet", rounded(ns), "floor_ns_per_packet", rounded(floor_ns), "ratio",
 	    rounded(ns / floor_ns), "packets", (json_int_t)b->packets, "messages",
 	    (json_int_t)messages, "mpps", rounded(1000 / ns), "ring_full",
@@ -267,10 +356,11 @@ static json_t *result(const struct bench *b)
 	    (json_int_t)ruleset_listed_names(b->ruleset), "loop_us", "p50",
 	    rounded(turn_quantile_us(b, 0.5)), "p99", rounded(turn_quantile_us(b, 0.99)), "p999",
 	    rounded(turn_quantile_us(b, 0.999)), "max", rounded((double)t->turn_max / us),
-	    "seal_us", "max", rounded((double)t->seal_max / us), "stages", stages,
-	    "control_ms_per_million_messages",
+	    "seal_us", "max", rounded((double)t->seal_max / us), "stages", stages, "tables",
+	    caches(b), "control_ms_per_million_messages",
 	    rounded((double)b->control_cpu_ns / (double)(all + 1)), "rss_bytes",
-	    (json_int_t)usage.ru_maxrss * 1024);
+	    (json_int_t)usage.ru_maxrss * 1024, "workers", (json_int_t)b->workers,
+	    "scanned_patterns", (json_int_t)ruleset_scanned(b->ruleset));
 }
 
 static void print_text(const json_t *r)
@@ -280,8 +370,8 @@ static void print_text(const json_t *r)
 	json_t *value;
 #define N(object, k) json_number_value(json_object_get(object, k))
 
-	(void)printf("probe  %8.2f ns a packet, %.2f M packets/s on one core\n",
-		     N(r, "ns_per_packet"), N(r, "mpps"));
+	(void)printf("probe  %8.2f ns a packet, %.2f M packets/s on one core, %.0f worker(s)\n",
+		     N(r, "ns_per_packet"), N(r, "mpps"), N(r, "workers"));
 	(void)printf("floor  %8.2f ns a packet\n", N(r, "floor_ns_per_packet"));
 	(void)printf("ratio  %8.2f x floor over %.0f packets\n", N(r, "ratio"), N(r, "packets"));
 	json_object_foreach(json_object_get(r, "stages"), key, value)(void)
@@ -293,6 +383,15 @@ static void print_text(const json_t *r)
 	(void)printf(
 	    "control    %.2f ms of CPU per million messages; ring full: %.0f records lost\n",
 	    N(r, "control_ms_per_million_messages"), N(r, "ring_full"));
+	json_object_foreach(json_object_get(r, "tables"), key, value)
+	{
+		const double hits = N(value, "hits"), misses = N(value, "misses");
+		(void)printf("table  %-8s %5.1f %% of look-ups miss, %.1f %% push one out\n", key,
+			     100 * misses / fmax(hits + misses, 1),
+			     100 * N(value, "evicted") / fmax(hits + misses, 1));
+	}
+	(void)printf("rules      %.0f expressions, %.0f of them Hyperscan's; %.0f listed names\n",
+		     N(r, "patterns"), N(r, "scanned_patterns"), N(r, "listed_names"));
 	(void)printf("memory     %.0f MiB at most, packets included\n",
 		     N(r, "rss_bytes") / 1048576);
 #undef N
@@ -322,12 +421,14 @@ static int print_result(const struct bench *b)
 static void destroy_all(struct bench *b)
 {
 	drain_destroy(b->drain);
-	worker_destroy(b->worker);
-	if (b->rx != NULL)
-		b->rx->ops->destroy(b->rx);
+	for (unsigned i = 0; i < b->workers; i++) {
+		worker_destroy(b->w[i].worker);
+		if (b->w[i].rx != NULL)
+			b->w[i].rx->ops->destroy(b->w[i].rx);
+		ruleset_scratch_destroy(b->w[i].scratch);
+	}
 	segment_fini(&b->segment);
 	mem_unmap(b->table, FT_FLOOR_TABLE_BYTES);
-	ruleset_scratch_destroy(b->scratch);
 	ruleset_destroy(b->ruleset);
 	rules_destroy(b->rules);
 	bench_load_fini(&b->load);
@@ -358,8 +459,10 @@ int bench_main(int argc, char **argv)
 			(void)fprintf(stderr, "fluxtap: %s\n", err);
 	}
 	if (code == EXIT_DONE) {
-		measure(&b);
-		code = print_result(&b);
+		const int r = measure(&b);
+		code = r == 0 ? print_result(&b) : EXIT_MACHINE;
+		if (r != 0)
+			(void)fprintf(stderr, "fluxtap: cannot start a thread: %s\n", strerror(-r));
 	}
 	destroy_all(&b);
 	return code;

@@ -118,6 +118,11 @@ size_t ruleset_patterns(const struct ruleset *r)
 	return r->part.patterns;
 }
 
+size_t ruleset_scanned(const struct ruleset *r)
+{
+	return r->part.expressions != NULL ? match_hs_scanned(r->part.expressions) : 0;
+}
+
 size_t ruleset_listed_names(const struct ruleset *r)
 {
 	return (r->part.exact != NULL ? r->part.exact->names : 0) +

@@ -40,6 +40,8 @@ void ruleset_destroy(struct ruleset *r);
 /* Of a generation, for summaries. */
 size_t ruleset_patterns(const struct ruleset *r);
 size_t ruleset_listed_names(const struct ruleset *r);
+/* Of the patterns, those that tables could not take over from Hyperscan. */
+size_t ruleset_scanned(const struct ruleset *r);
 
 /* A folded wire name to evaluate, and where its verdict goes. */
 struct ruleset_name {

@@ -638,6 +638,27 @@ void worker_timing_reset(struct worker *w)
 	memset(&w->timing, 0, sizeof(w->timing));
 }
 
+void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES])
+{
+	const struct match_stats *m = match_stats_get(w->match);
+	const struct {
+		const char *name;
+		const struct keyed_stats *s;
+	} keyed[WORKER_CACHES - 1] = {
+	    {"domains", tables_keyed_stats(w->tables, FT_TABLE_DOMAINS)},
+	    {"clients", tables_keyed_stats(w->tables, FT_TABLE_CLIENTS)},
+	    {"servers", tables_keyed_stats(w->tables, FT_TABLE_SERVERS)},
+	    {"rrsets", rrsets_table_stats(w->rrsets)},
+	    {"errors", errors_table_stats(w->errors)},
+	    {"matches", matches_stats_get(w->matches)},
+	};
+
+	out[0] = (struct worker_cache){"verdicts", m->looked_up - m->missed, m->missed, 0};
+	for (unsigned i = 1; i < WORKER_CACHES; i++)
+		out[i] = (struct worker_cache){keyed[i - 1].name, keyed[i - 1].s->hits,
+					       keyed[i - 1].s->misses, keyed[i - 1].s->evicted};
+}
+
 void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx)
 {
 	w->tap = tap;

@@ -67,6 +67,14 @@ uint64_t worker_cpu_ns(const struct worker *w);
 const struct worker_timing *worker_timing_get(const struct worker *w);
 void worker_timing_reset(struct worker *w);
 
+/* Tables that are caches, and how their look-ups went; evicted: entries pushed out. */
+struct worker_cache {
+	const char *name;
+	uint64_t hits, misses, evicted;
+};
+#define WORKER_CACHES 7u
+void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES]);
+
 /* Tests: called with each batch of messages after parse. */
 typedef void (*worker_tap_fn)(void *ctx, const struct msgs *batch);
 void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx);
