@@ -78,7 +78,7 @@ def write_list(path, args):
 
 
 def run(args, work, name, more):
-    """Seconds, and memory in octets."""
+    """Seconds, those of them on a CPU, and memory in octets."""
     out = os.path.join(work, name)
     shutil.rmtree(out, True)
     begin = time.monotonic()
@@ -91,7 +91,7 @@ def run(args, work, name, more):
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         sys.exit("%s: exit %d\n%s" % (name, child.returncode, err))
-    return took, usage.ru_maxrss * 1024
+    return took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def records(args, work, name, kind):
@@ -140,12 +140,12 @@ def main():
         none = [run(args, work, "none", ["--rule-cache", "off"]) for _ in range(args.runs)]
         cold = [run(args, work, "cold", more)]
         warm = [run(args, work, "warm", more) for _ in range(args.runs)]
-        base = statistics.median(took for took, _ in none)
+        base, base_cpu, _ = map(statistics.median, zip(*none))
         print("%d expressions, %d of them for Hyperscan; %d names" % (args.patterns, args.hyperscan, args.names))
         for name, runs in ("without rules", none), ("cold", cold), ("warm", warm):
-            took = statistics.median(t for t, _ in runs)
-            print("%-14s %7.3f s in all %7.3f s more than without rules %5d MiB" % (
-                name, took, took - base, max(m for _, m in runs) >> 20))
+            took, cpu, memory = map(statistics.median, zip(*runs))
+            print("%-14s %7.3f s (CPU %7.3f s); for the rules %7.3f s (CPU %7.3f s); %5d MiB" % (
+                name, took, cpu, took - base, cpu - base_cpu, memory / 2**20))
         wrong = check(args, work) if args.check else []
         for text in wrong:
             print("wrong: " + text, file=sys.stderr)
