@@ -158,7 +158,9 @@ static bool read_repeat(struct reader *r, uint16_t *lo, uint16_t *hi)
 	}
 	*lo = (uint16_t)a;
 	*hi = (uint16_t)b;
-	return a <= b && *r->at != '\0' ? strchr("*+?{", *r->at) == NULL : a <= b;
+	if (a > b || b == 0) /* Hyperscan refuses {0}, too, and says why */
+		return false;
+	return *r->at == '\0' || strchr("*+?{", *r->at) == NULL;
 }
 
 static uint16_t add_lengths(uint16_t a, uint16_t b)
@@ -187,8 +189,6 @@ static bool add_element(struct reader *r, struct form_element e)
 		return false;
 	r->piece->lo = add_lengths(r->piece->lo, e.lo);
 	r->piece->hi = add_lengths(r->piece->hi, e.hi);
-	if (e.hi == 0)
-		return true;
 	f->elements[f->elements_n++] = e;
 	r->piece->element_n++;
 	return true;
@@ -378,7 +378,7 @@ static bool choose(struct chooser *c, char *prefix, size_t len, const char *rest
 
 bool form_read(const char *expression, form_fn fn, void *ctx, int *result)
 {
-	struct chooser c = {calloc(CHOICES_CAP, TEXT_CAP), 0};
+	struct chooser c = {malloc((size_t)CHOICES_CAP * TEXT_CAP), 0};
 	struct form *f = malloc(sizeof(*f));
 	char prefix[TEXT_CAP];
 	bool simple = c.texts != NULL && f != NULL && choose(&c, prefix, 0, expression);

@@ -3,12 +3,14 @@
 #include "guard.h"
 #include "lists.h"
 #include "match_cache.h"
+#include "match_form.h"
 #include "match_hs.h"
 #include "match_lines.h"
 #include "name_text.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <hs.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -422,7 +424,7 @@ static void test_refused(void **state)
 		const char *expression, *why;
 	} bad[] = {
 	    {"(abc", "parenthes"},   {"a(?=b)", "Zero-width"}, {"a{2,1}", "repeat"},
-	    {"(a)\\1", "reference"}, {"[z-a]", "range"},
+	    {"(a)\\1", "reference"}, {"[z-a]", "range"},       {"^[a-z]{0}\\.com$", "repeat"},
 	};
 	char err[512];
 	size_t at;
@@ -440,6 +442,55 @@ static void test_refused(void **state)
 		if (strcasestr(err, bad[i].why) == NULL)
 			fail_msg("%s: \"%s\"", bad[i].expression, err);
 	}
+}
+
+static int on_form(void *ctx, const struct form *f)
+{
+	(void)ctx;
+	(void)f;
+	return 0;
+}
+
+/* What the table takes nobody else looks at: it has to be right in Hyperscan's eyes. */
+static void test_simple_is_right(void **state)
+{
+	static const char letters[] = "az09.-_\\^$()[]{}|?*+,:1dwx";
+	unsigned simple = 0, wrong = 0;
+	uint64_t random = 1;
+
+	(void)state;
+	take_all_lines();
+	for (unsigned i = 0; i < 150000; i++) {
+		hs_expr_info_t *info = NULL;
+		hs_compile_error_t *error = NULL;
+		char text[600];
+		int result;
+		(void)snprintf(text, sizeof(text) - 8, "%s", lines.v[i % lines.n].expression);
+		for (unsigned edits = i / (unsigned)lines.n % 4; edits > 0; edits--) {
+			random = random * 6364136223846793005u + 1442695040888963407u;
+			const size_t n = strlen(text), at = (random >> 40) % (n + 1);
+			const char c = letters[(random >> 33) % (sizeof(letters) - 1)];
+			if ((random >> 60) % 3 == 0 && at < n) /* one away, another one, one more */
+				memmove(text + at, text + at + 1, n - at);
+			else if ((random >> 60) % 3 == 1 && at < n)
+				text[at] = c;
+			else {
+				memmove(text + at + 1, text + at, n + 1 - at);
+				text[at] = c;
+			}
+		}
+		if (!form_read(text, on_form, NULL, &result)) {
+			wrong++;
+			continue;
+		}
+		simple++;
+		if (hs_expression_info(text, HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH, &info,
+				       &error) != HS_SUCCESS)
+			fail_msg("%s: %s", text, error->message);
+		free(info);
+	}
+	assert_true(simple > 20000);
+	assert_true(wrong > 20000);
 }
 
 /* The only file of the cache; its length. */
@@ -658,10 +709,11 @@ static int remove_dir(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_against_pcre), cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_each_alone),   cmocka_unit_test(test_nothing),
-	    cmocka_unit_test(test_refused),      cmocka_unit_test(test_cache),
-	    cmocka_unit_test(test_damage),       cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_against_pcre),    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_each_alone),      cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_refused),         cmocka_unit_test(test_cache),
+	    cmocka_unit_test(test_damage),          cmocka_unit_test(test_places),
+	    cmocka_unit_test(test_simple_is_right),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
