@@ -21,7 +21,7 @@
 #define RELOAD_TIMEOUT_S 600u /* ten thousand expressions take seconds */
 #define ANSWER_CAP (1u << 20)
 
-static int find_only(const struct ctl_options *o, char *path, size_t cap, char *err, size_t err_cap)
+static int find_only(char *path, size_t cap, char *err, size_t err_cap)
 {
 	glob_t g;
 	size_t n = 0;
@@ -40,7 +40,7 @@ static int find_only(const struct ctl_options *o, char *path, size_t cap, char *
 			       n);
 		return -EINVAL;
 	}
-	(void)snprintf(path, cap, "%s/.fluxtap.sock", o->out != NULL ? o->out : "fluxtap-out");
+	(void)snprintf(path, cap, "fluxtap-out/.fluxtap.sock");
 	if (access(path, F_OK) == 0)
 		return 0;
 	(void)snprintf(err, err_cap,
@@ -60,7 +60,17 @@ int ctl_cli_find(const struct ctl_options *o, char *path, size_t cap, char *err,
 		(void)snprintf(path, cap, "/run/fluxtap/%s.sock", o->probe);
 		return 0;
 	}
-	return find_only(o, path, cap, err, err_cap);
+	if (o->out != NULL) { /* that probe and no other */
+		(void)snprintf(path, cap, "%s/.fluxtap.sock", o->out);
+		if (access(path, F_OK) == 0)
+			return 0;
+		(void)snprintf(err, err_cap,
+			       "no %s: the probe does not run, or has its socket in /run/fluxtap; "
+			       "then name it with --probe",
+			       path);
+		return -ENOENT;
+	}
+	return find_only(path, cap, err, err_cap);
 }
 
 static int connect_to(const char *path, char *err, size_t cap)

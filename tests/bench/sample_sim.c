@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Are estimates and standard errors of sampled keys what they say? By simulation, with the
- * choice of dataplane/sample.h, the tables, and the estimator of control.
+/* Are estimates and standard errors of sampled keys what they say? By simulation, with
+ * the choice of dataplane/sample.h and the estimator of control/estimate.h; tables,
+ * blocks and merge in between are test_tables.c's.
  *
  *	sample_sim [SEEDS [wide]]
  *
- * Each seed is a sampling key. Clients ask a few servers (a key is a server, a flow one of
- * its clients); queries per flow are log-normal (sigma 1.5: the greatest of 10,000 flows has
- * about 250 times the median) and come in bursts. In
- * some scenarios the level changes on the way. The bars: over all keys with at least 100 sampled
- *flows expected, the mean of (estimate - truth) is within 3 of its own standard errors of 0, and 93
- *to 97 % of the intervals estimate +- t se (Student's t, 15 df) hold the truth. "wide": 91 to 98 %,
- * for few seeds. Keys are chosen by expected flows, not by those that came: choosing by
- * luck would itself be a bias. Exit 1 where a bar is not held. */
+ * Each seed is a sampling key. Clients ask a few servers (a key is a server, a flow one
+ * of its clients); queries per flow are log-normal (sigma 1.5: the greatest of 10,000
+ * flows has about 250 times the median) and come in bursts; in some scenarios the level
+ * changes on the way. The bars, over all keys with at least 100 sampled flows expected:
+ * the mean of (estimate - truth) is within 3 of its own standard errors of 0, and 93 to
+ * 97 % of the intervals estimate +- t se (Student's t, 15 df) hold the truth. "wide": 91
+ * to 98 %, for few seeds. Keys are chosen by expected flows, not by those that came:
+ * choosing by luck would itself be a bias. Exit 1 where a bar is not held.
+ */
 #include "estimate.h"
 #include "sample.h"
 
