@@ -1,79 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The way of a packet. Read process_batch() first: receive, decode, and, for
  * every batch of messages, step_messages(): parse, match, pair, tally. */
-#include "worker.h"
-
-#include "clock.h"
-#include "defrag.h"
-#include "errors.h"
-#include "flood.h"
-#include "flood_guard.h"
-#include "matches.h"
-#include "mem.h"
-#include "pair.h"
 #include "parse.h"
-#include "rrsets.h"
-#include "seal.h"
-#include "stream.h"
-#include "tables.h"
-#include "tally.h"
+#include "worker_state.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <time.h>
 
-/* 2.4 MB and 512 KB; with less there are more records, not other ones. */
-#define FLOOD_DOMAINS 2048u
-#define FLOOD_CLIENTS 8192u
 #define HOUSEKEEP_US 250000u /* of event time between two looks at what has expired */
 #define PUBLISH_US 100000u
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
 
 const char *const worker_stage_texts[STAGE_CAP] = {
     "receive", "decode", "parse", "match", "pair", "tables", "rrsets", "errors", "tally", "seal",
-};
-
-struct worker {
-	/* Settings: written by control before start, then only read. */
-	struct worker_settings set;
-	worker_tap_fn tap;
-	void *tap_ctx;
-
-	/* Own: the worker thread alone. */
-	_Alignas(CACHE_LINE) struct evclock clock;
-	struct batch batch;
-	struct msgs *msgs;
-	struct match *match;
-	struct matches *matches; /* the keyed tables: these four */
-	struct tables *tables;
-	struct rrsets *rrsets;
-	struct errors *errors;
-	struct flood *flood;
-	struct flood_guard *guard;      /* NULL: off */
-	const struct rules_slot *rules; /* in use; NULL: none */
-	struct txn txn[MSG_CAP];
-	struct defrag *defrag;
-	struct stream *stream;
-	struct pair *pair;
-	struct tally *tally;
-	struct seal *seal;
-	struct stream_stats stream_seen; /* what the ledger knows already */
-	uint64_t housekeep_us;           /* event time of the next look */
-	uint64_t publish_us;
-	uint32_t idle;
-	bool input_ended;
-	uint64_t lap; /* timing: ticks at the end of the last stage */
-	struct worker_timing timing;
-
-	/* Shared: stop and abandon are control's to set, cpu_ns is the worker's at
-	 * its end; all relaxed, joining the thread orders them. */
-	_Alignas(CACHE_LINE) _Atomic int stop;
-	_Atomic int abandon;
-	_Atomic uint64_t cpu_ns;
-	pthread_t thread;
-	bool started;
 };
 
 static void lap(struct worker *w, enum worker_stage stage)
@@ -174,7 +113,7 @@ struct segment_ctx {
 	bool in_frame; /* the segment's octets stay until the batch is released */
 };
 
-static void stream_message(void *ctx, const struct segment *seg, const uint8_t *data, uint32_t len,
+void worker_stream_message(void *ctx, const struct segment *seg, const uint8_t *data, uint32_t len,
 			   bool in_frame)
 {
 	const struct segment_ctx *s = (const struct segment_ctx *)seg;
@@ -182,7 +121,7 @@ static void stream_message(void *ctx, const struct segment *seg, const uint8_t *
 	add_message(ctx, seg->flow, s->ts_us, s->t_us, data, len, in_frame && s->in_frame);
 }
 
-static void defrag_settle(void *ctx, uint64_t held_us, uint64_t settled_us, enum ft_pkt_drop why)
+void worker_defrag_settle(void *ctx, uint64_t held_us, uint64_t settled_us, enum ft_pkt_drop why)
 {
 	struct worker *w = ctx;
 
@@ -475,192 +414,4 @@ STAGE int worker_turn(struct worker *w)
 		timing_turn(&w->timing, w->lap - begin);
 	}
 	return n;
-}
-
-static void *run(void *arg)
-{
-	while (worker_turn(arg) != RX_END)
-		;
-	return NULL;
-}
-
-static int create_tables(struct worker *w)
-{
-	const struct worker_settings *s = &w->set;
-	const struct matches_settings matches = {
-	    .entries = s->match_entries,
-	    .name_seed = s->hash_key,
-	    .sketch_seed = s->sketch_seed,
-	};
-	const struct tables_settings tables = {
-	    .hash_key = s->hash_key,
-	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
-	    .sample = s->sample,
-	};
-	const struct flood_settings flood = {.domains = FLOOD_DOMAINS, .clients = FLOOD_CLIENTS};
-	struct rrsets_settings rrsets = rrsets_defaults(s->hash_key);
-	const struct errors_settings errors = {
-	    .name_seed = s->hash_key,
-	    .sketch_seed = s->sketch_seed,
-	    .entries = s->error_entries,
-	    .channels = s->channels,
-	};
-
-	rrsets.entries = s->rrset_entries;
-	w->matches = matches_create(w->tally, &matches);
-	w->tables = tables_create(w->tally, &tables);
-	w->rrsets = rrsets_create(w->tally, &rrsets);
-	w->errors = errors_create(w->tally, &errors);
-	w->flood = flood_create(w->tally, &flood);
-	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
-	match_guard(w->match, w->guard);
-	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
-		       w->flood != NULL && (w->guard != NULL || !s->flood_guard)
-		   ? 0
-		   : -ENOMEM;
-}
-
-static int create_rooms(struct worker *w)
-{
-	const struct worker_settings *s = &w->set;
-	const struct stream_limits limits = {
-	    .connections = s->connections,
-	    .buffer_bytes = s->stream_bytes,
-	    .idle_us = 60000000,
-	};
-	const struct match_settings match = {
-	    .name_seed = s->hash_key,
-	    .sketch_seed = s->sketch_seed,
-	    .entries = s->verdict_entries,
-	    .vantage = s->vantage,
-	};
-
-	w->msgs = mem_map(sizeof(*w->msgs));
-	w->match = match_create(&match);
-	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, defrag_settle, w);
-	w->stream = stream_create(&limits, s->hash_key ^ 2, stream_message, w);
-	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
-	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
-	if (w->msgs == NULL || w->match == NULL || w->defrag == NULL || w->stream == NULL ||
-	    w->pair == NULL || w->seal == NULL)
-		return -ENOMEM;
-	w->tally = tally_create(&w->clock, w->seal);
-	return w->tally != NULL ? create_tables(w) : -ENOMEM;
-}
-
-struct worker *worker_create(const struct worker_settings *settings)
-{
-	struct worker *w = mem_map(sizeof(*w));
-
-	if (w == NULL)
-		return NULL;
-	dd_init();
-	w->set = *settings;
-	w->clock.interval_us = settings->interval_us;
-	if (create_rooms(w) != 0) {
-		worker_destroy(w);
-		errno = ENOMEM;
-		return NULL;
-	}
-	return w;
-}
-
-void worker_destroy(struct worker *w)
-{
-	if (w == NULL)
-		return;
-	flood_guard_destroy(w->guard);
-	flood_destroy(w->flood);
-	errors_destroy(w->errors);
-	rrsets_destroy(w->rrsets);
-	tables_destroy(w->tables);
-	matches_destroy(w->matches);
-	tally_destroy(w->tally);
-	seal_destroy(w->seal);
-	pair_destroy(w->pair);
-	stream_destroy(w->stream);
-	defrag_destroy(w->defrag);
-	match_destroy(w->match);
-	mem_unmap(w->msgs, sizeof(*w->msgs));
-	mem_unmap(w, sizeof(*w));
-}
-
-int worker_start(struct worker *w, int cpu)
-{
-	pthread_attr_t attr;
-	cpu_set_t set;
-	int r = pthread_attr_init(&attr);
-
-	if (r != 0)
-		return -r;
-	if (cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET((unsigned)cpu, &set);
-		r = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-	}
-	if (r == 0)
-		r = pthread_create(&w->thread, &attr, run, w);
-	pthread_attr_destroy(&attr);
-	w->started = r == 0;
-	return -r;
-}
-
-void worker_stop(struct worker *w)
-{
-	atomic_store_explicit(&w->stop, 1, memory_order_relaxed);
-}
-
-void worker_abandon(struct worker *w)
-{
-	atomic_store_explicit(&w->abandon, 1, memory_order_relaxed);
-	worker_stop(w);
-}
-
-void worker_join(struct worker *w)
-{
-	if (w->started)
-		pthread_join(w->thread, NULL);
-	w->started = false;
-}
-
-uint64_t worker_cpu_ns(const struct worker *w)
-{
-	return atomic_load_explicit(&w->cpu_ns, memory_order_relaxed);
-}
-
-const struct worker_timing *worker_timing_get(const struct worker *w)
-{
-	return &w->timing;
-}
-
-void worker_timing_reset(struct worker *w)
-{
-	memset(&w->timing, 0, sizeof(w->timing));
-}
-
-void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES])
-{
-	const struct match_stats *m = match_stats_get(w->match);
-	const struct {
-		const char *name;
-		const struct keyed_stats *s;
-	} keyed[WORKER_CACHES - 1] = {
-	    {"domains", tables_keyed_stats(w->tables, FT_TABLE_DOMAINS)},
-	    {"clients", tables_keyed_stats(w->tables, FT_TABLE_CLIENTS)},
-	    {"servers", tables_keyed_stats(w->tables, FT_TABLE_SERVERS)},
-	    {"rrsets", rrsets_table_stats(w->rrsets)},
-	    {"errors", errors_table_stats(w->errors)},
-	    {"matches", matches_stats_get(w->matches)},
-	};
-
-	out[0] = (struct worker_cache){"verdicts", m->looked_up - m->missed, m->missed, 0};
-	for (unsigned i = 1; i < WORKER_CACHES; i++)
-		out[i] = (struct worker_cache){keyed[i - 1].name, keyed[i - 1].s->hits,
-					       keyed[i - 1].s->misses, keyed[i - 1].s->evicted};
-}
-
-void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx)
-{
-	w->tap = tap;
-	w->tap_ctx = ctx;
 }

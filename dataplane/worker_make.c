@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker's beginning and end: its rooms, its thread, and what others may read of it. */
+#include "mem.h"
+#include "worker_state.h"
+
+#include <errno.h>
+#include <sched.h>
+
+/* 2.4 MB and 512 KB; with less there are more records, not other ones. */
+#define FLOOD_DOMAINS 2048u
+#define FLOOD_CLIENTS 8192u
+
+static int create_tables(struct worker *w)
+{
+	const struct worker_settings *s = &w->set;
+	const struct matches_settings matches = {
+	    .entries = s->match_entries,
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	};
+	const struct tables_settings tables = {
+	    .hash_key = s->hash_key,
+	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
+	    .sample = s->sample,
+	};
+	const struct flood_settings flood = {.domains = FLOOD_DOMAINS, .clients = FLOOD_CLIENTS};
+	struct rrsets_settings rrsets = rrsets_defaults(s->hash_key);
+	const struct errors_settings errors = {
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	    .entries = s->error_entries,
+	    .channels = s->channels,
+	};
+
+	rrsets.entries = s->rrset_entries;
+	w->matches = matches_create(w->tally, &matches);
+	w->tables = tables_create(w->tally, &tables);
+	w->rrsets = rrsets_create(w->tally, &rrsets);
+	w->errors = errors_create(w->tally, &errors);
+	w->flood = flood_create(w->tally, &flood);
+	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
+	match_guard(w->match, w->guard);
+	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
+		       w->flood != NULL && (w->guard != NULL || !s->flood_guard)
+		   ? 0
+		   : -ENOMEM;
+}
+
+static int create_rooms(struct worker *w)
+{
+	const struct worker_settings *s = &w->set;
+	const struct stream_limits limits = {
+	    .connections = s->connections,
+	    .buffer_bytes = s->stream_bytes,
+	    .idle_us = 60000000,
+	};
+	const struct match_settings match = {
+	    .name_seed = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	    .entries = s->verdict_entries,
+	    .vantage = s->vantage,
+	};
+
+	w->msgs = mem_map(sizeof(*w->msgs));
+	w->match = match_create(&match);
+	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, worker_defrag_settle, w);
+	w->stream = stream_create(&limits, s->hash_key ^ 2, worker_stream_message, w);
+	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
+	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
+	if (w->msgs == NULL || w->match == NULL || w->defrag == NULL || w->stream == NULL ||
+	    w->pair == NULL || w->seal == NULL)
+		return -ENOMEM;
+	w->tally = tally_create(&w->clock, w->seal);
+	return w->tally != NULL ? create_tables(w) : -ENOMEM;
+}
+
+struct worker *worker_create(const struct worker_settings *settings)
+{
+	struct worker *w = mem_map(sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	dd_init();
+	w->set = *settings;
+	w->clock.interval_us = settings->interval_us;
+	if (create_rooms(w) != 0) {
+		worker_destroy(w);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	flood_guard_destroy(w->guard);
+	flood_destroy(w->flood);
+	errors_destroy(w->errors);
+	rrsets_destroy(w->rrsets);
+	tables_destroy(w->tables);
+	matches_destroy(w->matches);
+	tally_destroy(w->tally);
+	seal_destroy(w->seal);
+	pair_destroy(w->pair);
+	stream_destroy(w->stream);
+	defrag_destroy(w->defrag);
+	match_destroy(w->match);
+	mem_unmap(w->msgs, sizeof(*w->msgs));
+	mem_unmap(w, sizeof(*w));
+}
+
+static void *run(void *arg)
+{
+	while (worker_turn(arg) != RX_END)
+		;
+	return NULL;
+}
+
+int worker_start(struct worker *w, int cpu)
+{
+	pthread_attr_t attr;
+	cpu_set_t set;
+	int r = pthread_attr_init(&attr);
+
+	if (r != 0)
+		return -r;
+	if (cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET((unsigned)cpu, &set);
+		r = pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
+	}
+	if (r == 0)
+		r = pthread_create(&w->thread, &attr, run, w);
+	pthread_attr_destroy(&attr);
+	w->started = r == 0;
+	return -r;
+}
+
+void worker_stop(struct worker *w)
+{
+	atomic_store_explicit(&w->stop, 1, memory_order_relaxed);
+}
+
+void worker_abandon(struct worker *w)
+{
+	atomic_store_explicit(&w->abandon, 1, memory_order_relaxed);
+	worker_stop(w);
+}
+
+void worker_join(struct worker *w)
+{
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+uint64_t worker_cpu_ns(const struct worker *w)
+{
+	return atomic_load_explicit(&w->cpu_ns, memory_order_relaxed);
+}
+
+const struct worker_timing *worker_timing_get(const struct worker *w)
+{
+	return &w->timing;
+}
+
+void worker_timing_reset(struct worker *w)
+{
+	memset(&w->timing, 0, sizeof(w->timing));
+}
+
+void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES])
+{
+	const struct match_stats *m = match_stats_get(w->match);
+	const struct {
+		const char *name;
+		const struct keyed_stats *s;
+	} keyed[WORKER_CACHES - 1] = {
+	    {"domains", tables_keyed_stats(w->tables, FT_TABLE_DOMAINS)},
+	    {"clients", tables_keyed_stats(w->tables, FT_TABLE_CLIENTS)},
+	    {"servers", tables_keyed_stats(w->tables, FT_TABLE_SERVERS)},
+	    {"rrsets", rrsets_table_stats(w->rrsets)},
+	    {"errors", errors_table_stats(w->errors)},
+	    {"matches", matches_stats_get(w->matches)},
+	};
+
+	out[0] = (struct worker_cache){"verdicts", m->looked_up - m->missed, m->missed, 0};
+	for (unsigned i = 1; i < WORKER_CACHES; i++)
+		out[i] = (struct worker_cache){keyed[i - 1].name, keyed[i - 1].s->hits,
+					       keyed[i - 1].s->misses, keyed[i - 1].s->evicted};
+}
+
+void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx)
+{
+	w->tap = tap;
+	w->tap_ctx = ctx;
+}
