@@ -583,7 +583,7 @@ static void test_close(void **state)
 /* Messages that end anywhere, against a page that cannot be read. */
 static void test_truncated(void **state)
 {
-	static struct rr rr[MSG_RR_CAP];
+	static struct rr rr[MSG_RR_CAP + 1];
 	static struct make m;
 	uint8_t name[NAME_BUF_BYTES], room[FT_ENTRY_CAP], out[FT_ENTRY_CAP], *at;
 	struct rrset set[MSG_RR_CAP];
