@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "handful.h"
 
-#include <math.h>
+#include "sketch.h"
+
 #include <string.h>
 
 #define REGS (1u << FT_ERROR_P)
 #define RANK_CAP 15u /* the greatest that four bits hold */
 #define DENSE (FT_ERROR_EXACT + 1)
+#define COUNT_CAP 1000000000000u
 
 static uint32_t reg_get(const uint8_t *regs, uint32_t i)
 {
@@ -69,51 +71,17 @@ void handful_merge(struct handful *h, uint32_t n, const uint8_t *octets)
 		reg_raise(h->u.regs, i, reg_get(octets, i));
 }
 
-/* Ertl's sigma and tau, arXiv:1702.01284, algorithm 6. */
-static double sigma(double x)
-{
-	double y = 1, z = x, before;
-
-	if (x == 1)
-		return INFINITY;
-	do {
-		x *= x;
-		before = z;
-		z += x * y;
-		y += y;
-	} while (z != before);
-	return z;
-}
-
-static double tau(double x)
-{
-	double y = 1, z = 1 - x, before;
-
-	if (x == 0 || x == 1)
-		return 0;
-	do {
-		x = sqrt(x);
-		before = z;
-		y *= 0.5;
-		z -= (1 - x) * (1 - x) * y;
-	} while (z != before);
-	return z / 3;
-}
-
 uint64_t handful_count(const struct handful *h)
 {
 	uint32_t histogram[RANK_CAP + 1] = {0};
-	const double m = REGS;
 
 	if (h->n < DENSE)
 		return h->n;
 	for (uint32_t i = 0; i < REGS; i++)
 		histogram[reg_get(h->u.regs, i)]++;
-	double z = m * tau(1 - histogram[RANK_CAP] / m);
-	for (unsigned k = RANK_CAP - 1; k >= 1; k--)
-		z = 0.5 * (z + histogram[k]);
-	z += m * sigma(histogram[0] / m);
+	if (histogram[RANK_CAP] == REGS) /* beyond what the estimate can say */
+		return COUNT_CAP;
 	/* More than fit the list were there, whatever the estimate says. */
-	const double n = fmax(m * m / (2 * log(2) * z), DENSE);
-	return (uint64_t)llround(fmin(n, 1e12));
+	const uint64_t n = hll_estimate(histogram, REGS, RANK_CAP - 1);
+	return n < DENSE ? DENSE : n < COUNT_CAP ? n : COUNT_CAP;
 }
