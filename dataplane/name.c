@@ -186,26 +186,6 @@ enum ft_msg_drop name_read(struct cursor *c, uint8_t *out, uint32_t *out_len)
 	return FT_MSG_KEPT;
 }
 
-bool name_skip(struct cursor *c)
-{
-	for (;;) {
-		const uint8_t label = cursor_u8(c);
-		if (c->bad)
-			return false;
-		if (label == 0)
-			return true;
-		if (label >= 0xc0) {
-			cursor_skip(c, 1);
-			return !c->bad;
-		}
-		if (label > FT_LABEL_CAP) {
-			c->bad = true;
-			return false;
-		}
-		cursor_skip(c, label);
-	}
-}
-
 /* Follows pointers at *off to a label; false where the name is damaged.
  * *limit falls with each jump, as in name_read. */
 static bool settle(const uint8_t *msg, uint32_t len, uint32_t *off, uint32_t *limit,
@@ -294,10 +274,18 @@ uint64_t name_hash_padded(const uint8_t *folded, uint32_t len, uint64_t seed)
 
 uint64_t name_hash(const uint8_t *folded, uint32_t len, uint64_t seed)
 {
-	uint8_t padded[FT_NAME_CAP + NAME_PAD_BYTES] = {0};
+	uint64_t h = hash_begin(len, seed);
+	uint8_t tail[16] = {0};
+	uint32_t i = 0;
 
-	memcpy(padded, folded, len);
-	return name_hash_padded(padded, len, seed);
+	for (; i + 16 <= len; i += 16)
+		h = hash_masked(h, folded + i, 0, seed);
+	memcpy(tail, folded + i, len - i);
+	for (; i < len || i < 32; i += 16) { /* two pieces at least, as above */
+		h = hash_masked(h, tail, 0, seed);
+		memset(tail, 0, sizeof(tail));
+	}
+	return hash_end(h, len, seed);
 }
 
 uint64_t name_sketch_hash(const uint8_t *folded, uint32_t len, uint64_t seed)

@@ -28,8 +28,23 @@ enum ft_msg_drop name_read_any(struct cursor *c, uint8_t *out, uint32_t *out_len
  * folded form into out (NAME_BUF_BYTES) and returns its length; else 0. */
 uint32_t name_read_plain(const uint8_t *p, uint32_t room, uint8_t *out);
 
-/* Moves c behind the name at c without following pointers. False if damaged. */
-bool name_skip(struct cursor *c);
+/* The offset behind the name at off, pointers not followed; 0 where it is damaged or does
+ * not end before len. Most names that are stepped over are a pointer, or the root of an
+ * OPT record. */
+static inline uint32_t name_end(const uint8_t *msg, uint32_t off, uint32_t len)
+{
+	while (off < len) {
+		const uint32_t label = msg[off];
+		if ((label == 0) | (label >= 0xc0)) { /* one octet, or two */
+			off += 1u + (label >= 0xc0);
+			return off <= len ? off : 0;
+		}
+		if (label > FT_LABEL_CAP)
+			return 0;
+		off += label + 1;
+	}
+	return 0;
+}
 
 /* Compares two names of one message, pointers followed, case ignored. */
 bool name_equal(const uint8_t *msg, uint32_t len, uint32_t a_off, uint32_t b_off);

@@ -66,25 +66,10 @@ static void read_opt(struct msg *m, const uint8_t *fixed)
 	m->edns |= edns;
 }
 
-/* The offset behind the owner's name at off; 0 where it is damaged. Most owners are a
- * pointer, or the root of an OPT record. */
-static uint32_t owner_end(const uint8_t *data, uint32_t off, uint32_t len)
-{
-	while (off < len) {
-		const uint32_t label = data[off];
-		if ((label == 0) | (label >= 0xc0)) /* one octet, or two */
-			return off + 1 + (label >= 0xc0);
-		if (label > FT_LABEL_CAP)
-			return 0;
-		off += label + 1;
-	}
-	return 0;
-}
-
 /* The record at off; returns the offset behind it. */
 static uint32_t read_record(struct msg *m, uint32_t off, enum rr_section section, struct records *r)
 {
-	const uint32_t fixed = owner_end(m->data, off, m->len);
+	const uint32_t fixed = name_end(m->data, off, m->len);
 	const uint8_t *p = m->data + fixed;
 
 	if (fixed == 0 || fixed + RR_FIXED_BYTES > m->len) {
@@ -220,7 +205,7 @@ static enum ft_msg_drop read_question(struct msg *m, uint32_t *off, uint8_t *nam
 static bool skip_questions(const struct msg *m, uint32_t n, uint32_t *off)
 {
 	for (; n != 0; n--) {
-		const uint32_t end = owner_end(m->data, *off, m->len);
+		const uint32_t end = name_end(m->data, *off, m->len);
 		if (end == 0 || end + QUESTION_FIXED_BYTES > m->len)
 			return false;
 		*off = end + QUESTION_FIXED_BYTES;
