@@ -41,7 +41,7 @@ struct row {
 
 struct errors {
 	const struct stat_run *run;
-	struct keep *rows;
+	struct stat_row *rows;
 	struct keep_settings set;
 };
 
@@ -136,7 +136,7 @@ static bool is_earlier(const struct keep *k, const struct item *i, uint64_t time
 
 static int add_text(const struct errors *s, struct row *r, const struct ft_error_text *x)
 {
-	const uint64_t time_us = r->keep.row * s->run->interval_s * 1000000 + (uint64_t)x->time_us;
+	const uint64_t time_us = r->keep.head.number * s->run->interval_s * 1000000 + (uint64_t)x->time_us;
 	/* A name is never empty here: a key without a question has the octet 0xff. */
 	uint8_t both[2 * FT_NAME_CAP + 1] = {0xff};
 	uint32_t n = 1;
@@ -194,7 +194,7 @@ static uint64_t errors_first_row(const void *stat)
 {
 	const struct errors *s = stat;
 
-	return s->rows != NULL ? s->rows->row : UINT64_MAX;
+	return rows_first(s->rows);
 }
 
 static void row_each(const struct keep *k, void (*each)(void *ctx, const struct error_row *x),
@@ -227,7 +227,7 @@ static void row_each(const struct keep *k, void (*each)(void *ctx, const struct 
 void errors_each(const void *stat, uint64_t row, void (*each)(void *ctx, const struct error_row *x),
 		 void *ctx)
 {
-	const struct keep *k = keep_find_row(((const struct errors *)stat)->rows, row);
+	const struct keep *k = rows_find(((const struct errors *)stat)->rows, row);
 
 	if (k != NULL)
 		row_each(k, each, ctx);
@@ -236,7 +236,7 @@ void errors_each(const void *stat, uint64_t row, void (*each)(void *ctx, const s
 uint64_t errors_total(const void *stat, uint64_t row, uint64_t *left_out)
 {
 	const struct row *r =
-	    (const struct row *)keep_find_row(((const struct errors *)stat)->rows, row);
+	    (const struct row *)rows_find(((const struct errors *)stat)->rows, row);
 	uint64_t count = 0;
 
 	*left_out = 0;
@@ -388,9 +388,9 @@ static void errors_close(void *stat, struct stat_interval *in)
 	struct errors *s = stat;
 	struct writing w = {.stat = s, .in = in};
 
-	if (s->rows == NULL || s->rows->row != in->row)
+	if (!rows_is_first(s->rows, in->row))
 		return;
-	row_each(s->rows, write_row, &w);
+	row_each((const struct keep *)s->rows, write_row, &w);
 	write_left_out(&w, (const struct row *)s->rows);
 	keep_pop(&s->rows);
 }

@@ -7,6 +7,7 @@
  * names than the floor and FACTOR times the domain's history; in a run's first interval,
  * where there is no history, most queries must have failed as well. It is over in the
  * first interval with less than half of that. History learns nothing while it lasts. */
+#include "rows.h"
 #include "stat.h"
 
 #include "../../dataplane/few.h"
@@ -54,8 +55,7 @@ struct skipped {
 };
 
 struct row {
-	uint64_t number;
-	struct row *next; /* rising numbers */
+	struct stat_row head;
 	struct domain *bucket[BUCKETS];
 	uint32_t domains;
 	struct client *client; /* open addressing, clients_cap a power of two */
@@ -76,7 +76,7 @@ struct past {
 
 struct flood {
 	const struct stat_run *run;
-	struct row *rows;
+	struct stat_row *rows;
 	uint64_t closed; /* intervals */
 	double floor;
 	struct past *past[BUCKETS];
@@ -132,11 +132,8 @@ static void flood_destroy(void *stat)
 
 	if (s == NULL)
 		return;
-	while (s->rows != NULL) {
-		struct row *next = s->rows->next;
-		row_free(s->rows);
-		s->rows = next;
-	}
+	while (s->rows != NULL)
+		row_free(rows_pop(&s->rows));
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		while (s->past[i] != NULL) {
 			struct past *next = s->past[i]->next;
@@ -145,23 +142,6 @@ static void flood_destroy(void *stat)
 		}
 	}
 	free(s);
-}
-
-static struct row *row_get(struct flood *s, uint64_t number)
-{
-	struct row **at = &s->rows;
-
-	while (*at != NULL && (*at)->number < number)
-		at = &(*at)->next;
-	if (*at != NULL && (*at)->number == number)
-		return *at;
-	struct row *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NULL;
-	r->number = number;
-	r->next = *at;
-	*at = r;
-	return r;
 }
 
 /* Keys are hashes with this run's secret. */
@@ -326,13 +306,14 @@ static int add_skipped(struct row *r, const struct ft_flood_entry *e)
 
 static int flood_record(void *stat, const struct stat_record *rec)
 {
+	struct flood *s = stat;
 	struct ft_flood_entry e;
 	size_t at = 0;
 	int more, result = 0;
 
 	if (rec->hdr->type != FT_REC_FLOOD)
 		return 0;
-	struct row *r = row_get(stat, rec->hdr->row);
+	struct row *r = rows_get(&s->rows, rec->hdr->row, sizeof(struct row));
 	if (r == NULL)
 		return -ENOMEM;
 	while (result == 0 && (more = ft_flood_next(rec->body, rec->bytes, &at, &e)) != 0) {
@@ -353,7 +334,7 @@ static uint64_t flood_first_row(const void *stat)
 {
 	const struct flood *s = stat;
 
-	return s->rows != NULL ? s->rows->number : UINT64_MAX;
+	return rows_first(s->rows);
 }
 
 /* --- deciding --- */
@@ -616,14 +597,13 @@ static void flood_close(void *stat, struct stat_interval *in)
 {
 	struct flood *s = stat;
 	static struct row empty; /* an interval in which no sampled name came */
-	struct row *r = s->rows != NULL && s->rows->number == in->row ? s->rows : NULL;
+	struct row *r = rows_is_first(s->rows, in->row) ? (struct row *)s->rows : NULL;
 
 	judge_row(s, in, r != NULL ? r : &empty);
 	s->closed++;
 	if (r == NULL)
 		return;
-	s->rows = r->next;
-	row_free(r);
+	row_free(rows_pop(&s->rows));
 }
 
 const struct stat_ops stat_flood = {

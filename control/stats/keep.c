@@ -7,34 +7,19 @@
 
 #define SHIFT_CAP 64u
 
-struct keep *keep_row(struct keep **list, uint64_t row, const struct keep_settings *set)
+struct keep *keep_row(struct stat_row **list, uint64_t row, const struct keep_settings *set)
 {
-	while (*list != NULL && (*list)->row < row)
-		list = &(*list)->next;
-	if (*list != NULL && (*list)->row == row)
-		return *list;
-	struct keep *k = calloc(1, set->row_bytes);
-	if (k == NULL)
-		return NULL;
-	k->row = row;
-	k->set = set;
-	k->next = *list;
-	*list = k;
+	struct keep *k = rows_get(list, row, set->row_bytes);
+
+	if (k != NULL)
+		k->set = set;
 	return k;
 }
 
-struct keep *keep_find_row(struct keep *list, uint64_t row)
+void keep_pop(struct stat_row **list)
 {
-	while (list != NULL && list->row != row)
-		list = list->next;
-	return list;
-}
+	struct keep *k = rows_pop(list);
 
-void keep_pop(struct keep **list)
-{
-	struct keep *k = *list;
-
-	*list = k->next;
 	free(k->item);
 	free(k->slot);
 	free(k->text);

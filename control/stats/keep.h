@@ -8,6 +8,8 @@
 #ifndef CONTROL_STATS_KEEP_H
 #define CONTROL_STATS_KEEP_H
 
+#include "rows.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,8 +33,7 @@ struct keep_settings {
 };
 
 struct keep {
-	uint64_t row;
-	struct keep *next; /* of the greater rows, see keep_row */
+	struct stat_row head;
 	const struct keep_settings *set;
 	unsigned shift;
 	size_t n, room;
@@ -45,11 +46,9 @@ struct keep {
 
 /* The keep of a row in a list of them in rising order; where it is not there, made, all
  * zero behind struct keep. NULL: no memory. */
-struct keep *keep_row(struct keep **list, uint64_t row, const struct keep_settings *set);
-/* The one of a row, or NULL. */
-struct keep *keep_find_row(struct keep *list, uint64_t row);
+struct keep *keep_row(struct stat_row **list, uint64_t row, const struct keep_settings *set);
 /* Frees the first of the list. */
-void keep_pop(struct keep **list);
+void keep_pop(struct stat_row **list);
 
 /* The item of a key, made where it is not there (*fresh). NULL: *left_out, or no
  * memory. Valid until the next call. */

@@ -3,6 +3,7 @@
  *
  * Takes the account that each worker sends of each interval, counts the records
  * that arrived by itself, and checks the three equations. */
+#include "rows.h"
 #include "stat.h"
 
 #include "../envelope.h"
@@ -21,14 +22,13 @@ struct account {
 };
 
 struct row {
-	uint64_t number;
-	struct row *next; /* rising numbers */
+	struct stat_row head;
 	struct account worker[];
 };
 
 struct ledger {
 	const struct stat_run *run;
-	struct row *rows;
+	struct stat_row *rows;
 	struct account *before; /* [workers]: levels at the end of the interval before */
 	struct ledger_sums sums;
 };
@@ -54,30 +54,15 @@ static void ledger_destroy(void *stat)
 
 	if (s == NULL)
 		return;
-	while (s->rows != NULL) {
-		struct row *next = s->rows->next;
-		free(s->rows);
-		s->rows = next;
-	}
+	while (s->rows != NULL)
+		free(rows_pop(&s->rows));
 	free(s->before);
 	free(s);
 }
 
-static struct row *row_get(struct ledger *s, uint64_t number)
+static size_t row_bytes(const struct ledger *s)
 {
-	struct row **at = &s->rows;
-
-	while (*at != NULL && (*at)->number < number)
-		at = &(*at)->next;
-	if (*at != NULL && (*at)->number == number)
-		return *at;
-	struct row *r = calloc(1, sizeof(*r) + s->run->workers * sizeof(*r->worker));
-	if (r == NULL)
-		return NULL;
-	r->number = number;
-	r->next = *at;
-	*at = r;
-	return r;
+	return sizeof(struct row) + s->run->workers * sizeof(struct account);
 }
 
 static int ledger_record(void *stat, const struct stat_record *rec)
@@ -88,7 +73,7 @@ static int ledger_record(void *stat, const struct stat_record *rec)
 
 	if (rec->block->worker >= s->run->workers)
 		return -EBADMSG;
-	struct row *r = row_get(s, account ? rec->hdr->row : rec->block->row);
+	struct row *r = rows_get(&s->rows, account ? rec->hdr->row : rec->block->row, row_bytes(s));
 	if (r == NULL)
 		return -ENOMEM;
 	struct account *a = &r->worker[rec->block->worker];
@@ -109,7 +94,7 @@ static uint64_t ledger_first_row(const void *stat)
 {
 	const struct ledger *s = stat;
 
-	return s->rows != NULL ? s->rows->number : UINT64_MAX;
+	return rows_first(s->rows);
 }
 
 static uint64_t sum_drops(const struct ft_ledger *l, unsigned base, unsigned cap)
@@ -235,7 +220,7 @@ static void settle(struct account *a, const struct account *before)
 static void ledger_close(void *stat, struct stat_interval *in)
 {
 	struct ledger *s = stat;
-	struct row *r = row_get(s, in->row);
+	struct row *r = rows_get(&s->rows, in->row, row_bytes(s));
 	struct account all = {0};
 	char who[16];
 
@@ -255,10 +240,8 @@ static void ledger_close(void *stat, struct stat_interval *in)
 		s->before[w] = r->worker[w];
 	}
 	add_sums(s, in, &all);
-	if (s->rows == r) {
-		s->rows = r->next;
-		free(r);
-	}
+	if (s->rows == &r->head)
+		free(rows_pop(&s->rows));
 }
 
 const struct ledger_sums *ledger_sums_get(const void *stat)

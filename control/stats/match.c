@@ -5,6 +5,7 @@
  * Merges the entries of all workers by what they are about. Of an interval the
  * MATCH_BUDGET records with the lowest order are kept, whole and exact; the rest is
  * summed up in a record of kind ALL. */
+#include "rows.h"
 #include "stat.h"
 
 #include "../../dataplane/few.h"
@@ -36,8 +37,7 @@ struct item {
 };
 
 struct row {
-	uint64_t number;
-	struct row *next; /* rising numbers */
+	struct stat_row head;
 	struct item *bucket[BUCKETS];
 	struct item *heap[MATCH_BUDGET]; /* the greatest order first */
 	uint32_t n;
@@ -47,7 +47,7 @@ struct row {
 
 struct match {
 	const struct stat_run *run;
-	struct row *rows;
+	struct stat_row *rows;
 };
 
 static void *match_create(const struct stat_run *run)
@@ -82,29 +82,9 @@ static void match_destroy(void *stat)
 {
 	struct match *s = stat;
 
-	while (s != NULL && s->rows != NULL) {
-		struct row *next = s->rows->next;
-		row_free(s->rows);
-		s->rows = next;
-	}
+	while (s != NULL && s->rows != NULL)
+		row_free(rows_pop(&s->rows));
 	free(s);
-}
-
-static struct row *row_get(struct match *s, uint64_t number)
-{
-	struct row **at = &s->rows;
-
-	while (*at != NULL && (*at)->number < number)
-		at = &(*at)->next;
-	if (*at != NULL && (*at)->number == number)
-		return *at;
-	struct row *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NULL;
-	r->number = number;
-	r->next = *at;
-	*at = r;
-	return r;
 }
 
 /* --- the records of a row: a hash table, and a heap that knows which goes next --- */
@@ -307,7 +287,7 @@ static int match_record(void *stat, const struct stat_record *rec)
 
 	if (rec->hdr->type != FT_REC_MATCH && rec->hdr->type != FT_REC_MATCH_TEXT)
 		return 0;
-	struct row *r = row_get(s, rec->hdr->row);
+	struct row *r = rows_get(&s->rows, rec->hdr->row, sizeof(struct row));
 	if (r == NULL)
 		return -ENOMEM;
 	while ((more = ft_match_next(rec->body, rec->bytes, &at, &e)) > 0) {
@@ -322,7 +302,7 @@ static uint64_t match_first_row(const void *stat)
 {
 	const struct match *s = stat;
 
-	return s->rows != NULL ? s->rows->number : UINT64_MAX;
+	return rows_first(s->rows);
 }
 
 /* --- writing --- */
@@ -471,10 +451,10 @@ static void write_rest(const struct match *s, const struct stat_interval *in, co
 static void match_close(void *stat, struct stat_interval *in)
 {
 	struct match *s = stat;
-	struct row *r = s->rows;
+	struct row *r = (struct row *)s->rows;
 	uint64_t kept[FT_VANTAGE_CAP] = {0};
 
-	if (r == NULL || r->number != in->row)
+	if (!rows_is_first(s->rows, in->row))
 		return;
 	qsort(r->heap, r->n, sizeof(*r->heap), order_items);
 	for (uint32_t i = 0; i < r->n; i++) {
@@ -483,8 +463,7 @@ static void match_close(void *stat, struct stat_interval *in)
 			kept[r->heap[i]->id.vantage] += write_item(s, in, r->heap[i]);
 	}
 	write_rest(s, in, r, kept);
-	s->rows = r->next;
-	row_free(r);
+	row_free(rows_pop(&s->rows));
 }
 
 const struct stat_ops stat_match = {

@@ -29,7 +29,7 @@ struct row {
 };
 
 struct rrsets {
-	struct keep *rows;
+	struct stat_row *rows;
 	struct keep_settings set;
 };
 
@@ -165,21 +165,21 @@ static uint64_t rrsets_first_row(const void *stat)
 {
 	const struct rrsets *s = stat;
 
-	return s->rows != NULL ? s->rows->row : UINT64_MAX;
+	return rows_first(s->rows);
 }
 
 static void rrsets_close(void *stat, struct stat_interval *in)
 {
 	struct rrsets *s = stat;
 
-	if (s->rows != NULL && s->rows->row == in->row)
+	if (rows_is_first(s->rows, in->row))
 		keep_pop(&s->rows);
 }
 
 void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const struct ft_rrset *x),
 		 void *ctx)
 {
-	const struct keep *k = keep_find_row(((const struct rrsets *)stat)->rows, row);
+	const struct keep *k = rows_find(((const struct rrsets *)stat)->rows, row);
 
 	for (size_t n = 0; k != NULL && n < k->n; n++) {
 		const struct item *i = keep_at(k, n);
@@ -203,7 +203,7 @@ void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const s
 bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_t set_key,
 		     uint8_t what, struct ft_rrset_text *out)
 {
-	const struct keep *k = keep_find_row(((const struct rrsets *)stat)->rows, row);
+	const struct keep *k = rows_find(((const struct rrsets *)stat)->rows, row);
 	const struct item *i = k != NULL ? keep_find(k, text_key(owner_key, set_key, what)) : NULL;
 
 	if (i == NULL || i->keep.text_bytes == 0)
@@ -225,7 +225,7 @@ bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_
 struct rrsets_totals rrsets_totals_get(const void *stat, uint64_t row)
 {
 	const struct row *r =
-	    (const struct row *)keep_find_row(((const struct rrsets *)stat)->rows, row);
+	    (const struct row *)rows_find(((const struct rrsets *)stat)->rows, row);
 	struct rrsets_totals t = {.p = 1};
 
 	if (r == NULL)

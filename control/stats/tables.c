@@ -3,6 +3,7 @@
 
 #include "../../dataplane/mini.h"
 #include "../../dataplane/tables.h"
+#include "rows.h"
 #include "stat.h"
 
 #include <errno.h>
@@ -39,14 +40,14 @@ struct side { /* one table */
 };
 
 struct tables_merged {
-	uint64_t number;
-	struct tables_merged *next; /* rising numbers */
+	struct stat_row head;
 	struct side side[FT_TABLE_CAP];
 };
 
 struct tables_stat {
 	const struct stat_run *run;
-	struct tables_merged *rows, *closed; /* closed: the one closed last */
+	struct stat_row *rows;
+	struct tables_merged *closed; /* the one closed last */
 };
 
 static struct domain_acc *domain_of(const struct acc *a)
@@ -84,13 +85,12 @@ static void row_free(struct tables_merged *r)
 	free(r);
 }
 
-static struct tables_merged *row_create(const struct tables_stat *t, uint64_t number)
+static struct tables_merged *row_create(const struct tables_stat *t)
 {
 	struct tables_merged *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
-	r->number = number;
 	for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
 		const size_t counters = ft_table_counters((enum ft_table)k) * sizeof(uint64_t);
 		const struct keyed_merge_settings s = {
@@ -115,17 +115,13 @@ static struct tables_merged *row_create(const struct tables_stat *t, uint64_t nu
 
 static struct tables_merged *row_get(struct tables_stat *t, uint64_t number)
 {
-	struct tables_merged **at = &t->rows;
+	struct stat_row **place = rows_place(&t->rows, number);
 
-	while (*at != NULL && (*at)->number < number)
-		at = &(*at)->next;
-	if (*at != NULL && (*at)->number == number)
-		return *at;
-	struct tables_merged *r = row_create(t, number);
-	if (r == NULL)
-		return NULL;
-	r->next = *at;
-	*at = r;
+	if (*place != NULL && (*place)->number == number)
+		return (struct tables_merged *)*place;
+	struct tables_merged *r = row_create(t);
+	if (r != NULL)
+		rows_put(place, &r->head, number);
 	return r;
 }
 
@@ -144,11 +140,8 @@ static void merged_destroy(void *stat)
 
 	if (t == NULL)
 		return;
-	while (t->rows != NULL) {
-		struct tables_merged *next = t->rows->next;
-		row_free(t->rows);
-		t->rows = next;
-	}
+	while (t->rows != NULL)
+		row_free(rows_pop(&t->rows));
 	row_free(t->closed);
 	free(t);
 }
@@ -253,17 +246,16 @@ static uint64_t merged_first_row(const void *stat)
 {
 	const struct tables_stat *t = stat;
 
-	return t->rows != NULL ? t->rows->number : UINT64_MAX;
+	return rows_first(t->rows);
 }
 
 static void merged_close(void *stat, struct stat_interval *in)
 {
 	struct tables_stat *t = stat;
-	struct tables_merged *r = t->rows;
 
-	if (r == NULL || r->number != in->row)
+	if (!rows_is_first(t->rows, in->row))
 		return;
-	t->rows = r->next;
+	struct tables_merged *r = rows_pop(&t->rows);
 	row_free(t->closed);
 	t->closed = r;
 	for (unsigned k = 0; k < FT_TABLE_CAP; k++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Set `traffic`: totals, mixes, per-second series, response times and distinct
  * counts of each interval and vantage point. Sees every packet, never sampled. */
+#include "rows.h"
 #include "stat.h"
 
 #include "../../dataplane/sketch.h"
@@ -27,14 +28,13 @@ struct view {
 };
 
 struct row {
-	uint64_t number;
-	struct row *next; /* rising numbers */
+	struct stat_row head;
 	struct view view[FT_VANTAGE_CAP];
 };
 
 struct traffic {
 	const struct stat_run *run;
-	struct row *rows;
+	struct stat_row *rows;
 	uint64_t rtt[DD_BINS];
 	struct traffic_sums sums;
 };
@@ -65,29 +65,9 @@ static void traffic_destroy(void *stat)
 {
 	struct traffic *s = stat;
 
-	while (s != NULL && s->rows != NULL) {
-		struct row *next = s->rows->next;
-		row_free(s->rows);
-		s->rows = next;
-	}
+	while (s != NULL && s->rows != NULL)
+		row_free(rows_pop(&s->rows));
 	free(s);
-}
-
-static struct row *row_get(struct traffic *s, uint64_t number)
-{
-	struct row **at = &s->rows;
-
-	while (*at != NULL && (*at)->number < number)
-		at = &(*at)->next;
-	if (*at != NULL && (*at)->number == number)
-		return *at;
-	struct row *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return NULL;
-	r->number = number;
-	r->next = *at;
-	*at = r;
-	return r;
 }
 
 static int add_sparse(uint64_t **table, uint32_t cap, uint32_t id, uint64_t value)
@@ -181,7 +161,7 @@ static int traffic_record(void *stat, const struct stat_record *rec)
 		return 0;
 	if (rec->hdr->vantage >= FT_VANTAGE_CAP)
 		return -EBADMSG;
-	struct row *r = row_get(s, rec->hdr->row);
+	struct row *r = rows_get(&s->rows, rec->hdr->row, sizeof(struct row));
 	if (r == NULL)
 		return -ENOMEM;
 	struct view *v = &r->view[rec->hdr->vantage];
@@ -200,7 +180,7 @@ static uint64_t traffic_first_row(const void *stat)
 {
 	const struct traffic *s = stat;
 
-	return s->rows != NULL ? s->rows->number : UINT64_MAX;
+	return rows_first(s->rows);
 }
 
 static void set_count(json_t *o, const char *key, uint64_t n)
@@ -367,9 +347,9 @@ static void add_sums(struct traffic *s, const struct view *v)
 static void traffic_close(void *stat, struct stat_interval *in)
 {
 	struct traffic *s = stat;
-	struct row *r = s->rows;
+	struct row *r = (struct row *)s->rows;
 
-	if (r == NULL || r->number != in->row)
+	if (!rows_is_first(s->rows, in->row))
 		return;
 	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++) {
 		if (!r->view[v].used)
@@ -377,8 +357,7 @@ static void traffic_close(void *stat, struct stat_interval *in)
 		write_view(s, in, v, &r->view[v]);
 		add_sums(s, &r->view[v]);
 	}
-	s->rows = r->next;
-	row_free(r);
+	row_free(rows_pop(&s->rows));
 }
 
 const struct traffic_sums *traffic_sums_get(const void *stat)
