@@ -8,6 +8,7 @@
 #include "drain.h"
 #include "exit.h"
 #include "segment.h"
+#include "worker_config.h"
 
 #include <fluxtap/floor.h>
 #include <fluxtap/gen.h>
@@ -110,39 +111,6 @@ static void pin(unsigned cpu)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
-static struct worker_settings settings_of(struct bench *b, unsigned i)
-{
-	const struct config *c = &b->config;
-
-	return (struct worker_settings){
-	    .number = i,
-	    .rx = b->w[i].rx,
-	    .shm = segment_worker(&b->segment, i),
-	    .ring = segment_ring(&b->segment, i),
-	    .ports = {.port = {53}, .n = 1},
-	    .vantage = &b->vantage,
-	    .interval_us = c->interval_s * 1000000ull,
-	    .wait_us = c->timeout_ms * 1000ull,
-	    .hash_key = HASH_KEY,
-	    .seat = &b->w[i].seat,
-	    .flood_guard = strcmp(c->flood_guard, "off") != 0,
-	    .sample = {.key = c->sample_key},
-	    .pair_entries = c->pair_entries,
-	    .verdict_entries = c->verdict_entries,
-	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
-	    .match_entries = c->match_entries,
-	    .domain_entries = c->domain_entries,
-	    .client_entries = c->client_entries,
-	    .server_entries = c->server_entries,
-	    .rrset_entries = c->rrset_entries,
-	    .error_entries = c->error_entries,
-	    .datagrams = c->frag_datagrams,
-	    .connections = c->tcp_connections,
-	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,
-	    .timing = true,
-	};
-}
-
 static int create_worker(struct bench *b, unsigned i)
 {
 	struct bench_worker *w = &b->w[i];
@@ -154,7 +122,13 @@ static int create_worker(struct bench *b, unsigned i)
 	w->slot = (struct rules_slot){b->ruleset, w->scratch, ruleset_generation(b->ruleset)};
 	seat_put(&w->seat, &w->slot);
 	w->rx->live = true; /* a full ring loses records here, as it does on a wire */
-	const struct worker_settings s = settings_of(b, i);
+	struct worker_settings s = worker_config(&b->config, &b->segment, i, true);
+	s.rx = w->rx;
+	s.ports = (struct decode_ports){.port = {53}, .n = 1};
+	s.vantage = &b->vantage;
+	s.hash_key = HASH_KEY;
+	s.seat = &w->seat;
+	s.timing = true;
 	w->worker = worker_create(&s);
 	return w->worker != NULL ? EXIT_DONE : EXIT_MACHINE;
 }

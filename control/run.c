@@ -13,6 +13,7 @@
 #include "segment.h"
 #include "source.h"
 #include "summary.h"
+#include "worker_config.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -148,34 +149,16 @@ static int init_vantage(struct run *r)
 static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint64_t hash_key)
 {
 	const struct config *c = &r->config;
-	struct worker_settings s = {
-	    .number = i,
-	    .rx = source_rx(r->source, i),
-	    .shm = segment_worker(&r->segment, i),
-	    .ring = segment_ring(&r->segment, i),
-	    .vantage = &r->vantage,
-	    .interval_us = c->interval_s * 1000000ull,
-	    .wait_us = c->timeout_ms * 1000ull,
-	    .hash_key = hash_key,
-	    .sketch_seed = c->sketch_seed,
-	    .seat = live_seat(r->live, i),
-	    .sample = {.key = c->sample_key,
-		       .level = strcmp(c->sample, "1") != 0 ? &r->sample_level : NULL},
-	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
-	    .match_entries = c->match_entries,
-	    .domain_entries = c->domain_entries,
-	    .client_entries = c->client_entries,
-	    .server_entries = c->server_entries,
-	    .rrset_entries = c->rrset_entries,
-	    .error_entries = c->error_entries,
-	    .flood_guard = strcmp(c->flood_guard, "on") == 0 ||
-			   (strcmp(c->flood_guard, "auto") == 0 && source_is_live(r->source)),
-	    .pair_entries = c->pair_entries,
-	    .verdict_entries = c->verdict_entries,
-	    .datagrams = c->frag_datagrams,
-	    .connections = c->tcp_connections,
-	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,
-	};
+	const bool live = source_is_live(r->source);
+	struct worker_settings s = worker_config(c, &r->segment, i, live);
+
+	s.rx = source_rx(r->source, i);
+	s.vantage = &r->vantage;
+	s.hash_key = hash_key;
+	s.seat = live_seat(r->live, i);
+	/* Entries have room for what sampling needs only where it can happen. */
+	if (value_sample_level(c->sample) > 0 || live)
+		s.sample.level = strcmp(c->sample, "1") != 0 ? &r->sample_level : NULL;
 
 	for (size_t p = 0; p < c->ports.n && p < DECODE_PORTS_CAP; p++)
 		s.ports.port[s.ports.n++] = c->ports.v[p];

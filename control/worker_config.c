@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "worker_config.h"
+
+#include <string.h>
+
+struct worker_settings worker_config(const struct config *c, const struct segment *s, unsigned i,
+				     bool live)
+{
+	return (struct worker_settings){
+	    .number = i,
+	    .shm = segment_worker(s, i),
+	    .ring = segment_ring(s, i),
+	    .interval_us = c->interval_s * 1000000ull,
+	    .wait_us = c->timeout_ms * 1000ull,
+	    .sketch_seed = c->sketch_seed,
+	    .sample = {.key = c->sample_key},
+	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
+	    .flood_guard =
+		strcmp(c->flood_guard, "on") == 0 || (strcmp(c->flood_guard, "auto") == 0 && live),
+	    .pair_entries = c->pair_entries,
+	    .verdict_entries = c->verdict_entries,
+	    .match_entries = c->match_entries,
+	    .domain_entries = c->domain_entries,
+	    .client_entries = c->client_entries,
+	    .server_entries = c->server_entries,
+	    .rrset_entries = c->rrset_entries,
+	    .error_entries = c->error_entries,
+	    .datagrams = c->frag_datagrams,
+	    .connections = c->tcp_connections,
+	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,
+	};
+}
