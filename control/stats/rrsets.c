@@ -30,6 +30,7 @@ struct row {
 
 struct rrsets {
 	struct stat_row *rows;
+	uint64_t closed_end; /* rows below are closed */
 	struct keep_settings set;
 };
 
@@ -161,19 +162,30 @@ static int rrsets_record(void *stat, const struct stat_record *rec)
 	return r.bad ? -EBADMSG : 0;
 }
 
+/* A closed row stays for those behind in the list; it goes with the next one. */
+static void pop_closed(struct rrsets *s)
+{
+	while (s->closed_end > rows_first(s->rows))
+		keep_pop(&s->rows);
+}
+
 static uint64_t rrsets_first_row(const void *stat)
 {
 	const struct rrsets *s = stat;
+	const struct stat_row *r = s->rows;
 
-	return rows_first(s->rows);
+	while (r != NULL && r->number < s->closed_end)
+		r = r->next;
+	return rows_first(r);
 }
 
 static void rrsets_close(void *stat, struct stat_interval *in)
 {
 	struct rrsets *s = stat;
 
-	if (rows_is_first(s->rows, in->row))
-		keep_pop(&s->rows);
+	pop_closed(s);
+	s->closed_end = in->row + 1;
+	in->rrsets = s;
 }
 
 void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const struct ft_rrset *x),

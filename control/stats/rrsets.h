@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RRset observations of an interval, merged over the workers: for the sets that are
- * made of them, which ask before they let the row close. Control's thread; what is
- * handed out is valid during the call, or until the next record. */
+ * made of them, which stand behind it in the list and ask when the row closes. Control's
+ * thread; what is handed out is valid during the call, or until the next record. */
 #ifndef CONTROL_STATS_RRSETS_H
 #define CONTROL_STATS_RRSETS_H
 

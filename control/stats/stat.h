@@ -45,6 +45,8 @@ struct stat_interval {
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
 	/* Known once `tables` has closed it, the third; NULL: no entries. See tables.h. */
 	const struct tables_merged *tables;
+	/* Known once `rrsets` has closed it, for rrsets_each and the like. See rrsets.h. */
+	const void *rrsets;
 };
 
 struct stat_ops {
