@@ -56,17 +56,29 @@ void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned v
 	seal_put(t->seal, &h, body, body_bytes);
 }
 
-void tally_emit_entry(struct tally *t, enum ft_rec_type type, uint64_t row, const void *entry,
-		      size_t bytes)
+uint8_t *tally_entry_begin(struct tally *t, enum ft_rec_type type, uint64_t row, size_t cap)
 {
-	const struct ft_rec_hdr h = {.type = (uint16_t)type, .row = row};
-	const uint64_t now_row = account_row(t);
+	const uint64_t now_row = t->newest != NULL ? t->newest->number : account_row(t);
 
-	if (!seal_has_room(t->seal, bytes + 7) || t->seal_row != now_row)
+	if (!seal_has_room(t->seal, cap + SEAL_PAD_CAP) || t->seal_row != now_row)
 		push_block(t);
 	if (seal_is_empty(t->seal))
 		t->seal_row = now_row;
-	seal_put_entry(t->seal, &h, entry, bytes);
+	return seal_entry_begin(t->seal, type, row);
+}
+
+void tally_entry_end(struct tally *t, const uint8_t *end)
+{
+	seal_entry_end(t->seal, end);
+}
+
+void tally_emit_entry(struct tally *t, enum ft_rec_type type, uint64_t row, const void *entry,
+		      size_t bytes)
+{
+	uint8_t *p = tally_entry_begin(t, type, row, bytes);
+
+	memcpy(p, entry, bytes);
+	tally_entry_end(t, p + bytes);
 }
 
 void tally_add_part(struct tally *t, struct tally_part part)

@@ -53,12 +53,11 @@ static void emit_entry(void *ctx, const void *entry)
 	    .clients = e->clients.n,
 	    .octets = e->clients.u.regs,
 	};
-	uint8_t out[FT_ERROR_ENTRY_CAP], *at;
 
 	if (e->count == 0)
 		return;
-	const size_t n = ft_error_write(&x, out, &at);
-	tally_emit_entry(r->tally, FT_REC_ERROR, e->keyed.row, at, n);
+	uint8_t *p = tally_entry_begin(r->tally, FT_REC_ERROR, e->keyed.row, FT_ERROR_ENTRY_CAP);
+	tally_entry_end(r->tally, p + ft_error_write(&x, p));
 }
 
 /* The name at an offset with the case it has on the wire; its length, 0: damaged. */
@@ -107,7 +106,7 @@ static void emit_text(struct errors *r, const struct seen *s)
 {
 	const struct txn *t = s->txn;
 	const bool v4 = memcmp(t->server, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0;
-	uint8_t qname[FT_NAME_CAP], soa[FT_NAME_CAP], out[FT_ERROR_TEXT_CAP], *at;
+	uint8_t qname[FT_NAME_CAP], soa[FT_NAME_CAP], *p;
 	struct ft_error_text x = {
 	    .what = (uint8_t)(s->what | (v4 ? 0 : FT_ERROR_V6)),
 	    .key = s->key,
@@ -126,8 +125,8 @@ static void emit_text(struct errors *r, const struct seen *s)
 	    read_raw(t->response, QNAME_AT, qname) == t->name_len)
 		x.qname = qname;
 	put_soa(s, soa, &x);
-	const size_t n = ft_error_text_write(&x, out, &at);
-	tally_emit_entry(r->tally, FT_REC_ERROR_TEXT, s->row, at, n);
+	p = tally_entry_begin(r->tally, FT_REC_ERROR_TEXT, s->row, FT_ERROR_TEXT_CAP);
+	tally_entry_end(r->tally, p + ft_error_text_write(&x, p));
 	r->stats.texts++;
 }
 

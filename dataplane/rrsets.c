@@ -76,14 +76,13 @@ static void emit_entry(void *ctx, const void *entry)
 {
 	struct rrsets *r = ctx;
 	const struct entry *e = entry;
-	uint8_t out[FT_RRSET_ENTRY_CAP], *at;
 	struct ft_rrset x;
 
 	if (e->count == 0) /* its one observation went with the text */
 		return;
 	fill(r, e->keyed.row, e, &x);
-	const size_t n = ft_rrset_write(&x, out, &at);
-	tally_emit_entry(r->tally, FT_REC_RRSET, e->keyed.row, at, n);
+	uint8_t *p = tally_entry_begin(r->tally, FT_REC_RRSET, e->keyed.row, FT_RRSET_ENTRY_CAP);
+	tally_entry_end(r->tally, p + ft_rrset_write(&x, p));
 }
 
 static struct rrset_source source_of(const struct rrsets *r, const struct msgs *batch,
@@ -101,7 +100,7 @@ static struct rrset_source source_of(const struct rrsets *r, const struct msgs *
 static void emit_text(struct rrsets *r, const struct msgs *batch, const struct seen *s)
 {
 	const struct rrset_source source = source_of(r, batch, s->txn);
-	uint8_t room[FT_ENTRY_CAP], out[FT_ENTRY_CAP], *at;
+	uint8_t room[FT_ENTRY_CAP];
 	struct ft_rrset_text x;
 
 	/* Not from the entry: what was written there just now is still on its way. */
@@ -117,8 +116,9 @@ static void emit_text(struct rrsets *r, const struct msgs *batch, const struct s
 	    .seconds = 1ull << s->second,
 	};
 	rrset_text(&source, &s->set, room, &x);
-	const size_t n = ft_rrset_text_write(&x, out, &at);
-	tally_emit_entry(r->tally, FT_REC_RRSET_TEXT, s->row, at, n);
+	uint8_t *p = tally_entry_begin(r->tally, FT_REC_RRSET_TEXT, s->row,
+				       FT_RRSET_TEXT_FIXED_CAP + x.owner_len + x.rdata_bytes);
+	tally_entry_end(r->tally, p + ft_rrset_text_write(&x, p));
 	r->stats.texts++;
 }
 
@@ -170,13 +170,12 @@ static void count(struct rrsets *r, const struct msgs *batch, const struct seen 
 static void emit_mark(struct rrsets *r, const struct seen *s)
 {
 	const struct ft_rrset x = {.what = s->set.what, .owner_key = s->set.owner_key};
-	uint8_t out[FT_RRSET_ENTRY_CAP], *at;
 
 	if (!text_is_due(r, s))
 		return;
-	const size_t n = ft_rrset_write(&x, out, &at);
 	/* Among the texts, which it stands between: each change of type costs a header. */
-	tally_emit_entry(r->tally, FT_REC_RRSET_TEXT, s->row, at, n);
+	uint8_t *p = tally_entry_begin(r->tally, FT_REC_RRSET_TEXT, s->row, FT_RRSET_ENTRY_CAP);
+	tally_entry_end(r->tally, p + ft_rrset_write(&x, p));
 }
 
 static void settle(struct rrsets *r, const struct msgs *batch)

@@ -17,11 +17,10 @@ struct seal {
 	ZSTD_CCtx *zstd;
 	uint8_t *raw; /* FT_BLOCK_RAW_CAP */
 	uint32_t used, records;
-	/* The last record, where entries may join it. */
-	bool last_entries;
-	uint16_t last_type;
-	uint32_t last;
-	uint64_t last_row;
+	/* The last record, while entries may join it: its header is written when it is whole. */
+	uint32_t entries, entries_at;
+	enum ft_rec_type entries_type;
+	uint64_t entries_row;
 	uint16_t worker;
 	bool wait;
 	const _Atomic int *abandon;
@@ -69,7 +68,9 @@ void seal_destroy(struct seal *s)
 
 bool seal_has_room(const struct seal *s, size_t body_bytes)
 {
-	return s->used + sizeof(struct ft_rec_hdr) + body_bytes <= FT_BLOCK_RAW_CAP;
+	const uint32_t used = (s->used + SEAL_PAD_CAP) & ~SEAL_PAD_CAP;
+
+	return used + sizeof(struct ft_rec_hdr) + body_bytes <= FT_BLOCK_RAW_CAP;
 }
 
 bool seal_is_empty(const struct seal *s)
@@ -77,50 +78,57 @@ bool seal_is_empty(const struct seal *s)
 	return s->records == 0;
 }
 
+/* No entry joins the last record any more. */
+static void close_entries(struct seal *s)
+{
+	if (s->entries == 0)
+		return;
+	const uint32_t pad = -s->used & SEAL_PAD_CAP;
+	const struct ft_rec_hdr h = {
+	    .type = (uint16_t)s->entries_type,
+	    .bytes = (uint16_t)(s->used + pad - s->entries_at),
+	    .vantage = (uint8_t)s->entries,
+	    .which = (uint8_t)(s->entries >> 8),
+	    .pad = (uint8_t)pad,
+	    .row = s->entries_row,
+	};
+	memcpy(s->raw + s->entries_at, &h, sizeof(h));
+	memset(s->raw + s->used, 0, pad);
+	s->used += pad;
+	s->entries = 0;
+}
+
 void seal_put(struct seal *s, const struct ft_rec_hdr *hdr, const void *body, size_t body_bytes)
 {
 	struct ft_rec_hdr h = *hdr;
 
 	assert(seal_has_room(s, body_bytes));
+	close_entries(s);
 	h.bytes = (uint16_t)(sizeof(h) + body_bytes);
 	memcpy(s->raw + s->used, &h, sizeof(h));
 	memcpy(s->raw + s->used + sizeof(h), body, body_bytes);
 	s->used += h.bytes;
 	s->records++;
-	s->last_entries = false;
 }
 
-void seal_put_entry(struct seal *s, const struct ft_rec_hdr *hdr, const void *entry, size_t bytes)
+uint8_t *seal_entry_begin(struct seal *s, enum ft_rec_type type, uint64_t row)
 {
-	struct ft_rec_hdr h;
-	const bool same = s->records != 0 && s->last_entries && s->last_type == hdr->type &&
-			  s->last_row == hdr->row;
-
-	assert(seal_has_room(s, bytes + 7));
-	if (!same) {
-		h = *hdr;
-		h.bytes = sizeof(h);
-		h.pad = h.vantage = h.which = 0;
-		s->last = s->used;
-		s->used += sizeof(h);
-		s->last_entries = true;
-		s->last_type = hdr->type;
-		s->last_row = hdr->row;
-	} else {
-		memcpy(&h, s->raw + s->last, sizeof(h));
-		s->used -= h.pad;
+	if (s->entries == 0 || s->entries_type != type || s->entries_row != row) {
+		close_entries(s);
+		s->entries_at = s->used;
+		s->entries_type = type;
+		s->entries_row = row;
+		s->used += (uint32_t)sizeof(struct ft_rec_hdr);
 	}
-	memcpy(s->raw + s->used, entry, bytes);
-	s->used += (uint32_t)bytes;
-	h.pad = (uint8_t)(-s->used & 7u);
-	memset(s->raw + s->used, 0, h.pad);
-	s->used += h.pad;
-	h.bytes = (uint16_t)(s->used - s->last);
-	const uint32_t n = ft_rec_records(&h) + 1;
-	h.vantage = (uint8_t)n;
-	h.which = (uint8_t)(n >> 8);
-	memcpy(s->raw + s->last, &h, sizeof(h));
+	return s->raw + s->used;
+}
+
+void seal_entry_end(struct seal *s, const uint8_t *end)
+{
+	s->used = (uint32_t)(end - s->raw);
+	s->entries++;
 	s->records++;
+	assert(s->used + SEAL_PAD_CAP <= FT_BLOCK_RAW_CAP);
 }
 
 /* Room in the ring; in a file run a full ring makes the source wait. */
@@ -142,6 +150,7 @@ bool seal_push(struct seal *s, uint64_t row, bool is_ledger, struct ft_ledger *l
 {
 	if (s->records == 0)
 		return true;
+	close_entries(s);
 	uint8_t *p = reserve(s, is_ledger);
 	if (p == NULL && is_ledger) {
 		s->used = s->records = 0;

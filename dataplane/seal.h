@@ -17,6 +17,7 @@
 /* Octets of the ring that only ledger blocks may use, so that a ring full of
  * data does not swallow the account of what was lost. */
 #define SEAL_LEDGER_RESERVE (128u << 10)
+#define SEAL_PAD_CAP 7u
 
 struct seal;
 
@@ -30,9 +31,11 @@ void seal_destroy(struct seal *s);
 bool seal_has_room(const struct seal *s, size_t body_bytes);
 /* Appends a record; seal_has_room must have said yes. */
 void seal_put(struct seal *s, const struct ft_rec_hdr *hdr, const void *body, size_t body_bytes);
-/* Adds an entry to the last record if that is of this type and row, else begins a
- * new one. Counts as a record of its own. */
-void seal_put_entry(struct seal *s, const struct ft_rec_hdr *hdr, const void *entry, size_t bytes);
+/* Where the next entry of this type and row is to be written, and what says where it
+ * ends: it joins the last record if that is of the same type and row. Counts as a record
+ * of its own. seal_has_room must have said yes for its octets and SEAL_PAD_CAP more. */
+uint8_t *seal_entry_begin(struct seal *s, enum ft_rec_type type, uint64_t row);
+void seal_entry_end(struct seal *s, const uint8_t *end);
 bool seal_is_empty(const struct seal *s);
 
 /* Compresses the open block and pushes it; adds records, blocks, bytes and, where

@@ -7,6 +7,7 @@
 #include "mini.h"
 #include "vantage.h"
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <string.h>
 
@@ -86,7 +87,6 @@ struct tables {
 	struct tables_stats stats;
 	struct work work[MSG_CAP];
 	struct ft_table_rec rec;
-	uint8_t buf[FT_TABLE_ENTRY_CAP];
 };
 
 void tables_domain_id(const uint8_t *name, size_t bytes, uint64_t sample_key, uint8_t id[16])
@@ -108,13 +108,96 @@ static uint64_t salt_of(struct tables *t, uint64_t row, unsigned vantage, unsign
 
 static void emit_entry(struct tables *t, uint64_t row)
 {
-	size_t bytes;
-	const uint8_t *entry = ft_table_write(t->buf, &t->rec, &bytes);
+	const enum ft_rec_type type = (enum ft_rec_type)(FT_REC_DOMAIN + t->rec.table);
+	uint8_t *entry = tally_entry_begin(t->tally, type, row, FT_TABLE_ENTRY_CAP);
+	const size_t bytes = ft_table_write(&t->rec, entry);
 
+	tally_entry_end(t->tally, entry + bytes);
 	t->step_bytes += bytes;
 	t->stats.emitted += t->rec.counts;
-	tally_emit_entry(t->tally, (enum ft_rec_type)(FT_REC_DOMAIN + t->rec.table), row, entry,
-			 bytes);
+}
+
+/* Most entries that go have few counters, no groups and a short name: those are written
+ * as ft_table_write would, straight from their lines. */
+#define BRIEF_CAP 208u /* octets of such an entry at most */
+
+static void end_brief(struct tables *t, uint8_t *entry, const uint8_t *end)
+{
+	end = ft_entry_close(entry, end);
+	tally_entry_end(t->tally, end);
+	t->step_bytes += (size_t)(end - entry);
+	t->stats.emitted++;
+}
+
+/* One bit for each of 16 counters that is not 0. */
+static inline uint32_t used_of_16(const void *counters)
+{
+	const __m128i c = _mm_loadu_si128(counters);
+
+	return ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(c, _mm_setzero_si128())) & 0xffff;
+}
+
+static inline uint32_t used_of_16_wide(const void *counters)
+{
+	const __m128i *p = counters, zero = _mm_setzero_si128();
+	const __m128i low = _mm_cmpeq_epi16(_mm_loadu_si128(p), zero),
+		      high = _mm_cmpeq_epi16(_mm_loadu_si128(p + 1), zero);
+
+	return ~(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(low, high)) & 0xffff;
+}
+
+static void emit_brief_domain(struct tables *t, const struct domain *d)
+{
+	static_assert(offsetof(struct domain, class) + 32 <= sizeof(struct domain) &&
+			  FT_CLASS_CAP <= 16 && FT_DOMAIN_CLASS == 2,
+		      "sixteen can be read");
+	uint8_t *const entry = tally_entry_begin(t->tally, FT_REC_DOMAIN, d->e.row, BRIEF_CAP);
+	uint8_t *p = entry + 1;
+	const uint32_t classes =
+	    used_of_16_wide((const uint8_t *)d + offsetof(struct domain, class)) &
+	    ((1u << FT_CLASS_CAP) - 1);
+
+	p = ft_put_u8(p, ft_table_head(d->vantage, 0, false));
+	p = ft_put_u8(p, d->text_bytes);
+	memcpy(p, d->text, sizeof(d->text));
+	p += d->text_bytes;
+	p = ft_put_varint(p, d->first_s);
+	p = ft_put_varint(p, d->last_s - d->first_s);
+	p = ft_put_varint(p, (uint32_t)(d->query_bytes != 0) << FT_DOMAIN_QUERY_BYTES |
+				 (uint32_t)(d->response_bytes != 0) << FT_DOMAIN_RESPONSE_BYTES |
+				 classes << FT_DOMAIN_CLASS);
+	if (d->query_bytes != 0)
+		p = ft_put_varint(p, d->query_bytes);
+	if (d->response_bytes != 0)
+		p = ft_put_varint(p, d->response_bytes);
+	for (uint32_t left = classes; left != 0; left &= left - 1)
+		p = ft_put_varint(p, d->class[__builtin_ctz(left)]);
+	p = ft_put_mini(p, d->names_n, &d->names);
+	p = ft_put_mini(p, d->clients_n, &d->clients);
+	end_brief(t, entry, p);
+}
+
+static void emit_brief_client(struct tables *t, const struct client *c)
+{
+	static_assert(offsetof(struct client, qgroup) ==
+			      offsetof(struct client, nxdomain) + FT_CLIENT_QGROUP &&
+			  offsetof(struct client, unanswered) ==
+			      offsetof(struct client, nxdomain) + FT_CLIENT_UNANSWERED &&
+			  FT_CLIENT_NXDOMAIN == 0 && (unsigned)FT_CLIENT_CAP <= 16,
+		      "counters in the record's order");
+	uint8_t *const entry = tally_entry_begin(t->tally, FT_REC_CLIENT, c->e.row, BRIEF_CAP);
+	const uint8_t *count = (const uint8_t *)c + offsetof(struct client, nxdomain);
+	const uint32_t used = used_of_16(count) & ((1u << FT_CLIENT_CAP) - 1);
+	const bool v6 = !ft_addr_is_v4(c->addr.b);
+	uint8_t *p = ft_put_u8(entry + 1, ft_table_head(c->vantage, 0, v6));
+
+	p = v6 ? ft_put_bytes(p, c->addr.b, 16) : ft_put_bytes(p, c->addr.b + 12, 4);
+	p = ft_put_varint(p, c->first_s);
+	p = ft_put_varint(p, c->last_s - c->first_s);
+	p = ft_put_varint(p, used);
+	for (uint32_t left = used; left != 0; left &= left - 1)
+		p = ft_put_varint(p, count[__builtin_ctz(left)]);
+	end_brief(t, entry, p);
 }
 
 static void begin_rec(struct tables *t, enum ft_table table, uint8_t vantage, uint8_t level,
@@ -137,6 +220,10 @@ static void emit_domain(void *ctx, const void *entry)
 
 	if (d->first_s == EMPTY)
 		return;
+	if (d->level == 0 && d->text_bytes != 0) {
+		emit_brief_domain(t, d);
+		return;
+	}
 	begin_rec(t, FT_TABLE_DOMAINS, d->vantage, d->level, d->group);
 	r->by_id = d->text_bytes == 0;
 	r->text = d->text;
@@ -162,6 +249,10 @@ static void emit_client(void *ctx, const void *entry)
 
 	if (c->first_s == EMPTY)
 		return;
+	if (c->level == 0) {
+		emit_brief_client(t, c);
+		return;
+	}
 	begin_rec(t, FT_TABLE_CLIENTS, c->vantage, c->level, c->group);
 	memcpy(r->id, &c->addr, sizeof(c->addr));
 	r->first_s = c->first_s;

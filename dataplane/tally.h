@@ -112,6 +112,10 @@ void tally_emit(struct tally *t, enum ft_rec_type type, uint64_t row, unsigned v
  * and its first octet is not zero. */
 void tally_emit_entry(struct tally *t, enum ft_rec_type type, uint64_t row, const void *entry,
 		      size_t bytes);
+/* The same without a copy: where an entry of at most `cap` octets is to be written, which
+ * must be done before anything else is emitted, and what says where it ends. */
+uint8_t *tally_entry_begin(struct tally *t, enum ft_rec_type type, uint64_t row, size_t cap);
+void tally_entry_end(struct tally *t, const uint8_t *end);
 /* Before the ledger of a row goes out, `begin` is called once and `step` until it says
  * true. Steps emit about one block at most. */
 void tally_add_part(struct tally *t, struct tally_part part);

@@ -51,18 +51,16 @@ struct ft_error_text {
 #define FT_ERROR_TEXT_CAP 600u
 
 /* Writes an entry into out (FT_ERROR_ENTRY_CAP); *entry is where it begins. */
-static inline size_t ft_error_write(const struct ft_error *x, uint8_t *out, uint8_t **entry)
+static inline size_t ft_error_write(const struct ft_error *x, uint8_t *out)
 {
-	uint8_t *const body = out + FT_ENTRY_LEN_CAP;
-	uint8_t *p = ft_put_u8(body, x->what);
+	uint8_t *p = ft_put_u8(out + 1, x->what);
 
 	p = ft_put_u64(p, x->key);
 	p = ft_put_varint(p, x->count);
 	p = ft_put_u8(p, x->clients);
 	p = ft_put_bytes(p, x->octets,
 			 x->clients <= FT_ERROR_EXACT ? 4 * x->clients : FT_ERROR_REGS_BYTES);
-	*entry = ft_entry_close(body, p);
-	return (size_t)(p - *entry);
+	return (size_t)(ft_entry_close(out, p) - out);
 }
 
 /* Reads the body of an FT_REC_ERROR entry; false where it cannot be one. */
@@ -80,11 +78,9 @@ static inline bool ft_error_read(struct ft_reader *body, struct ft_error *x)
 
 /* Writes a text into out (FT_ERROR_TEXT_CAP). A soa that points into qname has to be
  * its end. */
-static inline size_t ft_error_text_write(const struct ft_error_text *x, uint8_t *out,
-					 uint8_t **entry)
+static inline size_t ft_error_text_write(const struct ft_error_text *x, uint8_t *out)
 {
-	uint8_t *const body = out + FT_ENTRY_LEN_CAP;
-	uint8_t *p = ft_put_u8(body, x->what);
+	uint8_t *p = ft_put_u8(out + 1, x->what);
 
 	p = ft_put_u64(p, x->key);
 	p = ft_put_bytes(p, x->server, (x->what & FT_ERROR_V6) != 0 ? 16 : 4);
@@ -100,8 +96,7 @@ static inline size_t ft_error_text_write(const struct ft_error_text *x, uint8_t 
 		p = ft_put_u8(p, x->soa_len);
 	if ((x->what & (FT_ERROR_SOA | FT_ERROR_SOA_TAIL)) == FT_ERROR_SOA)
 		p = ft_put_bytes(p, x->soa, x->soa_len);
-	*entry = ft_entry_close(body, p);
-	return (size_t)(p - *entry);
+	return (size_t)(ft_entry_close(out, p) - out);
 }
 
 /* The SOA's name of a text whose qname has been read. */

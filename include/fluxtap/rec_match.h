@@ -29,8 +29,7 @@ static_assert(FT_FEW_EXACT * 8u <= FT_FEW_PACKED, "both forms have room");
 #define FT_DNSBL_RESULTS(X)                                                                        \
 	X(NOT_LISTED)                                                                              \
 	X(LISTED)                                                                                  \
-	X(REFUSED) X(DNSBL_WILDCARD) X(DATA) X(NODATA) X(REFERRAL) X(TRUNCATED) X(ERROR)           \
-	    X(TIMEOUT)
+	X(REFUSED) X(DNSBL_WILDCARD) X(DATA) X(NODATA) X(REFERRAL) X(TRUNCATED) X(ERROR) X(TIMEOUT)
 enum ft_dnsbl_result {
 #define X(n) FT_DNSBL_##n,
 	FT_DNSBL_RESULTS(X)

@@ -70,11 +70,10 @@ static inline uint8_t *ft_rrset_put_head(uint8_t *p, const struct ft_rrset *x)
 	return ft_put_u8(p, x->records);
 }
 
-/* Writes an entry into out (FT_RRSET_ENTRY_CAP); *entry is where it begins. */
-static inline size_t ft_rrset_write(const struct ft_rrset *x, uint8_t *out, uint8_t **entry)
+/* Writes an entry into out (FT_RRSET_ENTRY_CAP). */
+static inline size_t ft_rrset_write(const struct ft_rrset *x, uint8_t *out)
 {
-	uint8_t *const body = out + FT_ENTRY_LEN_CAP;
-	uint8_t *p = ft_rrset_put_head(body, x);
+	uint8_t *p = ft_rrset_put_head(out + 1, x);
 	const unsigned n = (unsigned)__builtin_popcountll(x->seconds);
 
 	if ((x->what & FT_RRSET_LONG) == 0)
@@ -87,24 +86,20 @@ static inline size_t ft_rrset_write(const struct ft_rrset *x, uint8_t *out, uint
 		p = ft_put_u8(p, FT_RRSET_SECONDS_LIST + 1);
 		p = ft_put_u64(p, x->seconds);
 	}
-	*entry = ft_entry_close(body, p);
-	return (size_t)(p - *entry);
+	return (size_t)(ft_entry_close(out, p) - out);
 }
 
 /* Writes a text into out (FT_ENTRY_CAP); owner and rdata must fit. */
-static inline size_t ft_rrset_text_write(const struct ft_rrset_text *x, uint8_t *out,
-					 uint8_t **entry)
+static inline size_t ft_rrset_text_write(const struct ft_rrset_text *x, uint8_t *out)
 {
-	uint8_t *const body = out + FT_ENTRY_LEN_CAP;
-	uint8_t *p = ft_rrset_put_head(body, &x->first);
+	uint8_t *p = ft_rrset_put_head(out + 1, &x->first);
 
 	p = ft_put_u8(p, (uint8_t)__builtin_ctzll(x->first.seconds));
 	p = ft_put_u8(p, (uint8_t)x->owner_len);
 	p = ft_put_bytes(p, x->owner, x->owner_len);
 	p = ft_put_u8(p, (uint8_t)x->texts);
 	p = ft_put_bytes(p, x->rdata, x->rdata_bytes);
-	*entry = ft_entry_close(body, p);
-	return (size_t)(p - *entry);
+	return (size_t)(ft_entry_close(out, p) - out);
 }
 
 static inline void ft_rrset_get_head(struct ft_reader *r, struct ft_rrset *x)

@@ -114,17 +114,16 @@ static inline bool ft_addr_is_v4(const uint8_t *addr)
 	return memcmp(addr, mapped, sizeof(mapped)) == 0;
 }
 
-static inline uint8_t *ft_put_mini(uint8_t *p, const struct ft_mini *m)
+/* Uses an octet behind what it writes. */
+static inline uint8_t *ft_put_mini(uint8_t *p, uint8_t n, const union ft_mini_set *u)
 {
-	*p++ = m->n;
-	if (m->n == FT_MINI_DENSE) {
-		memcpy(p, m->u.regs, sizeof(m->u.regs));
-		return p + sizeof(m->u.regs);
+	*p++ = n;
+	if (n == FT_MINI_DENSE) {
+		memcpy(p, u->regs, sizeof(u->regs));
+		return p + sizeof(u->regs);
 	}
-	for (unsigned i = 0; i < m->n; i++) {
-		memcpy(p, &m->u.hash[i], 3);
-		p += 3;
-	}
+	for (unsigned i = 0; i < n; i++, p += 3)
+		memcpy(p, &u->hash[i], 4);
 	return p;
 }
 
@@ -172,16 +171,19 @@ static inline uint8_t *ft_put_domain_id(uint8_t *p, const struct ft_table_rec *r
 	return p + r->text_bytes;
 }
 
-/* Writes one entry somewhere into buf; returns where it begins, and its octets. */
-static inline const uint8_t *ft_table_write(uint8_t buf[FT_TABLE_ENTRY_CAP],
-					    const struct ft_table_rec *r, size_t *bytes)
+static inline uint8_t ft_table_head(uint8_t vantage, uint8_t level, bool wide)
+{
+	return (uint8_t)(vantage | (unsigned)wide << 2 | (unsigned)level << 3);
+}
+
+/* Writes one entry into out (FT_TABLE_ENTRY_CAP); returns its octets. */
+static inline size_t ft_table_write(const struct ft_table_rec *r, uint8_t *out)
 {
 	const bool domain = r->table == FT_TABLE_DOMAINS;
 	const bool wide = domain ? r->by_id : !ft_addr_is_v4(r->id);
 	const size_t addr_bytes = wide ? 16 : 4;
-	uint8_t *begin = buf + 2, *p = begin; /* behind a length of at most two octets */
+	uint8_t *p = ft_put_u8(out + 1, ft_table_head(r->vantage, r->level, wide));
 
-	*p++ = (uint8_t)(r->vantage | (unsigned)wide << 2 | (unsigned)r->level << 3);
 	if (domain) {
 		p = ft_put_domain_id(p, r);
 	} else {
@@ -195,18 +197,13 @@ static inline const uint8_t *ft_table_write(uint8_t buf[FT_TABLE_ENTRY_CAP],
 		if (r->table == FT_TABLE_SERVERS)
 			p = ft_put_varint(p, r->rtt_max_us);
 		if (domain) {
-			p = ft_put_mini(p, &r->names);
-			p = ft_put_mini(p, &r->clients);
+			p = ft_put_mini(p, r->names.n, &r->names.u);
+			p = ft_put_mini(p, r->clients.n, &r->clients.u);
 		}
 		if (r->level != 0)
 			p = ft_put_groups(p, r->group);
 	}
-	const size_t length = (size_t)(p - begin);
-	*--begin = (uint8_t)(length >= 0x80 ? length >> 7 : length);
-	if (length >= 0x80)
-		*--begin = (uint8_t)(length | 0x80);
-	*bytes = (size_t)(p - begin);
-	return begin;
+	return (size_t)(ft_entry_close(out, p) - out);
 }
 
 static inline void ft_get_mini(struct ft_reader *r, struct ft_mini *m)

@@ -50,20 +50,21 @@ static inline uint8_t *ft_put_varint(uint8_t *p, uint64_t v)
 	return p + 1;
 }
 
-/* Puts the length of the body [begin, end) in front of it, where FT_ENTRY_LEN_CAP
- * octets are free; returns where the entry begins. A body is never empty, and so
- * the entry's first octet never zero. */
-static inline uint8_t *ft_entry_close(uint8_t *begin, const uint8_t *end)
+/* Writes the length of the body [entry + 1, end), which moves by an octet where it is a
+ * long one; returns where the entry ends. A body is never empty, and so the entry's
+ * first octet never zero. */
+static inline uint8_t *ft_entry_close(uint8_t *entry, const uint8_t *end)
 {
-	const size_t n = (size_t)(end - begin);
+	const size_t n = (size_t)(end - entry) - 1;
 
 	if (n < 0x80) {
-		begin[-1] = (uint8_t)n;
-		return begin - 1;
+		entry[0] = (uint8_t)n;
+		return entry + 1 + n;
 	}
-	begin[-2] = (uint8_t)(n | 0x80);
-	begin[-1] = (uint8_t)(n >> 7);
-	return begin - 2;
+	memmove(entry + FT_ENTRY_LEN_CAP, entry + 1, n);
+	entry[0] = (uint8_t)(n | 0x80);
+	entry[1] = (uint8_t)(n >> 7);
+	return entry + FT_ENTRY_LEN_CAP + n;
 }
 
 struct ft_reader {
