@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "keyed.h"
 
+#include "fetch.h"
+#include "lanes.h"
 #include "mem.h"
 
 #include <assert.h>
@@ -8,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAYS 4u
-#define LANES(x) ((x)*0x0001000100010001ull)
-#define HIT 0x8000u /* lane: bit 15 says it was found again, bits 0-14 are the tag, 0: free */
+#define WAYS LANES_WAYS
 
 struct keyed {
 	uint64_t *tags; /* [sets], a lane of 16 bits for each way */
@@ -60,27 +60,6 @@ const struct keyed_stats *keyed_stats_get(const struct keyed *k)
 	return &k->stats;
 }
 
-/* The top bits choose the tag, the low ones the set. */
-static inline uint64_t tag_of(uint64_t key)
-{
-	const uint64_t tag = key >> 49;
-
-	return tag + (tag == 0);
-}
-
-/* The top bit of each lane whose tag is `tag`: lanes of 15 bits cannot carry over. */
-static inline uint64_t lanes_of(uint64_t word, uint64_t tag)
-{
-	const uint64_t other = (word & ~LANES(HIT)) ^ LANES(tag);
-
-	return ~(other + LANES(HIT - 1)) & LANES(HIT);
-}
-
-static inline unsigned way_of(uint64_t lanes)
-{
-	return (unsigned)__builtin_ctzll(lanes) / 16;
-}
-
 static inline struct keyed_entry *entry_at(const struct keyed *k, size_t set, unsigned way)
 {
 	return (struct keyed_entry *)(k->entry + (set * WAYS + way) * k->entry_bytes);
@@ -93,30 +72,16 @@ static inline size_t set_of(const struct keyed *k, uint64_t key)
 
 void keyed_prefetch_tags(const struct keyed *k, uint64_t key)
 {
-	__builtin_prefetch(&k->tags[set_of(k, key)], 1);
-}
-
-/* The way for a new entry: a free one, else, from one that its tag chooses on, the first
- * that was not found again since all had been. */
-static inline unsigned victim_of(uint64_t word, uint64_t tag)
-{
-	const uint64_t free_lanes = lanes_of(word, 0), cold = ~word & LANES(HIT);
-	unsigned way = tag % WAYS;
-
-	if (free_lanes != 0)
-		return way_of(free_lanes);
-	while (cold != 0 && (cold >> (16 * way) & HIT) == 0)
-		way = (way + 1) % WAYS;
-	return way;
+	fetch_write(&k->tags[set_of(k, key)]);
 }
 
 const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key, bool *there)
 {
 	const size_t set = set_of(k, key);
-	const uint64_t word = k->tags[set], tag = tag_of(key), lanes = lanes_of(word, tag);
-	const void *e = entry_at(k, set, lanes != 0 ? way_of(lanes) : victim_of(word, tag));
+	const uint64_t word = k->tags[set], tag = lanes_tag(key), lanes = lanes_of(word, tag);
+	const void *e = entry_at(k, set, lanes != 0 ? lanes_way(lanes) : lanes_victim(word, tag));
 
-	__builtin_prefetch(e, 1);
+	fetch_write(e);
 	*there = lanes != 0;
 	return e;
 }
@@ -124,27 +89,23 @@ const void *keyed_prefetch_entry(const struct keyed *k, uint64_t key, bool *ther
 /* What stands in the way is emitted. */
 static unsigned make_room(struct keyed *k, size_t set, uint64_t tag)
 {
-	uint64_t *word = &k->tags[set];
-	const unsigned way = victim_of(*word, tag);
+	const uint64_t word = k->tags[set];
+	const unsigned way = lanes_victim(word, tag);
 
-	if ((*word >> (16 * way) & 0xffff) == 0)
-		return way;
-	if ((*word & LANES(HIT)) == LANES(HIT))
-		*word &= ~LANES(HIT);
-	k->stats.evicted++;
-	k->emit(k->ctx, entry_at(k, set, way));
+	if (!lanes_is_free(word, way)) {
+		k->stats.evicted++;
+		k->emit(k->ctx, entry_at(k, set, way));
+	}
+	k->tags[set] = lanes_put(word, way, tag);
 	return way;
 }
 
 static __attribute__((noinline)) void *make_entry(struct keyed *k, size_t set, uint64_t key,
 						  uint64_t row)
 {
-	const unsigned way = make_room(k, set, tag_of(key));
-	struct keyed_entry *e = entry_at(k, set, way);
+	struct keyed_entry *e = entry_at(k, set, make_room(k, set, lanes_tag(key)));
 
 	k->stats.misses++;
-	k->tags[set] &= ~(0xffffull << (16 * way));
-	k->tags[set] |= tag_of(key) << (16 * way);
 	memset(e, 0, k->entry_bytes);
 	e->key = key;
 	e->row = row;
@@ -156,8 +117,8 @@ void *keyed_get(struct keyed *k, uint64_t key, uint64_t row, bool *fresh)
 	const size_t set = set_of(k, key);
 	const uint64_t word = k->tags[set];
 
-	for (uint64_t lanes = lanes_of(word, tag_of(key)); lanes != 0; lanes &= lanes - 1) {
-		struct keyed_entry *e = entry_at(k, set, way_of(lanes));
+	for (uint64_t lanes = lanes_of(word, lanes_tag(key)); lanes != 0; lanes &= lanes - 1) {
+		struct keyed_entry *e = entry_at(k, set, lanes_way(lanes));
 		if (e->key != key)
 			continue;
 		if ((word & lanes & -lanes) == 0) /* most have it: their line stays clean */
@@ -177,11 +138,8 @@ void keyed_close_begin(struct keyed *k)
 
 static void close_set(struct keyed *k, size_t set, uint64_t row)
 {
-	/* Every used lane has a tag, and so a bit below the hit bit. */
-	uint64_t used = ~lanes_of(k->tags[set], 0) & LANES(HIT);
-
-	for (; used != 0; used &= used - 1) {
-		const unsigned way = way_of(used);
+	for (uint64_t used = lanes_used(k->tags[set]); used != 0; used &= used - 1) {
+		const unsigned way = lanes_way(used);
 		struct keyed_entry *e = entry_at(k, set, way);
 		if (e->row > row)
 			continue;
@@ -196,7 +154,7 @@ bool keyed_close(struct keyed *k, uint64_t row, uint32_t steps)
 		const size_t ahead = k->close_at + 4;
 		if (ahead < k->sets && k->tags[ahead] != 0)
 			for (unsigned way = 0; way < WAYS; way++)
-				__builtin_prefetch(entry_at(k, ahead, way), 1);
+				fetch_write(entry_at(k, ahead, way));
 		if (k->tags[k->close_at] != 0)
 			close_set(k, k->close_at, row);
 	}

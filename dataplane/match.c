@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "match.h"
 
+#include "fetch.h"
 #include "flood_guard.h"
+#include "lanes.h"
 #include "mem.h"
 #include "name.h"
 
@@ -11,7 +13,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define WAYS 2u
+#define WAYS LANES_WAYS
+#define BRIEF_CAP (1u << 16) /* brief verdicts kept: the flood's names within a response time */
+#define BRIEF_SECONDS 6u     /* and for so long: more than a response takes */
 
 struct match {
 	struct match_settings set;
@@ -22,7 +26,10 @@ struct match {
 	uint32_t generation;       /* of the rules in use, plus 1: a fresh entry has 0 */
 	uint32_t stamp;            /* of this batch */
 	size_t sets;               /* power of two */
-	struct verdict *cache;
+	uint64_t *tags;            /* [sets], see lanes.h */
+	struct verdict *cache;     /* [sets * WAYS] */
+	struct verdict *brief;     /* [BRIEF_CAP] apart, so that a flood pushes nothing out */
+	uint64_t brief_end_us;     /* none is of use from then on */
 	struct match_stats stats;
 	uint32_t missing, spilled;
 	struct ruleset_name miss[MSG_CAP];
@@ -42,8 +49,10 @@ struct match *match_create(const struct match_settings *settings)
 	m->sets = 64;
 	while (m->sets * WAYS < settings->entries)
 		m->sets *= 2;
+	m->tags = mem_map(m->sets * sizeof(*m->tags));
 	m->cache = mem_map(m->sets * WAYS * sizeof(*m->cache));
-	if (m->cache == NULL) {
+	m->brief = mem_map(BRIEF_CAP * sizeof(*m->brief));
+	if (m->tags == NULL || m->cache == NULL || m->brief == NULL) {
 		match_destroy(m);
 		errno = ENOMEM;
 		return NULL;
@@ -55,6 +64,8 @@ void match_destroy(struct match *m)
 {
 	if (m == NULL)
 		return;
+	mem_unmap(m->brief, BRIEF_CAP * sizeof(*m->brief));
+	mem_unmap(m->tags, m->sets * sizeof(*m->tags));
 	mem_unmap(m->cache, m->sets * WAYS * sizeof(*m->cache));
 	mem_unmap(m, sizeof(*m));
 }
@@ -78,9 +89,24 @@ const struct match_stats *match_stats_get(const struct match *m)
 	return &m->stats;
 }
 
-static struct verdict *set_of(const struct match *m, uint64_t key)
+static uint64_t *tags_of(const struct match *m, uint64_t key)
 {
-	return &m->cache[(key & (m->sets - 1)) * WAYS];
+	return &m->tags[key & (m->sets - 1)];
+}
+
+static struct verdict *entry_at(const struct match *m, uint64_t key, unsigned way)
+{
+	return &m->cache[(key & (m->sets - 1)) * WAYS + way];
+}
+
+static struct verdict *brief_of(const struct match *m, uint64_t key)
+{
+	return &m->brief[key & (BRIEF_CAP - 1)];
+}
+
+static uint8_t second_of(uint64_t t_us)
+{
+	return (uint8_t)(t_us / 1000000);
 }
 
 /* Without rules: the sketch's hash, and the name as its own domain. */
@@ -97,22 +123,54 @@ static bool is_worth_it(void *ctx, const struct verdict *v)
 	return flood_guard_step(m->guard, v->domain_key, v->name_key, m->now_us);
 }
 
-/* The way that was not used for longest. */
-static struct verdict *oldest(const struct match *m, struct verdict *set)
+/* The verdict of a name by the rules in use; NULL: not there. */
+static struct verdict *find(const struct match *m, uint64_t key)
 {
-	return m->stamp - set[0].stamp >= m->stamp - set[1].stamp ? &set[0] : &set[1];
+	uint64_t *word = tags_of(m, key);
+
+	for (uint64_t lanes = lanes_of(*word, lanes_tag(key)); lanes != 0; lanes &= lanes - 1) {
+		struct verdict *v = entry_at(m, key, lanes_way(lanes));
+		if (v->name_key != key || v->generation != m->generation)
+			continue;
+		if ((*word & lanes & -lanes) == 0) /* most have it: their line stays clean */
+			*word |= lanes & -lanes;
+		return v;
+	}
+	return NULL;
 }
 
-/* A verdict from beside the cache into it, unless this batch needs what is there. */
-static void keep(struct match *m, const struct verdict *v)
+/* A place in the cache for a new verdict; NULL where this batch needs what is there. */
+static struct verdict *make_room(const struct match *m, uint64_t key)
 {
-	struct verdict *set = set_of(m, v->name_key), *to = oldest(m, set);
+	uint64_t *word = tags_of(m, key);
+	const unsigned way = lanes_victim(*word, lanes_tag(key));
+	struct verdict *v = entry_at(m, key, way);
 
-	for (unsigned way = 0; way < WAYS; way++)
-		if (set[way].name_key == v->name_key && set[way].generation == v->generation)
-			return;
-	if (to->stamp != m->stamp)
+	if (v->stamp == m->stamp)
+		return NULL;
+	*word = lanes_put(*word, way, lanes_tag(key));
+	return v;
+}
+
+/* A verdict from beside the cache into it. */
+static void keep(const struct match *m, const struct verdict *v)
+{
+	struct verdict *to = find(m, v->name_key) == NULL ? make_room(m, v->name_key) : NULL;
+
+	if (to != NULL)
 		*to = *v;
+}
+
+/* Its response will ask for it again. */
+static void keep_brief(struct match *m, struct verdict *v)
+{
+	struct verdict *to = brief_of(m, v->name_key);
+
+	if (to->stamp == m->stamp)
+		return;
+	v->made_s = second_of(m->now_us);
+	*to = *v;
+	m->brief_end_us = m->now_us + BRIEF_SECONDS * 1000000ull;
 }
 
 static void evaluate_missing(struct match *m)
@@ -130,36 +188,52 @@ static void evaluate_missing(struct match *m)
 		m->miss[i].out->name_key = m->miss[i].key;
 		m->miss[i].out->generation = m->generation;
 		m->miss[i].out->stamp = m->stamp;
-		if (m->guard != NULL && !m->miss[i].out->brief)
+		if (m->guard == NULL)
+			continue;
+		if (m->miss[i].out->brief)
+			keep_brief(m, m->miss[i].out);
+		else
 			keep(m, m->miss[i].out);
 	}
 	m->missing = 0;
 }
 
-/* A place for a new verdict: the way that was not used for longest. What this batch
- * points at stays. */
-static struct verdict *make_room(struct match *m, struct verdict *set)
+/* A place for a new verdict: in the cache, or beside it. What this batch points at
+ * stays. */
+static struct verdict *begin_verdict(struct match *m, uint64_t key)
 {
-	struct verdict *v = oldest(m, set);
+	struct verdict *v = m->guard == NULL ? make_room(m, key) : NULL;
 
-	if (m->guard == NULL && v->stamp != m->stamp)
+	if (v != NULL)
 		return v;
 	m->stats.spilled += m->guard == NULL;
 	return &m->spill[m->spilled++ % (2 * MSG_CAP)];
 }
 
+/* The brief verdict of a name, or NULL. It ends soon: once the flood is over, the name
+ * gets its full look. */
+static struct verdict *look_up_brief(const struct match *m, uint64_t key)
+{
+	struct verdict *v = brief_of(m, key);
+	const uint8_t age_s = (uint8_t)(second_of(m->now_us) - v->made_s);
+
+	return v->name_key == key && v->generation == m->generation && age_s <= BRIEF_SECONDS
+		   ? v
+		   : NULL;
+}
+
 /* The verdict of a name; where it is new, it is filled by evaluate_missing. */
 static struct verdict *look_up(struct match *m, const uint8_t *folded, uint32_t len, uint64_t key)
 {
-	struct verdict *set = set_of(m, key);
+	struct verdict *v = find(m, key);
 
-	/* The second way where the first is another name's: chosen, not branched to. */
-	struct verdict *v = set + (set[0].name_key != key);
-	if (v->name_key == key && v->generation == m->generation) {
+	if (v == NULL && m->now_us < m->brief_end_us)
+		v = look_up_brief(m, key);
+	if (v != NULL) {
 		v->stamp = m->stamp;
 		return v;
 	}
-	v = make_room(m, set);
+	v = begin_verdict(m, key);
 	memset(v, 0, sizeof(*v));
 	v->name_key = key;
 	v->generation = m->generation;
@@ -181,17 +255,30 @@ static void fill_addrs(const struct match *m, struct msg *x)
 	x->client_sketch = XXH3_64bits_withSeed(client, sizeof(*client), m->set.sketch_seed);
 }
 
+/* Tags, then the entries that they point at. A new name's has to wait for nothing. */
+static void prefetch(const struct match *m, const struct msgs *batch)
+{
+	const bool briefs = m->now_us < m->brief_end_us;
+
+	for (uint32_t i = 0; i < batch->n; i++)
+		fetch_write(tags_of(m, batch->m[i].name_key));
+	for (uint32_t i = 0; i < batch->n; i++) {
+		const uint64_t key = batch->m[i].name_key;
+		const uint64_t lanes = lanes_of(*tags_of(m, key), lanes_tag(key));
+		if (lanes != 0)
+			fetch_write(entry_at(m, key, lanes_way(lanes)));
+		else if (briefs)
+			fetch_write(brief_of(m, key));
+	}
+}
+
 STAGE void match_step(struct match *m, struct msgs *batch)
 {
 	m->stamp++;
 	m->spilled = 0;
 	if (m->guard != NULL && batch->n != 0)
 		m->now_us = batch->m[batch->n - 1].now_us;
-	for (uint32_t i = 0; i < batch->n; i++) {
-		const struct verdict *set = set_of(m, batch->m[i].name_key);
-		__builtin_prefetch(&set[0], 1);
-		__builtin_prefetch(&set[1], 1);
-	}
+	prefetch(m, batch);
 	for (uint32_t i = 0; i < batch->n; i++) {
 		struct msg *x = &batch->m[i];
 		x->verdict = NULL;

@@ -3,8 +3,8 @@
  *
  * Runs before pairing, because the waiting query keeps the verdict. The verdict of
  * a name is computed once and kept in a cache by the name's keyed hash (struct
- * verdict, sets of two lines); names that miss are evaluated together. Called by
- * one worker, whose cache it is; rules are read only and adopted at loop top.
+ * verdict, sets of four lines with their tags apart); names that miss are evaluated together.
+ * Called by one worker, whose cache it is; rules are read only and adopted at loop top.
  *
  * A look-up compares 64 bits of keyed hash and not the name. With 2^20 names kept, a new
  * one takes another's verdict with probability 2^20 / 2^64 = 2^-44: at a million new
@@ -37,8 +37,8 @@ void match_destroy(struct match *m);
  * Not owned. NULL: no rules, and the registered domain is the name itself. */
 void match_adopt(struct match *m, const struct ruleset *rules, struct ruleset_scratch *scratch);
 
-/* Names that the guard finds not worth it get a brief verdict, which is not kept in the
- * cache: a flood of new names pushes nothing out. Not owned. NULL: all in full. */
+/* Names that the guard finds not worth it get a brief verdict, which is kept apart and for
+ * seconds: a flood of new names pushes nothing out. Not owned. NULL: all in full. */
 struct flood_guard;
 void match_guard(struct match *m, struct flood_guard *guard);
 

@@ -10,6 +10,7 @@
 #define DATAPLANE_NAMESET_H
 
 #include "batch.h"
+#include "fetch.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -51,7 +52,7 @@ static inline size_t nameset_home(const struct nameset *s, uint64_t key)
 
 static inline void nameset_prefetch(const struct nameset *s, uint64_t key)
 {
-	__builtin_prefetch(&s->buckets[nameset_home(s, key)]);
+	fetch_read(&s->buckets[nameset_home(s, key)]);
 }
 
 /* The rules that list a name: points *tags at their numbers, rising, and returns how

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pair.h"
 
+#include "fetch.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -476,19 +477,19 @@ STAGE uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
 	for (uint32_t i = 0; i < batch->n; i++) {
 		key[i] = key_of(p, &batch->m[i]);
 		bucket[i] = bucket_of(p, &batch->m[i], key[i]);
-		__builtin_prefetch(&p->heads[bucket[i]]);
-		__builtin_prefetch(queue_of(p, key[i]));
+		fetch_read(&p->heads[bucket[i]]);
+		fetch_read(queue_of(p, key[i]));
 	}
 	for (uint32_t i = 0; i < batch->n; i++) {
 		const uint32_t s = head_get(p, bucket[i]);
 		if (s != NONE) {
-			__builtin_prefetch(&p->slots[s]);
-			__builtin_prefetch(&p->slots[s].q);
+			fetch_read(&p->slots[s]);
+			fetch_read(&p->slots[s].q);
 		}
 		const struct queue *queue = queue_of(p, key[i]);
 		if (queue->first != 0) {
-			__builtin_prefetch(&p->slots[queue->first - 1].q);
-			__builtin_prefetch(&p->slots[queue->last - 1].q);
+			fetch_read(&p->slots[queue->first - 1].q);
+			fetch_read(&p->slots[queue->last - 1].q);
 		}
 	}
 	for (uint32_t i = 0; i < batch->n; i++) {

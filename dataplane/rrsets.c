@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rrsets.h"
 
+#include "fetch.h"
 #include "mem.h"
 #include "rrset.h"
 #include "vantage.h"
@@ -251,7 +252,7 @@ static void add(struct rrsets *r, const struct seen *of, struct rrset *set, enum
 	make_keys(s);
 	if ((set->what & FT_RRSET_LONG) == 0)
 		keyed_prefetch_tags(r->table, s->key);
-	__builtin_prefetch(&r->sent[s->text_key & (r->sent_cap - 1)], 1);
+	fetch_write(&r->sent[s->text_key & (r->sent_cap - 1)]);
 	r->n++;
 }
 

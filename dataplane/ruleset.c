@@ -4,6 +4,7 @@
 #include "bigram.h"
 #include "dnsbl.h"
 #include "match_hs.h"
+#include "mem.h"
 #include "msg.h"
 #include "name.h"
 #include "nameset.h"
@@ -29,9 +30,23 @@ struct probe {
 	uint8_t name, off;
 };
 
+/* What names that differ in their first label alone have in common: one line. Kept where
+ * the registered domain lies behind that label and no block list, which reads it. */
+struct parent {
+	_Alignas(CACHE_LINE) uint64_t key; /* of the name behind the first label; 0: free */
+	uint64_t domain_key;
+	uint32_t tag[VERDICT_TAGS];
+	uint8_t tags; /* of the suffixes behind the first label */
+	uint8_t domain_len, suffix_len;
+};
+static_assert(sizeof(struct parent) == CACHE_LINE, "one line");
+#define PARENTS_CAP 4096u
+
 /* What a step knows of one name. */
 struct work {
 	uint32_t labels, domain_off, suffix_off, hits;
+	struct parent parent; /* as found, or as it will be kept; key 0: neither */
+	bool parent_found;
 	uint8_t off[LABELS_CAP]; /* of each label, the root's last */
 };
 
@@ -41,7 +56,8 @@ struct ruleset_scratch {
 	struct match_hs_name text[MSG_CAP];
 	uint8_t text_name[MSG_CAP]; /* whose it is: brief ones have none */
 	struct match_hs_scratch *expressions;
-	uint32_t *shape_tags; /* as many as there are rules */
+	struct parent *parent; /* [PARENTS_CAP] */
+	uint32_t *shape_tags;  /* as many as there are rules */
 	uint32_t tags_cap;
 	/* ruleset_tags has a bit for each rule, and no cap. */
 	bool marking;
@@ -83,9 +99,10 @@ struct ruleset_scratch *ruleset_scratch_create(const struct ruleset *r)
 	s->marks_len = r->part.tags_cap / 64 + 1;
 	s->marks = calloc(s->marks_len, sizeof(*s->marks));
 	s->shape_tags = calloc(s->tags_cap + 1u, sizeof(*s->shape_tags));
+	s->parent = mem_map(PARENTS_CAP * sizeof(*s->parent));
 	if (r->part.expressions != NULL)
 		s->expressions = match_hs_scratch_create(r->part.expressions);
-	if (s->marks != NULL && s->shape_tags != NULL &&
+	if (s->marks != NULL && s->shape_tags != NULL && s->parent != NULL &&
 	    (r->part.expressions == NULL || s->expressions != NULL))
 		return s;
 	ruleset_scratch_destroy(s);
@@ -98,6 +115,7 @@ void ruleset_scratch_destroy(struct ruleset_scratch *s)
 	if (s == NULL)
 		return;
 	match_hs_scratch_destroy(s->expressions);
+	mem_unmap(s->parent, PARENTS_CAP * sizeof(*s->parent));
 	free(s->shape_tags);
 	free(s->marks);
 	free(s);
@@ -174,6 +192,17 @@ static void split(struct work *w, const struct ruleset_name *n)
 	w->hits = 0;
 }
 
+/* The keyed hash of the name from an offset on. */
+static uint64_t key_behind(const struct ruleset *r, const struct work *w, const uint8_t *padded,
+			   const struct ruleset_name *n, uint32_t off)
+{
+	if (off == 0)
+		return n->key;
+	if (w->parent.key != 0 && off == w->off[1])
+		return w->parent.key;
+	return name_hash_padded(padded + off, n->len - off, r->part.name_seed);
+}
+
 /* The suffixes that could be listed, by their depth, become probes. `padded` is the name. */
 static void probe(const struct ruleset *r, struct ruleset_scratch *s, const uint8_t *padded,
 		  const struct ruleset_name *n, uint32_t name)
@@ -184,39 +213,74 @@ static void probe(const struct ruleset *r, struct ruleset_scratch *s, const uint
 		nameset_prefetch(r->part.exact, n->key);
 	if (r->part.suffix == NULL)
 		return;
-	for (uint32_t i = 0; i <= w->labels; i++) {
+	for (uint32_t i = 0; i <= (w->parent_found ? 0 : w->labels); i++) {
 		struct probe *p = &s->probe[s->probes];
 
 		if (!has_depth(r->part.depths, w->labels - i))
 			continue;
 		p->off = w->off[i];
 		p->name = (uint8_t)name;
-		p->key =
-		    i == 0 ? n->key
-			   : name_hash_padded(padded + p->off, n->len - p->off, r->part.name_seed);
+		p->key = key_behind(r, w, padded, n, p->off);
 		nameset_prefetch(r->part.suffix, p->key);
 		s->probes++;
 	}
 }
 
+static struct parent *parent_of(const struct ruleset_scratch *s, uint64_t key)
+{
+	return &s->parent[key & (PARENTS_CAP - 1)];
+}
+
+/* What is known of names with these labels behind the first. */
+static void find_parent(const struct ruleset *r, const struct ruleset_scratch *s, struct work *w,
+			const uint8_t *padded, const struct ruleset_name *n)
+{
+	w->parent.key = 0;
+	w->parent_found = false;
+	if (w->labels < 3 || s->marking)
+		return;
+	const uint64_t key =
+	    name_hash_padded(padded + w->off[1], n->len - w->off[1], r->part.name_seed);
+	const struct parent *p = parent_of(s, key);
+	w->parent_found = key != 0 && p->key == key;
+	if (w->parent_found)
+		w->parent = *p;
+	else
+		w->parent = (struct parent){.key = key};
+}
+
+/* Where the registered domain begins, out of the parent's or the list's mouth. */
+static void find_domain(const struct ruleset *r, struct work *w, const struct ruleset_name *n)
+{
+	if (w->parent_found) {
+		w->domain_off = n->len - w->parent.domain_len;
+		w->suffix_off = n->len - w->parent.suffix_len;
+		return;
+	}
+	w->domain_off = psl_domain_off(r->part.psl, n->folded, n->len, &w->suffix_off);
+	w->parent.domain_len = (uint8_t)(n->len - w->domain_off);
+	w->parent.suffix_len = (uint8_t)(n->len - w->suffix_off);
+	if (w->domain_off == 0)
+		w->parent.key = 0;
+}
+
 /* Writes all of the verdict that the name alone gives. */
-static void put_verdict(const struct ruleset *r, const struct work *w, const uint8_t *padded,
+static void put_verdict(const struct ruleset *r, struct work *w, const uint8_t *padded,
 			const struct ruleset_name *n)
 {
 	struct verdict *v = n->out;
 
 	v->name_key = n->key;
 	v->name_sketch = name_sketch_hash(n->folded, n->len, r->part.sketch_seed);
-	v->domain_key = w->domain_off == 0
-			    ? n->key
-			    : name_hash_padded(padded + w->domain_off, n->len - w->domain_off,
-					       r->part.name_seed);
+	v->domain_key =
+	    w->parent_found ? w->parent.domain_key : key_behind(r, w, padded, n, w->domain_off);
+	w->parent.domain_key = v->domain_key;
 	v->generation = r->part.generation;
 	v->domain_off = (uint8_t)w->domain_off;
 	v->labels = (uint8_t)w->labels;
 	v->watched = 0;
 	v->brief = 0;
-	v->pad = 0;
+	v->made_s = 0;
 }
 
 /* First phase: what is hashed, so that its buckets are on their way. */
@@ -231,11 +295,22 @@ static void hash_all(const struct ruleset *r, struct ruleset_scratch *s,
 
 		memcpy(padded, names[i].folded, names[i].len);
 		split(w, &names[i]);
+		find_parent(r, s, w, padded, &names[i]);
 		probe(r, s, padded, &names[i], i);
-		w->domain_off =
-		    psl_domain_off(r->part.psl, names[i].folded, names[i].len, &w->suffix_off);
+		find_domain(r, w, &names[i]);
 		put_verdict(r, w, padded, &names[i]);
 	}
+}
+
+/* A suffix behind the first label is another's, too. */
+static void add_parent_hit(struct work *w, uint32_t tag, bool dnsbl)
+{
+	struct parent *p = &w->parent;
+
+	if (dnsbl || p->tags == VERDICT_TAGS)
+		p->key = 0;
+	else
+		p->tag[p->tags++] = tag;
 }
 
 /* A zone of a block list needs something in front of it, of a known form. */
@@ -247,7 +322,10 @@ static void look_up_suffix(const struct ruleset *r, struct ruleset_scratch *s,
 	int form = -1; /* not asked yet */
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (r->part.kinds[tags[i]] == RULE_DNSBL) {
+		const bool dnsbl = r->part.kinds[tags[i]] == RULE_DNSBL;
+		if (p->off != 0)
+			add_parent_hit(&s->work[p->name], tags[i], dnsbl);
+		if (dnsbl) {
 			if (form < 0)
 				form = dnsbl_has_form(r->part.psl, names[p->name].folded, p->off);
 			if (form == 0)
@@ -269,6 +347,13 @@ static void look_up(const struct ruleset *r, struct ruleset_scratch *s,
 	}
 	for (uint32_t i = 0; i < s->probes; i++)
 		look_up_suffix(r, s, names, &s->probe[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct work *w = &s->work[i];
+		for (uint32_t j = 0; w->parent_found && j < w->parent.tags; j++)
+			add_hit(s, i, w->parent.tag[j]);
+		if (!w->parent_found && w->parent.key != 0)
+			*parent_of(s, w->parent.key) = w->parent;
+	}
 }
 
 static void look_at_label(const struct ruleset *r, struct ruleset_scratch *s,

@@ -13,6 +13,7 @@
  *        ring empty: so every packet up to that clock was in the ring by then,
  *        and the empty ring means that all of them have been taken. Loaded in
  *        the other order, a packet could slip in between. */
+#include "fetch.h"
 #include "rx.h"
 
 #include "decode.h"
@@ -268,7 +269,7 @@ static int fan_recv(struct rx *rx, struct batch *b)
 		p->wire_len = rec->wire_len;
 		p->handle = 0;
 		p->link = (uint8_t)rec->link;
-		__builtin_prefetch(r->data + (s->taken & r->mask) + CACHE_LINE);
+		fetch_read(r->data + (s->taken & r->mask) + CACHE_LINE);
 	}
 	/* A filler is published only together with the record behind it. */
 	if (b->n > 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rx_xdp.h"
 
+#include "fetch.h"
+
 #include <fluxtap/xdp_abi.h>
 
 #include <errno.h>
@@ -70,8 +72,8 @@ static int host_recv(struct rx *rx, struct batch *b)
 		if ((word & BPF_RINGBUF_DISCARD_BIT) == 0)
 			record_view(h, at + BPF_RINGBUF_HDR_SZ, len, b);
 		h->pos += (len + BPF_RINGBUF_HDR_SZ + 7ul) & ~7ul;
-		__builtin_prefetch(h->data + (h->pos & h->mask));
-		__builtin_prefetch(h->data + (h->pos & h->mask) + CACHE_LINE);
+		fetch_read(h->data + (h->pos & h->mask));
+		fetch_read(h->data + (h->pos & h->mask) + CACHE_LINE);
 	}
 	if (b->n == 0 && h->pos != begin)
 		host_release(rx, b);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rx.h"
 
+#include "fetch.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -33,7 +35,7 @@ static void prefetch_next(const struct rx_mem *s)
 		const uint8_t *p = s->frames[i].data;
 
 		for (size_t line = 0; line < PREFETCH_LINES; line++)
-			__builtin_prefetch(p + line * CACHE_LINE);
+			fetch_read(p + line * CACHE_LINE);
 	}
 }
 

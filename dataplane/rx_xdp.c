@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rx_xdp.h"
 
+#include "fetch.h"
 #include "mem.h"
 
 #include <fluxtap/xdp_abi.h>
@@ -182,9 +183,8 @@ static uint32_t join(struct rx_xdp *s, struct xsk *x, uint32_t idx, uint32_t ava
 static void prefetch_heads(struct xsk *x, uint32_t idx, uint32_t n)
 {
 	for (uint32_t i = 0; i < n && i < BATCH_CAP; i++)
-		__builtin_prefetch(x->area + xsk_ring_cons__rx_desc(&x->rx, idx + i)->addr -
-				       sizeof(struct ft_xdp_meta),
-				   1);
+		fetch_write(x->area + xsk_ring_cons__rx_desc(&x->rx, idx + i)->addr -
+			    sizeof(struct ft_xdp_meta));
 }
 
 /* One batch from one queue. Two passes, so that the lines of all frames are on
@@ -207,7 +207,7 @@ static int take(struct rx_xdp *s, struct xsk *x, uint64_t limit_ns, struct batch
 			p->data = x->area + d->addr;
 			p->cap_len = p->wire_len = d->len;
 			p->handle = d->addr;
-			__builtin_prefetch(p->data);
+			fetch_read(p->data);
 		} else if ((step = join(s, x, idx + used, avail - used, p, n, &meta[n])) == 0) {
 			break;
 		}

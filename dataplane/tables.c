@@ -3,6 +3,7 @@
  * sampled, entries end before them. */
 #include "tables.h"
 
+#include "fetch.h"
 #include "mem.h"
 #include "mini.h"
 #include "vantage.h"
@@ -516,9 +517,9 @@ static void prefetch_entries(const struct tables *t, uint32_t n)
 			const char *e = keyed_prefetch_entry(t->table[k], w->key[k], &there);
 			if (k == FT_TABLE_CLIENTS)
 				continue;
-			__builtin_prefetch(e + CACHE_LINE, 1);
+			fetch_write(e + CACHE_LINE);
 			if (!there) /* one will go: with its name */
-				__builtin_prefetch(e + 2 * (size_t)CACHE_LINE, 1);
+				fetch_write(e + 2 * (size_t)CACHE_LINE);
 		}
 	}
 }

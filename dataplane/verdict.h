@@ -26,8 +26,8 @@ struct verdict {
 	uint8_t tags;               /* rules that match; more than VERDICT_TAGS: ruleset_tags */
 	uint8_t labels;             /* without the root */
 	uint8_t watched;            /* on the watch list: never sampled out */
-	uint8_t brief;              /* below a flood: no expressions, shapes and score; not kept */
-	uint8_t pad;
+	uint8_t brief;              /* below a flood: no expressions, shapes and score */
+	uint8_t made_s;             /* brief: second of event time, its low octet */
 };
 static_assert(sizeof(struct verdict) == CACHE_LINE, "one line a name");
 

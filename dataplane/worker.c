@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The way of a packet. Read process_batch() first: receive, decode, and, for
  * every batch of messages, step_messages(): parse, match, pair, tally. */
+#include "fetch.h"
 #include "parse.h"
 #include "worker_state.h"
 
@@ -289,9 +290,9 @@ static void process_batch(struct worker *w)
 	for (uint32_t i = 0; i < b->n; i++) {
 		/* Three lines hold most DNS packets; four packets ahead hide the memory. */
 		if (i + 4 < b->n) {
-			__builtin_prefetch(b->pkt[i + 4].data);
-			__builtin_prefetch(b->pkt[i + 4].data + CACHE_LINE);
-			__builtin_prefetch(b->pkt[i + 4].data + 2 * CACHE_LINE);
+			fetch_read(b->pkt[i + 4].data);
+			fetch_read(b->pkt[i + 4].data + CACHE_LINE);
+			fetch_read(b->pkt[i + 4].data + 2 * CACHE_LINE);
 		}
 		advance(w, b->pkt[i].clock_us);
 		take_packet(w, &b->pkt[i]);

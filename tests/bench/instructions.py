@@ -16,7 +16,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORD = os.path.join(HERE, "instructions.json")
-RUNS = {"mix": 20000, "flood": 10000}
+RUNS = {"mix": 120000, "flood": 120000}
 # A stage is what these functions cost with all they call; decode is the rest of the loop.
 STAGES = {
     "receive": ["mem_recv"],
@@ -39,7 +39,8 @@ def count(stages, scenario, pairs):
         out = os.path.join(tmp, "out")
         run = subprocess.run(
             ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
-             "--collect-atstart=no", "--toggle-collect=worker_turn", stages, scenario, str(pairs)],
+             "--instr-atstart=no", "--collect-atstart=no",
+             "--toggle-collect=worker_turn", stages, scenario, str(pairs)],
             capture_output=True, text=True, check=False)
         if run.returncode != 0:
             sys.exit(f"instructions: {run.stderr}")
