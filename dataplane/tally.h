@@ -64,9 +64,9 @@ struct tally_part {
 struct tally {
 	struct evclock *clock;
 	struct seal *seal;
-	uint64_t seal_row;     /* accounts for the records of the open block */
-	struct ft_ledger done; /* sum of the rows emitted so far */
-	struct tally_row *row; /* [TALLY_ROWS] */
+	uint64_t seal_row;              /* accounts for the records of the open block */
+	struct ft_ledger done;          /* sum of the rows emitted so far */
+	struct tally_row *row;          /* [TALLY_ROWS] */
 	const struct tally_row *newest; /* of the open ones; NULL: to be looked for */
 	/* The ledger asked for last, and its interval: [lo, lo + len); len 0: none. */
 	struct ft_ledger *ledger;
