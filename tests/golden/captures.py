@@ -10,7 +10,8 @@ tshark, the test is skipped (exit 77). They are not part of the project: licence
 
 captures   The messages as multisets of (QR, id, opcode, qname, qtype, rcode, ancount, TCP).
            A row a file: messages by tshark, by fluxtap, and equal, excused or DIFFERENT.
-           The same file through `fluxtap run`: totals, and the ledger's equations.
+           The same file through `fluxtap run`: totals, the ledger's equations, and every
+           error response counted under its key, with the smallest keyed tables.
 robust/    Captures without DNS through `fluxtap run`: no message, no signal, a closed ledger.
 wire/      Bare messages through the parser alone, at a guard page.
 
@@ -99,7 +100,7 @@ def name_of_tshark(text):
 
 
 def name_of_fluxtap(text):
-    octets = re.sub(r"\\(\d{3})", lambda m: chr(int(m.group(1))), text)
+    octets = re.sub(r"\\(\d{3}|\D)", lambda m: chr(int(m[1])) if m[1].isdigit() else m[1], text)
     return name_plain(octets if octets == "." else octets.removesuffix("."))
 
 
@@ -182,6 +183,14 @@ def run_msgdump(program, path):
 
 # ---- fluxtap run ----
 
+# Tables in which nearly every entry is pushed out by the next one: the same sums.
+SMALL_TABLES = [word for table in ("domain", "client", "server", "rrset", "error", "match")
+                for word in (f"--{table}-entries", "64")]
+
+RCODES = dict(enumerate(("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN",
+                         "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"))) | {16: "BADVERS", 23: "BADCOOKIE"}
+
+
 class Run:
     """`fluxtap run` on one file: its exit code, its words and its records."""
 
@@ -190,11 +199,12 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="fluxtap-golden-") as out:
             self.code, _, self.said = run(
                 [program, "run", "--pcap", str(path), "--out", out, "--quiet", "--no-huge",
-                 "--probe", f"golden{os.getpid()}-{cpu}", "--cores", str(cpu)]
+                 "--probe", f"golden{os.getpid()}-{cpu}", "--cores", str(cpu),
+                 "--channels", "all"] + SMALL_TABLES
                 + (["--ports", f"53,{port}"] if port else []), codes=(0, 1, 2))
             self.records = collections.defaultdict(list)
             if self.code != 2:
-                _, text, _ = run([program, "cat", "--set", "ledger,traffic", out])
+                _, text, _ = run([program, "cat", "--set", "ledger,traffic,nxdomain,dnserror", out])
                 for line in text.splitlines():
                     record = json.loads(line)
                     self.records[record["set"]].append(record)
@@ -210,6 +220,20 @@ class Run:
 
     def counted(self):
         return sum(r["queries"] + r["responses"] for r in self.records["traffic"])
+
+    def check_errors(self, messages):
+        """Every error response among the messages, by its name and how it failed."""
+        want, have = collections.Counter(), collections.Counter()
+        for m in messages:
+            if m.drop == "-" and m.key.qr == 1 and m.key.rcode != 0:
+                want[m.key.qname, RCODES.get(m.key.rcode, str(m.key.rcode))] += 1
+        for r in self.records["nxdomain"] + self.records["dnserror"]:
+            if r.get("class") != "TIMEOUT":
+                qname = "" if r["qname"] is None else name_of_fluxtap(r["qname"])
+                have[qname, r.get("rcode", "NXDOMAIN")] += r["count"]
+        if want != have:
+            raise Failure("error responses: only in messages "
+                          f"{(want - have).most_common(4)}, in records {(have - want).most_common(4)}")
 
     def check_ledger(self):
         rows = collections.defaultdict(list)
@@ -357,6 +381,7 @@ class Test:
         whole.check_ledger()
         ours = run_msgdump(self.options.msgdump, path)
         kept = sum(m.drop == "-" for m in ours)
+        whole.check_errors(ours)
         if whole.total("messages") != len(ours):
             raise Failure(f"ledger has {whole.total('messages')} messages, msgdump {len(ours)}")
         if not whole.counted() == whole.total("counted") == kept:
