@@ -55,6 +55,8 @@ struct keyed_merge *keyed_merge_create(const struct keyed_merge_settings *settin
 	m->set = *settings;
 	m->set.acc_bytes = (settings->acc_bytes + 7) & ~(size_t)7;
 	m->index_len = INDEX_MIN;
+	while (m->index_len < 2 * settings->expected)
+		m->index_len *= 2;
 	m->index = calloc(m->index_len, sizeof(struct slot *));
 	m->limit_key = calloc(1, settings->key_bytes);
 	if (m->index == NULL || m->limit_key == NULL) {
@@ -113,6 +115,11 @@ static inline struct slot *slot_of(const void *acc)
 const void *keyed_merge_key(const struct keyed_merge *m, const void *acc)
 {
 	return key_of(m, slot_of(acc));
+}
+
+size_t keyed_merge_keys(const struct keyed_merge *m)
+{
+	return m->n;
 }
 
 bool keyed_merge_is_over(const struct keyed_merge *m)

@@ -16,6 +16,7 @@ struct keyed_merge_settings {
 	size_t key_bytes, acc_bytes;
 	size_t part_bytes; /* of what an accumulator may have besides; may be 0 */
 	size_t budget;     /* keys, at least 1 */
+	size_t expected;   /* keys that room is made for at the start */
 	uint64_t seed;     /* of the hash */
 	/* Called before an accumulator leaves. */
 	void (*leave)(void *ctx, const void *acc);
@@ -49,6 +50,7 @@ int keyed_merge_settle(struct keyed_merge *m);
  * none, or no memory (then *n is not 0). Valid until the next keyed_merge_get. */
 const void *const *keyed_merge_sorted(struct keyed_merge *m, size_t *n);
 const void *keyed_merge_key(const struct keyed_merge *m, const void *acc);
+size_t keyed_merge_keys(const struct keyed_merge *m);
 /* True once a key was left out. */
 bool keyed_merge_is_over(const struct keyed_merge *m);
 

@@ -7,12 +7,22 @@
 
 #define SHIFT_CAP 64u
 
+static int make_room(struct keep *k, size_t room);
+
 struct keep *keep_row(struct stat_row **list, uint64_t row, const struct keep_settings *set)
 {
-	struct keep *k = rows_get(list, row, set->row_bytes);
+	struct keep *k = rows_find(*list, row);
 
 	if (k != NULL)
-		k->set = set;
+		return k;
+	/* An interval is about as rich as the one before, if that is still here. */
+	const struct keep *before = (const struct keep *)*list;
+	k = rows_get(list, row, set->row_bytes);
+	if (k == NULL)
+		return NULL;
+	k->set = set;
+	if (before != NULL && before->room != 0)
+		(void)make_room(k, before->room); /* it can grow later */
 	return k;
 }
 
@@ -53,12 +63,9 @@ static void index_all(struct keep *k)
 		*slot_of(k, item_at(k, i)->key) = (uint32_t)i + 1;
 }
 
-/* Room for one more item; half of the slots stay free. */
-static int grow(struct keep *k)
+/* Room for so many items (a power of two); half of the slots stay free. */
+static int make_room(struct keep *k, size_t room)
 {
-	if (k->n < k->room)
-		return 0;
-	const size_t room = k->room == 0 ? 64 : k->room * 2;
 	uint8_t *item = realloc(k->item, room * k->set->item_bytes);
 	if (item == NULL)
 		return -ENOMEM;
@@ -72,6 +79,11 @@ static int grow(struct keep *k)
 	k->room = room;
 	index_all(k);
 	return 0;
+}
+
+static int grow(struct keep *k)
+{
+	return k->n < k->room ? 0 : make_room(k, k->room == 0 ? 64 : k->room * 2);
 }
 
 /* Halves the ranks that stay. */

@@ -87,6 +87,9 @@ static void row_free(struct tables_merged *r)
 
 static struct tables_merged *row_create(const struct tables_stat *t)
 {
+	/* An interval is about as rich as the one before, if that is still here. */
+	const struct tables_merged *before =
+	    t->rows != NULL ? (const struct tables_merged *)t->rows : t->closed;
 	struct tables_merged *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
@@ -99,6 +102,7 @@ static struct tables_merged *row_create(const struct tables_stat *t)
 				 (k == FT_TABLE_DOMAINS ? sizeof(struct domain_acc) : 0),
 		    .part_bytes = sizeof(struct level_acc) + counters,
 		    .budget = t->run->table_keys != 0 ? t->run->table_keys : TABLES_KEYS,
+		    .expected = before != NULL ? keyed_merge_keys(before->side[k].merge) : 0,
 		    .seed = t->run->sample_key,
 		    .leave = leave,
 		    .ctx = &r->side[k],
