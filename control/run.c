@@ -266,6 +266,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .workers = r->workers,
 	    .interval_s = c->interval_s,
 	    .table_keys = c->table_keys,
+	    .top_domains = c->top_domains,
 	    .sample_key = c->sample_key,
 	    .rules = r->rules,
 	    .source_dropped = take_dropped,

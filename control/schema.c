@@ -249,6 +249,11 @@ static json_t *error_all_schema(const char *set)
 	return shape_fini(&s);
 }
 
+static json_t *number(void)
+{
+	return json_pack("{s:s, s:i}", "type", "number", "minimum", 0);
+}
+
 static json_t *error_schema(const char *set, bool nxdomain)
 {
 	struct shape s = shape_init();
@@ -271,9 +276,75 @@ static json_t *error_schema(const char *set, bool nxdomain)
 	return json_pack("{s:[o, o]}", "anyOf", shape_fini(&s), error_all_schema(set));
 }
 
+/* A name that is suddenly asked for and does not exist. */
+static json_t *nx_spike_schema(void)
+{
+	static const char *const states[] = {"spike", "drift", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "nxdomain", one_of(vantages));
+	shape_put(&s, "state", one_of(states), "drift: over several intervals");
+	shape_put(&s, "nx_cut", string_or_null(false), "the topmost name that does not exist");
+	shape_put(&s, "count", integer(1), "transactions at it and below");
+	shape_put(&s, "keys", integer(1), "records of this interval that they are in");
+	shape_put(&s, "expected", number(), "transactions that its past lets expect");
+	shape_put(&s, "dispersion", number(), "variance over mean of its past, at least 1");
+	return shape_fini(&s);
+}
+
 static json_t *nxdomain_schema(void)
 {
-	return error_schema("nxdomain", true);
+	json_t *rows = error_schema("nxdomain", true);
+
+	json_array_append_new(json_object_get(rows, "anyOf"), nx_spike_schema());
+	return rows;
+}
+
+static json_t *spamtrap_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "spamtrap", one_of(vantages));
+	shape_put(&s, "domain", string_or_null(false), "the name, which does not exist");
+	shape_put(&s, "q30d", integer(1), "MX queries in thirty days");
+	shape_put(&s, "clients", integer(1), "distinct clients; exact up to 8");
+	shape_put(&s, "days", integer(1), "days of the thirty on which it was asked for");
+	shape_put(&s, "first_us", integer(0), "time of the first of them");
+	shape_put(&s, "last_us", integer(0), "time of a late one");
+	shape_put(&s, "nx_by", string_or_null(true), "the zone that says it does not exist");
+	return shape_fini(&s);
+}
+
+static json_t *domain_record_schema(bool sampled)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "domain", one_of(vantages));
+	shape_put(&s, "domain", string_or_null(false), "registered domain");
+	shape_put(&s, "queries", integer(0), "queries, unanswered ones too");
+	shape_put(&s, "by_class", map_of(classes), "queries by how they were answered");
+	shape_put(&s, "names", integer(0), "distinct names; exact up to 8, then within 13 %");
+	shape_put(&s, "clients", integer(0), "distinct clients; likewise");
+	shape_put(&s, "query_bytes", integer(0), "octets of the DNS messages");
+	shape_put(&s, "response_bytes", integer(0), "octets of the DNS messages");
+	if (sampled) {
+		shape_put(&s, "est_queries", number(), "queries, estimated over all flows");
+		shape_put(&s, "se_queries", number(),
+			  "standard error of that, and more than that of any part of it");
+		shape_put(&s, "est_query_bytes", number(), "estimate");
+		shape_put(&s, "est_response_bytes", number(), "estimate");
+		shape_put(&s, "est_by_class",
+			  json_pack("{s:s, s:{s:s}}", "type", "object", "additionalProperties",
+				    "type", "number"),
+			  "estimates");
+	}
+	return shape_fini(&s);
+}
+
+static json_t *domain_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", domain_record_schema(false),
+			 domain_record_schema(true));
 }
 
 static json_t *dnserror_schema(void)
@@ -356,11 +427,6 @@ static json_t *resolver_schema(void)
 	return shape_fini(&s);
 }
 
-static json_t *number(void)
-{
-	return json_pack("{s:s, s:i}", "type", "number", "minimum", 0);
-}
-
 /* A random-subdomain attack; figures are estimates over a sample of the names. */
 static json_t *match_flood_schema(void)
 {
@@ -386,22 +452,40 @@ static json_t *match_flood_schema(void)
 	return shape_fini(&s);
 }
 
+/* A block list, or a subject of it, that is suddenly asked about. */
+static json_t *match_spike_schema(void)
+{
+	static const char *const states[] = {"spike", "drift", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "match", one_of(vantages));
+	shape_put(&s, "rule", text(), "the rule's id, as the list file gives it");
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "dnsbl"), NULL);
+	shape_put(&s, "state", one_of(states), "drift: over several intervals");
+	shape_put(&s, "zone", text(), "the blocklist");
+	shape_put(&s, "subject", text_or_null(), "asked about; null: the list as a whole");
+	shape_put(&s, "queries", integer(1), "queries of this interval");
+	shape_put(&s, "expected", number(), "queries that its past lets expect");
+	shape_put(&s, "dispersion", number(), "variance over mean of its past, at least 1");
+	return shape_fini(&s);
+}
+
 static json_t *match_schema(void)
 {
 	static const char *const plain[] = {"exact", "suffix", "regex", "shape", NULL};
 	static const char *const dnsbl[] = {"dnsbl", NULL};
 
-	return json_pack("{s:[o, o, o, o]}", "anyOf", match_rule_schema(plain, false),
-			 match_rule_schema(dnsbl, true), match_all_schema(), match_flood_schema());
+	return json_pack("{s:[o, o, o, o, o]}", "anyOf", match_rule_schema(plain, false),
+			 match_rule_schema(dnsbl, true), match_all_schema(), match_flood_schema(),
+			 match_spike_schema());
 }
 
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"dnserror", dnserror_schema},
-	    {"ledger", ledger_schema},
-	    {"match", match_schema},
-	    {"nxdomain", nxdomain_schema},
+} sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
+	    {"ledger", ledger_schema},     {"match", match_schema},
+	    {"nxdomain", nxdomain_schema}, {"spamtrap", spamtrap_schema},
 	    {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
@@ -416,7 +500,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror ledger match nxdomain traffic";
+	return "dnserror domain ledger match nxdomain spamtrap traffic";
 }
 
 int schema_print(FILE *out)

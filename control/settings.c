@@ -149,6 +149,10 @@ const struct setting settings_table[] = {
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(table_keys),
      .help = "Domains, clients and servers, so many of each, that control keeps one by one in an "
 	     "interval; the rest is counted together."},
+    {"top-domains", "N", VALUE_U32, NUMBER(0, 1048576, "domains"), .def = "500",
+     .group = GROUP_OUTPUT, RUN_BENCH, ALL_SOURCES, FIELD(top_domains),
+     .help = "Registered domains in an interval's set `domain`: so many by queries, and as many by "
+	     "NXDOMAIN answers."},
     {"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(frag_datagrams),
      .help = "Fragmented IP datagrams in reassembly, in each worker."},

@@ -42,6 +42,7 @@ struct row {
 struct errors {
 	const struct stat_run *run;
 	struct stat_row *rows;
+	uint64_t closed_end; /* rows below are closed */
 	struct keep_settings set;
 };
 
@@ -136,7 +137,8 @@ static bool is_earlier(const struct keep *k, const struct item *i, uint64_t time
 
 static int add_text(const struct errors *s, struct row *r, const struct ft_error_text *x)
 {
-	const uint64_t time_us = r->keep.head.number * s->run->interval_s * 1000000 + (uint64_t)x->time_us;
+	const uint64_t time_us =
+	    r->keep.head.number * s->run->interval_s * 1000000 + (uint64_t)x->time_us;
 	/* A name is never empty here: a key without a question has the octet 0xff. */
 	uint8_t both[2 * FT_NAME_CAP + 1] = {0xff};
 	uint32_t n = 1;
@@ -193,8 +195,11 @@ static int errors_record(void *stat, const struct stat_record *rec)
 static uint64_t errors_first_row(const void *stat)
 {
 	const struct errors *s = stat;
+	const struct stat_row *r = s->rows;
 
-	return rows_first(s->rows);
+	while (r != NULL && r->number < s->closed_end)
+		r = r->next;
+	return rows_first(r);
 }
 
 static void row_each(const struct keep *k, void (*each)(void *ctx, const struct error_row *x),
@@ -219,6 +224,7 @@ static void row_each(const struct keep *k, void (*each)(void *ctx, const struct 
 		    .time_us = i->time_us,
 		    .count = i->count,
 		    .clients = handful_count(&i->clients),
+		    .client_set = &i->clients,
 		};
 		each(ctx, &x);
 	}
@@ -281,26 +287,33 @@ static void set_class(json_t *o, uint16_t qclass)
 	json_object_set_new(o, "qclass", json_string(text));
 }
 
-/* The name that does not exist, and nothing below it either (RFC 8020): one label more
- * than the zone whose SOA says so. */
-static void set_nx_cut(json_t *o, const struct ft_error_text *x)
+uint32_t errors_nx_cut(const struct ft_error_text *x, const uint8_t **name)
 {
 	uint32_t at = 0, cut = 0;
 
-	if (set_of(x->what) != 0 || x->soa_len == 0 || x->soa_len >= x->qname_len) {
-		json_object_set_new(o, "nx_cut", json_null());
-		return;
-	}
+	if (set_of(x->what) != 0 || x->soa_len == 0 || x->soa_len >= x->qname_len)
+		return 0;
 	while (at < (uint32_t)x->qname_len - x->soa_len) {
 		cut = at;
 		at += x->qname[at] + 1u;
 	}
-	bool below = at == (uint32_t)x->qname_len - x->soa_len;
-	for (uint32_t i = 0; below && i < x->soa_len; i++) {
+	if (at != (uint32_t)x->qname_len - x->soa_len)
+		return 0;
+	for (uint32_t i = 0; i < x->soa_len; i++) {
 		const uint8_t a = x->qname[at + i], b = x->soa[i];
-		below = a == b || ((a ^ b) == 32 && (a | 32) >= 'a' && (a | 32) <= 'z');
+		if (a != b && ((a ^ b) != 32 || (a | 32) < 'a' || (a | 32) > 'z'))
+			return 0;
 	}
-	set_name(o, "nx_cut", x->qname + cut, below ? x->qname_len - cut : 0, true);
+	*name = x->qname + cut;
+	return x->qname_len - cut;
+}
+
+static void set_nx_cut(json_t *o, const struct ft_error_text *x)
+{
+	const uint8_t *cut = NULL;
+	const uint32_t n = errors_nx_cut(x, &cut);
+
+	set_name(o, "nx_cut", cut, n, true);
 }
 
 static const char *class_text(const struct ft_error_text *x)
@@ -388,11 +401,15 @@ static void errors_close(void *stat, struct stat_interval *in)
 	struct errors *s = stat;
 	struct writing w = {.stat = s, .in = in};
 
+	/* A closed row stays for those behind in the list; it goes with the next one. */
+	while (s->closed_end > rows_first(s->rows))
+		keep_pop(&s->rows);
+	s->closed_end = in->row + 1;
+	in->errors = s;
 	if (!rows_is_first(s->rows, in->row))
 		return;
 	row_each((const struct keep *)s->rows, write_row, &w);
 	write_left_out(&w, (const struct row *)s->rows);
-	keep_pop(&s->rows);
 }
 
 const struct stat_ops stat_errors = {

@@ -5,6 +5,7 @@
  * Merges the entries of all workers by what they are about. Of an interval the
  * MATCH_BUDGET records with the lowest order are kept, whole and exact; the rest is
  * summed up in a record of kind ALL. */
+#include "match_spikes.h"
 #include "rows.h"
 #include "stat.h"
 
@@ -48,14 +49,22 @@ struct row {
 struct match {
 	const struct stat_run *run;
 	struct stat_row *rows;
+	struct match_spikes *spikes;
 };
 
 static void *match_create(const struct stat_run *run)
 {
 	struct match *s = calloc(1, sizeof(*s));
 
-	if (s != NULL)
-		s->run = run;
+	if (s == NULL)
+		return NULL;
+	s->run = run;
+	s->spikes = match_spikes_create(run);
+	if (s->spikes == NULL) {
+		free(s);
+		errno = ENOMEM;
+		return NULL;
+	}
 	return s;
 }
 
@@ -82,8 +91,11 @@ static void match_destroy(void *stat)
 {
 	struct match *s = stat;
 
-	while (s != NULL && s->rows != NULL)
+	if (s == NULL)
+		return;
+	while (s->rows != NULL)
 		row_free(rows_pop(&s->rows));
+	match_spikes_destroy(s->spikes);
 	free(s);
 }
 
@@ -355,12 +367,10 @@ static void set_text(json_t *o, const char *key, const char *text)
 	json_object_set_new(o, key, text != NULL ? json_string(text) : json_null());
 }
 
-static void put_rule(const struct match *s, json_t *o, uint32_t number)
+static void put_rule(json_t *o, const struct rule_info *info, uint32_t number)
 {
 	static const char *const kinds[RULE_KIND_CAP] = {"exact", "suffix", "regex", "dnsbl",
 							 "shape"};
-	const struct rule_info *info =
-	    s->run->rules != NULL ? rules_info(s->run->rules, number) : NULL;
 	char text[16];
 
 	(void)snprintf(text, sizeof(text), "#%u", number);
@@ -413,9 +423,11 @@ static json_t *begin(const struct match *s, const struct stat_interval *in, unsi
 static uint64_t write_item(const struct match *s, const struct stat_interval *in,
 			   const struct item *it)
 {
+	const struct rule_info *info =
+	    s->run->rules != NULL ? rules_info(s->run->rules, it->id.rule) : NULL;
 	json_t *o = begin(s, in, it->id.vantage);
 
-	put_rule(s, o, it->id.rule);
+	put_rule(o, info, it->id.rule);
 	json_object_set_new(o, "domain",
 			    it->domain != NULL ? json_string(it->domain) : json_null());
 	set_count(o, "names", it->names != NULL ? few_count(it->names) : 0);
@@ -426,6 +438,10 @@ static uint64_t write_item(const struct match *s, const struct stat_interval *in
 	put_samples(o, it);
 	if (it->id.subject_key != 0)
 		put_dnsbl(o, it);
+	if (it->id.subject_key != 0 && it->zone != NULL && it->subject != NULL && info != NULL)
+		match_spikes_add(s->spikes,
+				 &(struct match_spikes_item){it->id.vantage, info->id, it->zone,
+							     it->subject, queries});
 	s->run->write(s->run->ctx, "match", in->start_s, o);
 	return queries;
 }
@@ -462,6 +478,7 @@ static void match_close(void *stat, struct stat_interval *in)
 		if (r->heap[i]->counts.first_us != 0)
 			kept[r->heap[i]->id.vantage] += write_item(s, in, r->heap[i]);
 	}
+	match_spikes_close(s->spikes, in);
 	write_rest(s, in, r, kept);
 	row_free(rows_pop(&s->rows));
 }

@@ -31,6 +31,7 @@ struct stat_run {
 	uint32_t interval_s;
 	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
 	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
+	uint32_t top_domains;      /* that `domain` has by each of its orders; 0: none */
 	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
@@ -47,6 +48,8 @@ struct stat_interval {
 	const struct tables_merged *tables;
 	/* Known once `rrsets` has closed it, for rrsets_each and the like. See rrsets.h. */
 	const void *rrsets;
+	/* Known once `errors` has closed it, for errors_each. See errors.h. */
+	const void *errors;
 };
 
 struct stat_ops {
@@ -61,7 +64,7 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
-    stat_errors, stat_flood;
+    stat_errors, stat_flood, stat_nxtrend, stat_domains;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Set `domain`: the registered domains of an interval that were asked for most, and those
+ * of which most did not exist. Exact until flows are sampled; then the estimates and their
+ * standard errors stand beside. Reads what `tables` leaves in an interval. */
+#include "../../dataplane/mini.h"
+#include "../../dataplane/name_text.h"
+#include "../envelope.h"
+#include "stat.h"
+#include "tables.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct domains {
+	const struct stat_run *run;
+};
+
+/* The first of an order among those that were offered. */
+struct ranking {
+	int (*order)(const void *, const void *);
+	size_t n, cap; /* cap: twice as many as stay */
+	struct table_sum *sum;
+};
+
+struct rankings {
+	struct ranking asked, missing;
+};
+
+static void *domains_create(const struct stat_run *run)
+{
+	struct domains *s = calloc(1, sizeof(*s));
+
+	if (s != NULL)
+		s->run = run;
+	return s;
+}
+
+static void domains_destroy(void *stat)
+{
+	free(stat);
+}
+
+static int domains_record(void *stat, const struct stat_record *rec)
+{
+	(void)stat;
+	(void)rec;
+	return 0;
+}
+
+static uint64_t domains_first_row(const void *stat)
+{
+	(void)stat;
+	return UINT64_MAX;
+}
+
+static uint64_t queries_of(const struct table_sum *t)
+{
+	return ft_table_queries(FT_TABLE_DOMAINS, t->c);
+}
+
+static uint64_t missing_of(const struct table_sum *t)
+{
+	return t->c[FT_DOMAIN_CLASS + FT_CLASS_NXDOMAIN];
+}
+
+/* Ties by what the domain is. */
+static int order_ids(const struct table_sum *a, const struct table_sum *b)
+{
+	if (a->vantage != b->vantage)
+		return a->vantage < b->vantage ? -1 : 1;
+	return memcmp(a->id, b->id, 16);
+}
+
+static int order_asked(const void *left, const void *right)
+{
+	const uint64_t x = queries_of(left), y = queries_of(right);
+
+	return x != y ? (x > y ? -1 : 1) : order_ids(left, right);
+}
+
+static int order_missing(const void *left, const void *right)
+{
+	const uint64_t x = missing_of(left), y = missing_of(right);
+
+	return x != y ? (x > y ? -1 : 1) : order_ids(left, right);
+}
+
+static void cut(struct ranking *r)
+{
+	qsort(r->sum, r->n, sizeof(*r->sum), r->order);
+	if (r->n > r->cap / 2)
+		r->n = r->cap / 2;
+}
+
+static void offer(struct ranking *r, const struct table_sum *t)
+{
+	if (r->n == r->cap)
+		cut(r);
+	r->sum[r->n++] = *t;
+}
+
+static void rank(void *ctx, const struct tables_merged *m, const struct table_sum *t)
+{
+	struct rankings *r = ctx;
+
+	(void)m;
+	if (t->text == NULL) /* lost with a block, to a full ring */
+		return;
+	offer(&r->asked, t);
+	if (missing_of(t) != 0)
+		offer(&r->missing, t);
+}
+
+static void set_count(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static void put_estimates(json_t *o, const struct stat_interval *in, const struct table_sum *t)
+{
+	const struct estimate e = tables_merged_queries(in->tables, FT_TABLE_DOMAINS, t);
+
+	json_object_set_new(o, "est_queries", json_real(e.value));
+	json_object_set_new(o, "se_queries", json_real(e.se));
+	json_object_set_new(o, "est_query_bytes",
+			    json_real(tables_merged_estimate(in->tables, FT_TABLE_DOMAINS, t,
+							     FT_DOMAIN_QUERY_BYTES)));
+	json_object_set_new(o, "est_response_bytes",
+			    json_real(tables_merged_estimate(in->tables, FT_TABLE_DOMAINS, t,
+							     FT_DOMAIN_RESPONSE_BYTES)));
+	json_t *classes = json_object();
+	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
+		if (t->c[FT_DOMAIN_CLASS + i] != 0)
+			json_object_set_new(
+			    classes, ft_class_texts[i],
+			    json_real(tables_merged_estimate(in->tables, FT_TABLE_DOMAINS, t,
+							     FT_DOMAIN_CLASS + i)));
+	json_object_set_new(o, "est_by_class", classes);
+}
+
+static void write_domain(const struct domains *s, const struct stat_interval *in,
+			 const struct table_sum *t)
+{
+	json_t *o =
+	    envelope_create("domain", s->run->probe, ft_vantage_texts[t->vantage], in->start_s,
+			    in->end_s, 1.0 / (double)(1u << t->level), in->loss_ppm);
+	json_t *classes = json_object();
+	char text[NAME_TEXT_CAP];
+
+	(void)name_text(t->text, t->text_bytes, text, true);
+	json_object_set_new(o, "domain", json_string(text));
+	set_count(o, "queries", queries_of(t));
+	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
+		if (t->c[FT_DOMAIN_CLASS + i] != 0)
+			set_count(classes, ft_class_texts[i], t->c[FT_DOMAIN_CLASS + i]);
+	json_object_set_new(o, "by_class", classes);
+	set_count(o, "names", mini_count(t->names));
+	set_count(o, "clients", mini_count(t->clients));
+	set_count(o, "query_bytes", t->c[FT_DOMAIN_QUERY_BYTES]);
+	set_count(o, "response_bytes", t->c[FT_DOMAIN_RESPONSE_BYTES]);
+	if (t->level != 0)
+		put_estimates(o, in, t);
+	s->run->write(s->run->ctx, "domain", in->start_s, o);
+}
+
+/* Those asked for most, then those missing most that are not among them. */
+static void write_rankings(const struct domains *s, const struct stat_interval *in,
+			   struct rankings *r)
+{
+	cut(&r->asked);
+	cut(&r->missing);
+	for (size_t i = 0; i < r->asked.n; i++)
+		write_domain(s, in, &r->asked.sum[i]);
+	for (size_t i = 0; i < r->missing.n; i++) {
+		const struct table_sum *t = &r->missing.sum[i];
+		/* The ranking is whole where it is not full, and sorted. */
+		if (bsearch(t, r->asked.sum, r->asked.n, sizeof(*t), order_asked) == NULL)
+			write_domain(s, in, t);
+	}
+}
+
+static void domains_close(void *stat, struct stat_interval *in)
+{
+	struct domains *s = stat;
+	const size_t cap = 2 * (size_t)s->run->top_domains;
+
+	if (in->tables == NULL || cap == 0)
+		return;
+	struct table_sum *sum = malloc(2 * cap * sizeof(*sum));
+	if (sum == NULL)
+		return;
+	struct rankings r = {{order_asked, 0, cap, sum}, {order_missing, 0, cap, sum + cap}};
+	if (tables_merged_walk(in->tables, FT_TABLE_DOMAINS, rank, &r) == 0)
+		write_rankings(s, in, &r);
+	free(sum);
+}
+
+const struct stat_ops stat_domains = {
+    .set = "domain",
+    .create = domains_create,
+    .record = domains_record,
+    .first_row = domains_first_row,
+    .close = domains_close,
+    .destroy = domains_destroy,
+};
