@@ -23,10 +23,11 @@ static const struct command commands[] = {
     {COMMAND_CAT, "cat", "[--set NAME,...] DIR|FILE...", "print exported records as JSON lines",
      "Prints the records of exported files, or of all exported files in a directory, as JSON "
      "lines on standard output, in time order."},
-    {COMMAND_REPORT, "report", "traffic|ledger DIR", "show a table for people",
+    {COMMAND_REPORT, "report", "NAME DIR", "show a table for people",
      "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
-     "classes and response times of each interval and vantage. \"ledger\" is where every packet "
-     "and message went, and whether the books close."},
+     "classes and response times of each interval and vantage. \"nxdomain\" is the names that do "
+     "not exist, those asked for most first, and why to look at them. \"ledger\" is where every "
+     "packet and message went, and whether the books close."},
     {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH | --out DIR]",
      "make a running probe read its rules again",
      "Tells a running probe to read its rule lists again, as SIGHUP does, and waits until all "

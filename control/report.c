@@ -17,7 +17,8 @@
 static const struct {
 	const char *name; /* also of the set it reads */
 	int (*print)(struct walk *w, size_t width);
-} reports[] = {{"traffic", report_traffic}, {"ledger", report_ledger}};
+} reports[] = {
+    {"traffic", report_traffic}, {"nxdomain", report_nxdomain}, {"ledger", report_ledger}};
 #define REPORTS_LEN (sizeof reports / sizeof *reports)
 
 const char *report_number(char out[REPORT_NUMBER_CAP], uint64_t n)
@@ -105,14 +106,27 @@ static int print(size_t report, const struct config_texts *paths)
 	return code;
 }
 
+/* A sentence that ends in the names of all reports. */
+static int refuse_name(const char *why)
+{
+	char text[512];
+	size_t at = (size_t)snprintf(text, sizeof text, "%s; there are:", why);
+
+	for (size_t i = 0; i < REPORTS_LEN && at < sizeof text; i++)
+		at += (size_t)snprintf(text + at, sizeof text - at, " %s", reports[i].name);
+	if (at < sizeof text)
+		snprintf(text + at, sizeof text - at,
+			 ". Such as \"fluxtap report traffic fluxtap-out\"");
+	return refuse(text);
+}
+
 /* The first operand is the report's name, the rest are directories. */
 static int report_run(struct config_texts *operands)
 {
 	char why[512], q[VALUE_QUOTE_CAP];
 
 	if (operands->n == 0)
-		return refuse("no report named; there are: traffic ledger. Such as "
-			      "\"fluxtap report traffic fluxtap-out\"");
+		return refuse_name("no report named");
 	for (size_t i = 0; i < REPORTS_LEN; i++) {
 		const struct config_texts paths = {operands->v + 1, operands->n - 1};
 
@@ -127,9 +141,8 @@ static int report_run(struct config_texts *operands)
 		}
 		return print(i, &paths);
 	}
-	snprintf(why, sizeof why, "%s is no report; there are: traffic ledger",
-		 value_quote(q, operands->v[0]));
-	return refuse(why);
+	snprintf(why, sizeof why, "%s is no report", value_quote(q, operands->v[0]));
+	return refuse_name(why);
 }
 
 int report_main(int argc, char **argv)

@@ -116,6 +116,12 @@ class Spikes(lab.Case):
             self.assertEqual((r["state"], r["nx_cut"], r["count"]), ("spike", "calm.example.", 80))
             self.assertEqual(r["start"] * 1000000, BEGIN_US + 75 * 60000000)
             self.assertAlmostEqual(r["expected"], 6, places=3)
+        report = lab.fluxtap("report", "nxdomain", self.path("out1"))
+        self.assertEqual(report.code, 0, str(report))
+        rows = report.out.splitlines()
+        self.assertIn("704 NXDOMAIN answers, 2 names", rows[0])
+        self.assertRegex(rows[2], r"calm\.example\. +614 +87\.2% .*spike: 80 at 01-01 01:15, 6\.0 expected")
+        self.assertRegex(rows[3], r"busy\.test\. +90 .*few clients")
 
     def test_blocklist(self):
         """A subject that is asked about twentyfold, and with it the list; others go on."""
