@@ -180,5 +180,8 @@ bool drain_step(struct drain *d)
 	for (unsigned i = 0; i < d->set.run->workers; i++)
 		drain_ring(d, segment_ring(s, i));
 	close_rows(d, closed_us, ended);
+	for (unsigned i = 0; ended && stat_all[i] != NULL; i++)
+		if (stat_all[i]->end != NULL)
+			stat_all[i]->end(d->stat[i]);
 	return !ended;
 }

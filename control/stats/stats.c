@@ -3,5 +3,6 @@
  * carry the loss that it finds. `tables` comes before those that write what it merges. */
 #include "stat.h"
 
-const struct stat_ops *const stat_all[] = {&stat_ledger, &stat_traffic, &stat_match, &stat_tables,
-					   &stat_rrsets, &stat_errors,  &stat_flood, NULL};
+const struct stat_ops *const stat_all[] = {&stat_ledger, &stat_traffic, &stat_match,
+					   &stat_tables, &stat_rrsets,  &stat_flux_cname,
+					   &stat_errors, &stat_flood,   NULL};

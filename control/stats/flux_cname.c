@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Set `flux`, kind `cname`: owners of CNAMEs that change their target many times a day.
+ *
+ * At each close the interval's observations are sorted by owner, vantage and view and
+ * laid in order of seconds (lay.h). An owner is followed in struct owner until it
+ * changes, then in struct flux_more. Over the budget the owners with the lowest keys
+ * stay, as a whole: what is counted of them is exact, and the records carry the share. */
+#include "flux_cname_state.h"
+#include "rrsets.h"
+
+#include "../../dataplane/name.h"
+#include "../../dataplane/psl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOMAIN_SEED 1u /* tells domains of one owner apart, no secret needed */
+
+static void *flux_create(const struct stat_run *run)
+{
+	struct flux_cname *s = calloc(1, sizeof(*s));
+	char err[256];
+
+	if (s == NULL)
+		return NULL;
+	s->run = run;
+	s->day = UINT64_MAX;
+	s->budget = (size_t)(run->flux_mb != 0 ? run->flux_mb : FLUX_CNAME_MB) << 20;
+	s->psl = psl_create(run->psl, err, sizeof(err));
+	return s;
+}
+
+void flux_cname_set_budget(void *stat, size_t bytes)
+{
+	((struct flux_cname *)stat)->budget = bytes;
+}
+
+struct flux_cname_totals flux_cname_totals_get(const void *stat)
+{
+	const struct flux_cname *s = stat;
+
+	return (struct flux_cname_totals){.owners = s->table.n,
+					  .bytes = s->table.bytes + s->more_bytes,
+					  .shift = s->shift,
+					  .left_out = s->left_out,
+					  .dropped = s->dropped};
+}
+
+static void destroy_more(void *ctx, struct owner *o)
+{
+	struct flux_cname *s = ctx;
+
+	if (flux_is_more(o))
+		flux_more_destroy(flux_more_of(o), &s->more_bytes);
+}
+
+static void destroy_each(void *ctx, const struct owner *o)
+{
+	struct owner copy = *o;
+
+	destroy_more(ctx, &copy);
+}
+
+void flux_cname_reset(struct flux_cname *s)
+{
+	owners_each(&s->table, destroy_each, s);
+	owners_fini(&s->table);
+	flux_ids_fini(&s->ids);
+	s->day = UINT64_MAX;
+	s->shift = 0;
+	s->loss_ppm = s->left_out = s->dropped = 0;
+}
+
+static void flux_destroy(void *stat)
+{
+	struct flux_cname *s = stat;
+
+	if (s == NULL)
+		return;
+	flux_cname_reset(s);
+	psl_destroy(s->psl);
+	free(s->seen);
+	free(s->set);
+	free(s->known);
+	free(s->onsets.v);
+	free(s);
+}
+
+bool flux_list_add(struct flux_list *l, const struct owner *o)
+{
+	if (l->n == l->cap) {
+		const size_t cap = l->cap == 0 ? 64 : 2 * l->cap;
+		struct owner *v = realloc(l->v, cap * sizeof(*v));
+		if (v == NULL)
+			return false;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = *o;
+	return true;
+}
+
+/* --- numbers of views --- */
+
+static uint16_t *slot_of(const struct flux_ids *d, uint32_t view)
+{
+	uint32_t at = (view * 0x9e3779b1u >> 8) & (d->slots - 1);
+
+	while (d->slot[at] != 0 && d->view[d->slot[at] - 1] != view)
+		at = (at + 1) & (d->slots - 1);
+	return &d->slot[at];
+}
+
+static bool grow_ids(struct flux_ids *d)
+{
+	const uint32_t cap = d->cap == 0 ? 64 : 2 * d->cap;
+	uint32_t *view = realloc(d->view, cap * sizeof(*view));
+
+	if (view == NULL)
+		return false;
+	d->view = view;
+	uint16_t *slot = calloc(2 * (size_t)cap, sizeof(*slot));
+	if (slot == NULL)
+		return false;
+	free(d->slot);
+	d->slot = slot;
+	d->slots = 2 * cap;
+	d->cap = cap;
+	for (uint32_t i = 0; i < d->n; i++)
+		*slot_of(d, d->view[i]) = (uint16_t)(i + 1);
+	return true;
+}
+
+uint16_t flux_ids_get(struct flux_ids *d, uint32_t view)
+{
+	const uint16_t id = d->slots != 0 ? *slot_of(d, view) : 0;
+
+	if (id != 0 || d->n == OWNER_VIEW_IDS || (d->n == d->cap && !grow_ids(d)))
+		return id;
+	d->view[d->n++] = view;
+	*slot_of(d, view) = (uint16_t)d->n;
+	return (uint16_t)d->n;
+}
+
+void flux_ids_fini(struct flux_ids *d)
+{
+	free(d->view);
+	free(d->slot);
+	*d = (struct flux_ids){0};
+}
+
+/* --- owners that keep their target --- */
+
+static void add_times(struct owner *o, bool fresh, const struct flux_seen *x)
+{
+	const uint32_t first = x->at + (uint32_t)__builtin_ctzll(x->seconds);
+	const uint32_t last = x->at + 63 - (uint32_t)__builtin_clzll(x->seconds);
+
+	if (fresh || first < o->first)
+		o->first = first & 0x1ffff;
+	if (fresh || last > o->last)
+		o->last = last & 0x1ffff;
+	if (fresh || x->ttl_min < o->ttl_min)
+		o->ttl_min = x->ttl_min & 0x3fff;
+	if (fresh || x->ttl_max > o->ttl_max)
+		o->ttl_max = x->ttl_max & 0x3fff;
+}
+
+/* False where there is no room for the view. */
+static bool add_view_id(struct owner *o, uint16_t id)
+{
+	for (unsigned i = 0; i < OWNER_VIEWS && id != 0; i++) {
+		if (o->view[i] == 0)
+			o->view[i] = id;
+		if (o->view[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* All of the same target, in an owner that has it or none. False where that is not so or
+ * there is no room; what was added until then stands. */
+static bool count_plain(struct flux_cname *s, struct owner *o, bool fresh,
+			const struct flux_seen *x, size_t n, size_t *done)
+{
+	uint64_t count = o->count;
+
+	for (*done = 0; *done < n; ++*done, ++x) {
+		if (x->records != 1 || (!fresh && x->set != o->target))
+			return false;
+		count += x->count;
+		if (count > UINT16_MAX || !add_view_id(o, flux_ids_get(&s->ids, x->view)))
+			return false;
+		o->target = x->set;
+		o->count = (uint16_t)count;
+		add_times(o, fresh, x);
+		fresh = false;
+	}
+	return true;
+}
+
+/* Whether count_plain would do; it looks at what cannot be taken back. */
+static bool is_plain(const struct owner *o, bool fresh, const struct flux_seen *x, size_t n)
+{
+	uint64_t count = o->count;
+
+	for (size_t i = 0; i < n; i++) {
+		count += x[i].count;
+		if (x[i].records != 1 || x[i].set != (fresh ? x->set : o->target))
+			return false;
+	}
+	return count <= UINT16_MAX;
+}
+
+/* From here on there is more to say of it. NULL: no memory. */
+static struct flux_more *promote(struct flux_cname *s, struct owner *o)
+{
+	struct flux_more *m = flux_more_create(&s->more_bytes);
+
+	if (m == NULL)
+		return NULL;
+	if (o->target != 0) {
+		struct flux_target *t = flux_more_target(m, o->target, &s->more_bytes);
+		if (t == NULL)
+			goto undo;
+		t->count = o->count;
+		t->first = (uint32_t)o->first;
+		t->last = (uint32_t)o->last;
+	}
+	for (unsigned i = 0; i < OWNER_VIEWS && o->view[i] != 0; i++) {
+		struct flux_view *v =
+		    flux_more_add_view(m, s->ids.view[o->view[i] - 1], &s->more_bytes);
+		if (v == NULL)
+			goto undo;
+		v->last = o->target;
+		v->count = 1;
+	}
+	m->last = o->target;
+	o->target = (uint64_t)(uintptr_t)m;
+	memset(o->view, 0, sizeof(o->view));
+	o->view[0] = OWNER_MORE;
+	return m;
+undo:
+	flux_more_destroy(m, &s->more_bytes);
+	return NULL;
+}
+
+/* --- owners that change it --- */
+
+static int order_known(const void *left, const void *right)
+{
+	const struct flux_known *a = left, *b = right;
+
+	return (a->key > b->key) - (a->key < b->key);
+}
+
+static int order_names(const void *left, const void *right)
+{
+	const struct flux_known *a = left, *b = right;
+
+	if (a->wire == NULL || b->wire == NULL)
+		return a->wire == b->wire ? order_known(a, b) : a->wire == NULL ? 1 : -1;
+	const int d = memcmp(a->wire, b->wire, a->len < b->len ? a->len : b->len);
+	return d != 0 ? d : (a->len > b->len) - (a->len < b->len);
+}
+
+/* The sets of n observations, each once, with their names and ranks; how many. */
+static size_t know(struct flux_cname *s, const struct flux_seen *x, size_t n)
+{
+	struct ft_rrset_text text;
+	size_t sets = 0, kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (x[i].records == 1)
+			s->known[sets++] = (struct flux_known){.key = x[i].set};
+	qsort(s->known, sets, sizeof(*s->known), order_known);
+	for (size_t i = 0; i < sets; i++) {
+		if (kept != 0 && s->known[kept - 1].key == s->known[i].key)
+			continue;
+		struct flux_known *k = &s->known[kept++];
+		*k = (struct flux_known){.key = s->known[i].key};
+		if (!rrsets_text_get(s->in->rrsets, s->in->row, x->owner, k->key, FT_RRSET_CNAME,
+				     &text) ||
+		    text.texts != 1)
+			continue;
+		k->wire = text.rdata + 1;
+		k->len = text.rdata[0];
+	}
+	qsort(s->known, kept, sizeof(*s->known), order_names);
+	for (size_t i = 0; i < kept; i++)
+		s->known[i].rank = (uint32_t)i;
+	qsort(s->known, kept, sizeof(*s->known), order_known);
+	return kept;
+}
+
+struct knowing {
+	const struct flux_known *v;
+	size_t n;
+};
+
+static const struct flux_known *known_get(const struct knowing *k, uint64_t key)
+{
+	const struct flux_known asked = {.key = key};
+
+	return bsearch(&asked, k->v, k->n, sizeof(*k->v), order_known);
+}
+
+static bool lookup(void *ctx, uint64_t key, const uint8_t **wire, uint32_t *len)
+{
+	const struct flux_known *k = known_get(ctx, key);
+
+	if (k == NULL || k->wire == NULL)
+		return false;
+	*wire = k->wire;
+	*len = k->len;
+	return true;
+}
+
+static void note_domains(const struct flux_cname *s, struct flux_more *m, const struct knowing *k)
+{
+	for (size_t i = 0; i < k->n && s->psl != NULL && m->domains != FLUX_DOMAIN_MANY; i++) {
+		uint32_t suffix;
+		if (k->v[i].wire == NULL)
+			continue;
+		const uint32_t off = psl_domain_off(s->psl, k->v[i].wire, k->v[i].len, &suffix);
+		const uint64_t domain =
+		    name_hash(k->v[i].wire + off, k->v[i].len - off, DOMAIN_SEED);
+		if (m->domains == FLUX_DOMAIN_ONE && domain != m->domain)
+			m->domains = FLUX_DOMAIN_MANY;
+		else
+			m->domains = FLUX_DOMAIN_ONE;
+		m->domain = domain;
+	}
+}
+
+/* Lays observations that lie by minute. */
+static void lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen *x, size_t n,
+		     const struct knowing *k)
+{
+	for (size_t i = 0; i < n;) {
+		const uint32_t at = x[i].at;
+		size_t sets = 0;
+		for (; i < n && x[i].at == at; i++) {
+			if (x[i].records != 1)
+				continue;
+			s->set[sets++] = (struct lay_set){
+			    .key = x[i].set,
+			    .seconds = x[i].seconds,
+			    .rank = known_get(k, x[i].set)->rank,
+			    /* The greatest TTL was there no sooner than the first second. */
+			    .expiry = at + (uint32_t)__builtin_ctzll(x[i].seconds) + x[i].ttl_max,
+			};
+		}
+		if (sets != 0)
+			lay_minute(l, s->set, sets, at);
+	}
+}
+
+/* One view's; the second of the crossing, or LAY_NEVER. */
+static uint32_t count_view(struct flux_cname *s, struct flux_more *m, const struct flux_seen *x,
+			   size_t n, const struct knowing *k)
+{
+	struct flux_view *v = flux_more_view(m, x->view);
+	uint64_t count = 0;
+
+	if (v == NULL)
+		v = flux_more_add_view(m, x->view, &s->more_bytes);
+	if (v == NULL) {
+		s->short_of_memory = true;
+		return LAY_NEVER;
+	}
+	struct lay l = {
+	    .last = v->last,
+	    .transitions = v->vtrans,
+	    .expiry = v->expiry,
+	    .reached = LAY_NEVER,
+	    .by_origin = x->vantage == FT_VANTAGE_S2R,
+	};
+	lay_seen(s, &l, x, n, k);
+	for (size_t i = 0; i < n; i++)
+		count += x[i].count;
+	v->last = l.last;
+	v->vtrans = l.transitions;
+	m->vtrans = l.transitions > m->vtrans ? l.transitions : m->vtrans;
+	v->expiry = l.expiry;
+	v->count = count < UINT32_MAX - v->count ? v->count + (uint32_t)count : UINT32_MAX;
+	return l.reached;
+}
+
+static int order_times(const void *left, const void *right)
+{
+	const struct flux_seen *a = left, *b = right;
+
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
+	return (a->set > b->set) - (a->set < b->set);
+}
+
+/* All views together: sorts the observations by time. */
+static void count_mixed(struct flux_cname *s, struct flux_more *m, struct flux_seen *x, size_t n,
+			const struct knowing *k)
+{
+	struct lay l = {.last = m->last, .transitions = m->trans, .reached = LAY_NEVER};
+	size_t kept = 0;
+
+	qsort(x, n, sizeof(*x), order_times);
+	for (size_t i = 0; i < n; i++) {
+		if (x[i].records != 1)
+			continue;
+		if (kept != 0 && x[kept - 1].at == x[i].at && x[kept - 1].set == x[i].set)
+			x[kept - 1].seconds |= x[i].seconds;
+		else
+			x[kept++] = x[i];
+	}
+	lay_seen(s, &l, x, kept, k);
+	m->last = l.last;
+	m->trans = l.transitions;
+}
+
+static void count_target(struct flux_cname *s, struct flux_more *m, const struct flux_seen *x)
+{
+	const uint32_t first = x->at + (uint32_t)__builtin_ctzll(x->seconds);
+	const uint32_t last = x->at + 63 - (uint32_t)__builtin_clzll(x->seconds);
+	struct flux_target *t = flux_more_target(m, x->set, &s->more_bytes);
+
+	if (t == NULL) {
+		s->short_of_memory = true;
+		return;
+	}
+	t->count += x->count;
+	t->first = first < t->first ? first : t->first;
+	t->last = last > t->last ? last : t->last;
+}
+
+static void keep_names(struct flux_cname *s, struct flux_more *m, const struct flux_seen *x,
+		       struct knowing *k)
+{
+	struct flux_top top[FLUX_TOP + 1];
+	struct ft_rrset_text text;
+
+	/* From the second change on: many owners change once. */
+	if (m->trans < 2)
+		return;
+	const unsigned n = flux_more_top(m, lookup, k, top);
+	int result = flux_more_keep_names(m, top, n, &s->more_bytes);
+	for (size_t i = 0; i < k->n && result == 0 && m->names->owner == NULL; i++)
+		if (rrsets_text_get(s->in->rrsets, s->in->row, x->owner, k->v[i].key,
+				    FT_RRSET_CNAME, &text))
+			result =
+			    flux_more_name_owner(m, text.owner, text.owner_len, &s->more_bytes);
+	s->short_of_memory |= result != 0;
+}
+
+static void count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x, size_t n)
+{
+	struct flux_more *m = flux_more_of(o);
+	struct knowing k = {s->known, know(s, x, n)};
+	uint32_t reached = LAY_NEVER;
+	bool fresh = m->targets == 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (x[i].records != 1) {
+			m->multi += x[i].count < UINT32_MAX - m->multi ? (uint32_t)x[i].count : 0;
+			continue;
+		}
+		add_times(o, fresh, &x[i]);
+		count_target(s, m, &x[i]);
+		fresh = false;
+	}
+	note_domains(s, m, &k);
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i; end < n && x[end].view == x[i].view; end++)
+			;
+		const uint32_t at = count_view(s, m, x + i, end - i, &k);
+		reached = at < reached ? at : reached;
+	}
+	count_mixed(s, m, x, n, &k);
+	keep_names(s, m, x, &k);
+	s->short_of_memory |= flux_more_cut_views(m, &s->more_bytes) != 0;
+	if (reached == LAY_NEVER || m->onset)
+		return;
+	m->onset = true;
+	m->onset_s = reached;
+	s->short_of_memory |= !flux_list_add(&s->onsets, o);
+}
+
+/* --- an interval --- */
+
+static void drop_owner(void *ctx, struct owner *o)
+{
+	struct flux_cname *s = ctx;
+
+	s->dropped += o->view[0] != OWNER_BLOCKED;
+	destroy_more(ctx, o);
+}
+
+static void thin(struct flux_cname *s, unsigned shift)
+{
+	s->shift = shift;
+	owners_thin(&s->table, shift, drop_owner, s);
+	size_t kept = 0;
+	for (size_t i = 0; i < s->onsets.n; i++)
+		if (owners_stays(owners_key(&s->onsets.v[i]), shift))
+			s->onsets.v[kept++] = s->onsets.v[i];
+	s->onsets.n = kept;
+}
+
+static void leave_out(struct flux_cname *s, const struct flux_seen *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		s->left_out += x[i].count;
+}
+
+/* The observations of one owner at one vantage point. */
+static void count_owner(struct flux_cname *s, struct flux_seen *x, size_t n)
+{
+	bool fresh, is_long = false;
+	size_t done = 0;
+
+	if (!owners_stays(x->owner, s->shift)) {
+		leave_out(s, x, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		is_long |= x[i].is_mark || x[i].ttl_max > FLUX_TTL_CAP;
+	struct owner *o = owners_get(&s->table, x->owner, x->vantage, &fresh);
+	if (o == NULL) {
+		leave_out(s, x, n);
+		s->short_of_memory = true;
+		return;
+	}
+	if (is_long || o->view[0] == OWNER_BLOCKED) {
+		destroy_more(s, o);
+		o->target = 0;
+		o->view[0] = OWNER_BLOCKED;
+		return;
+	}
+	if (!flux_is_more(o) && is_plain(o, fresh, x, n) && count_plain(s, o, fresh, x, n, &done))
+		return;
+	x += done;
+	n -= done;
+	if (!flux_is_more(o) && promote(s, o) == NULL) {
+		leave_out(s, x, n);
+		s->short_of_memory = true;
+		return;
+	}
+	count_more(s, o, x, n);
+}
+
+static void take_seen(void *ctx, const struct ft_rrset *x)
+{
+	struct flux_cname *s = ctx;
+	const uint32_t day_s = (uint32_t)(s->in->start_s % LAY_DAY_S);
+	const uint32_t minute = day_s / 60 + x->minute;
+
+	if ((x->what & (FT_RRSET_TYPE | FT_RRSET_REFERRAL)) != FT_RRSET_CNAME)
+		return;
+	if (s->seen_n == s->seen_cap) {
+		const size_t cap = s->seen_cap == 0 ? 1024 : 2 * s->seen_cap;
+		struct flux_seen *seen = realloc(s->seen, cap * sizeof(*seen));
+		if (seen != NULL)
+			s->seen = seen;
+		struct lay_set *set = realloc(s->set, cap * sizeof(*set));
+		if (set != NULL)
+			s->set = set;
+		struct flux_known *known = realloc(s->known, cap * sizeof(*known));
+		if (known != NULL)
+			s->known = known;
+		if (seen == NULL || set == NULL || known == NULL) {
+			s->short_of_memory = true;
+			s->left_out += x->count;
+			return;
+		}
+		s->seen_cap = cap;
+	}
+	s->seen[s->seen_n++] = (struct flux_seen){
+	    .owner = x->owner_key,
+	    .set = x->set_key != 0 ? x->set_key : 1,
+	    .seconds = x->seconds,
+	    .count = x->count,
+	    .view = x->view,
+	    .at = (minute < LAY_DAY_S / 60 ? minute : LAY_DAY_S / 60 - 1) * 60,
+	    .ttl_min = x->ttl_min,
+	    .ttl_max = x->ttl_max,
+	    .vantage = (x->what & FT_RRSET_VANTAGE) >> FT_RRSET_VANTAGE_SHIFT,
+	    .records = x->records,
+	    .is_mark = (x->what & FT_RRSET_LONG) != 0,
+	};
+}
+
+static int order_seen(const void *left, const void *right)
+{
+	const struct flux_seen *a = left, *b = right;
+
+	if (a->owner != b->owner)
+		return a->owner < b->owner ? -1 : 1;
+	if (a->vantage != b->vantage)
+		return a->vantage < b->vantage ? -1 : 1;
+	if (a->view != b->view)
+		return a->view < b->view ? -1 : 1;
+	return order_times(a, b);
+}
+
+static void count_row(struct flux_cname *s)
+{
+	qsort(s->seen, s->seen_n, sizeof(*s->seen), order_seen);
+	for (size_t i = 0, end; i < s->seen_n; i = end) {
+		for (end = i; end < s->seen_n && s->seen[end].owner == s->seen[i].owner &&
+			      s->seen[end].vantage == s->seen[i].vantage;)
+			end++;
+		count_owner(s, s->seen + i, end - i);
+		while (s->table.bytes + s->more_bytes > s->budget && s->table.n != 0 &&
+		       s->shift < 63)
+			thin(s, s->shift + 1);
+	}
+}
+
+/* What did not fit the interval was not seen whole: it is out for the day. */
+static void follow_interval(struct flux_cname *s)
+{
+	const struct rrsets_totals t = rrsets_totals_get(s->in->rrsets, s->in->row);
+	unsigned shift = 0;
+
+	for (double p = t.p; p > 0 && p < 1; p *= 2)
+		shift++;
+	shift = t.p == 0 ? 63 : shift;
+	s->left_out += t.left_out_of[FT_RRSET_CNAME];
+	if (shift > s->shift)
+		thin(s, shift);
+}
+
+static void end_day(struct flux_cname *s)
+{
+	if (s->day != UINT64_MAX)
+		flux_cname_write_day(s);
+	flux_cname_reset(s);
+}
+
+static void flux_close(void *stat, struct stat_interval *in)
+{
+	struct flux_cname *s = stat;
+	const uint64_t day = in->start_s / LAY_DAY_S;
+
+	if (day != s->day)
+		end_day(s);
+	s->day = day;
+	s->in = in;
+	s->loss_ppm = in->loss_ppm > s->loss_ppm ? in->loss_ppm : s->loss_ppm;
+	s->seen_n = s->onsets.n = 0;
+	if (in->rrsets != NULL) {
+		rrsets_each(in->rrsets, in->row, take_seen, s);
+		follow_interval(s);
+		count_row(s);
+		flux_cname_write_onsets(s);
+	}
+	if (in->end_s % LAY_DAY_S == 0)
+		end_day(s);
+	s->in = NULL;
+}
+
+static void flux_end(void *stat)
+{
+	end_day(stat);
+}
+
+/* It waits for nothing: rows close when `rrsets` has something in them. */
+static uint64_t flux_first_row(const void *stat)
+{
+	(void)stat;
+	return UINT64_MAX;
+}
+
+static int flux_record(void *stat, const struct stat_record *rec)
+{
+	(void)stat;
+	(void)rec;
+	return 0;
+}
+
+const struct stat_ops stat_flux_cname = {
+    .set = "flux",
+    .create = flux_create,
+    .record = flux_record,
+    .first_row = flux_first_row,
+    .close = flux_close,
+    .end = flux_end,
+    .destroy = flux_destroy,
+};
