@@ -272,8 +272,7 @@ static size_t know(struct flux_cname *s, const struct flux_seen *x, size_t n)
 	size_t sets = 0, kept = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (x[i].records == 1)
-			s->known[sets++] = (struct flux_known){.key = x[i].set};
+		s->known[sets++] = (struct flux_known){.key = x[i].set};
 	qsort(s->known, sets, sizeof(*s->known), order_known);
 	for (size_t i = 0; i < sets; i++) {
 		if (kept != 0 && s->known[kept - 1].key == s->known[i].key)
@@ -341,9 +340,7 @@ static void lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen
 	for (size_t i = 0; i < n;) {
 		const uint32_t at = x[i].at;
 		size_t sets = 0;
-		for (; i < n && x[i].at == at; i++) {
-			if (x[i].records != 1)
-				continue;
+		for (; i < n && x[i].at == at; i++)
 			s->set[sets++] = (struct lay_set){
 			    .key = x[i].set,
 			    .seconds = x[i].seconds,
@@ -351,9 +348,7 @@ static void lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen
 			    /* The greatest TTL was there no sooner than the first second. */
 			    .expiry = at + (uint32_t)__builtin_ctzll(x[i].seconds) + x[i].ttl_max,
 			};
-		}
-		if (sets != 0)
-			lay_minute(l, s->set, sets, at);
+		lay_minute(l, s->set, sets, at);
 	}
 }
 
@@ -406,8 +401,6 @@ static void count_mixed(struct flux_cname *s, struct flux_more *m, struct flux_s
 
 	qsort(x, n, sizeof(*x), order_times);
 	for (size_t i = 0; i < n; i++) {
-		if (x[i].records != 1)
-			continue;
 		if (kept != 0 && x[kept - 1].at == x[i].at && x[kept - 1].set == x[i].set)
 			x[kept - 1].seconds |= x[i].seconds;
 		else
@@ -452,18 +445,30 @@ static void keep_names(struct flux_cname *s, struct flux_more *m, const struct f
 	s->short_of_memory |= result != 0;
 }
 
-static void count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x, size_t n)
+/* Answers with several targets break the protocol and say nothing about change: counts
+ * them, and the others move to the front; how many. */
+static size_t part_multi(struct flux_more *m, struct flux_seen *x, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (x[i].records == 1)
+			x[kept++] = x[i];
+		else if (x[i].count < UINT32_MAX - m->multi)
+			m->multi += (uint32_t)x[i].count;
+	}
+	return kept;
+}
+
+static void count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x, size_t all)
 {
 	struct flux_more *m = flux_more_of(o);
+	const size_t n = part_multi(m, x, all);
 	struct knowing k = {s->known, know(s, x, n)};
 	uint32_t reached = LAY_NEVER;
 	bool fresh = m->targets == 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (x[i].records != 1) {
-			m->multi += x[i].count < UINT32_MAX - m->multi ? (uint32_t)x[i].count : 0;
-			continue;
-		}
 		add_times(o, fresh, &x[i]);
 		count_target(s, m, &x[i]);
 		fresh = false;
