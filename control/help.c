@@ -23,9 +23,10 @@ static const struct command commands[] = {
     {COMMAND_CAT, "cat", "[--set NAME,...] DIR|FILE...", "print exported records as JSON lines",
      "Prints the records of exported files, or of all exported files in a directory, as JSON "
      "lines on standard output, in time order."},
-    {COMMAND_REPORT, "report", "traffic|ledger DIR", "show a table for people",
+    {COMMAND_REPORT, "report", "traffic|flux|ledger DIR", "show a table for people",
      "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
-     "classes and response times of each interval and vantage. \"ledger\" is where every packet "
+     "classes and response times of each interval and vantage. \"flux\" is who changes too often, "
+     "worst first, and why it is listed. \"ledger\" is where every packet "
      "and message went, and whether the books close."},
     {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH | --out DIR]",
      "make a running probe read its rules again",
