@@ -597,9 +597,10 @@ static void take_seen(void *ctx, const struct ft_rrset *x)
 static int order_seen(const void *left, const void *right)
 {
 	const struct flux_seen *a = left, *b = right;
+	const uint64_t x = owners_place(a->owner), y = owners_place(b->owner);
 
-	if (a->owner != b->owner)
-		return a->owner < b->owner ? -1 : 1;
+	if (x != y)
+		return x < y ? -1 : 1;
 	if (a->vantage != b->vantage)
 		return a->vantage < b->vantage ? -1 : 1;
 	if (a->view != b->view)

@@ -7,17 +7,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SCATTER 0x9e3779b97f4a7c15ull   /* odd: a bijection */
-#define UNSCATTER 0xf1de83e19937733dull /* its inverse modulo 2^64 */
+#define UNSCATTER 0xf1de83e19937733dull /* inverse of the scatter modulo 2^64 */
 #define CAP_LEAST 64u
 
-static_assert(SCATTER * UNSCATTER == 1, "inverse");
-
-/* No key is lost but 0, which is taken for 1. */
-static uint64_t place_of(uint64_t key)
-{
-	return (key == 0 ? 1 : key) * SCATTER;
-}
+static_assert(OWNERS_SCATTER * UNSCATTER == 1, "inverse");
 
 uint64_t owners_key(const struct owner *o)
 {
@@ -147,7 +140,7 @@ static size_t find(const struct owners_shard *s, uint64_t place, unsigned vantag
 
 struct owner *owners_find(const struct owners *t, uint64_t key, unsigned vantage)
 {
-	const uint64_t place = place_of(key);
+	const uint64_t place = owners_place(key);
 	const struct owners_shard *s = shard_of(t, place);
 
 	if (s->cap == 0)
@@ -158,7 +151,7 @@ struct owner *owners_find(const struct owners *t, uint64_t key, unsigned vantage
 
 struct owner *owners_get(struct owners *t, uint64_t key, unsigned vantage, bool *fresh)
 {
-	const uint64_t place = place_of(key);
+	const uint64_t place = owners_place(key);
 	struct owners_shard *s = shard_of(t, place);
 	struct owner *found = owners_find(t, key, vantage);
 	size_t i, end;

@@ -15,10 +15,11 @@
 #include <stdint.h>
 
 #define OWNERS_SHARDS 256u
-#define OWNER_VIEWS 7u         /* in the owner itself; more need more */
-#define OWNER_VIEW_IDS 0xfff0u /* view ids are 1 to this */
-#define OWNER_MORE 0xffffu     /* in view[0]: `target` is a pointer */
-#define OWNER_BLOCKED 0xfffeu  /* in view[0]: the owner's TTL is beyond the gate */
+#define OWNERS_SCATTER 0x9e3779b97f4a7c15ull /* odd: a bijection */
+#define OWNER_VIEWS 7u                       /* in the owner itself; more need more */
+#define OWNER_VIEW_IDS 0xfff0u               /* view ids are 1 to this */
+#define OWNER_MORE 0xffffu                   /* in view[0]: `target` is a pointer */
+#define OWNER_BLOCKED 0xfffeu                /* in view[0]: the owner's TTL is beyond the gate */
 
 struct owner {
 	uint64_t place; /* the key, scattered; 0: free */
@@ -54,6 +55,11 @@ void owners_thin(struct owners *t, unsigned shift, void (*drop)(void *ctx, struc
 /* In the same order for the same owners. */
 void owners_each(const struct owners *t, void (*each)(void *ctx, const struct owner *o), void *ctx);
 uint64_t owners_key(const struct owner *o);
+/* Who goes through owners in rising order of this goes through memory in order. */
+static inline uint64_t owners_place(uint64_t key)
+{
+	return (key == 0 ? 1 : key) * OWNERS_SCATTER; /* 0 is taken for 1 */
+}
 
 static inline bool owners_stays(uint64_t key, unsigned shift)
 {
