@@ -399,7 +399,7 @@ static void test_wrong_use(void **state)
 	    {"cat --sets x DIR", "\"--sets\" is no option of \"fluxtap cat\"; did you mean --set?"},
 	    {"cat --schema DIR", "--schema prints the schema alone; leave the directory out"},
 	    {"report", "no report named; there are: traffic flux ledger"},
-	    {"report flux DIR", "\"flux\" is no report; there are: traffic flux ledger"},
+	    {"report fluxx DIR", "\"fluxx\" is no report; there are: traffic flux ledger"},
 	    {"report traffic", "no directory; give the one that --out named, such as \"fluxtap "
 			       "report traffic fluxtap-out\""},
 	    {"report traffic /nonexistent", "/nonexistent: No such file or directory"},
