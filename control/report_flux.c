@@ -11,10 +11,12 @@
 
 #define TARGETS_SHOWN 2u
 #define KIND_CAP 16u
+#define DAY_S 86400u
 
 /* A line of the table: what stands in it, and what it is ranked by. */
 struct line {
-	uint64_t day;
+	uint64_t day; /* since 1970 */
+	bool onset;   /* the day is not over, or its record is not there */
 	char kind[KIND_CAP], *owner;
 	int rank; /* of the class: the worst is 0 */
 	uint64_t changes;
@@ -51,7 +53,8 @@ static int add(struct lines *l, json_t *record)
 		l->cap = cap;
 	}
 	struct line x = {
-	    .day = report_count(record, "start"),
+	    .day = report_count(record, "start") / DAY_S,
+	    .onset = strcmp(report_text(record, "state"), "onset") == 0,
 	    .owner = strdup(report_text(record, "owner")),
 	    .rank = rank_of(record),
 	    .changes = report_count(record, "vtrans"),
@@ -64,6 +67,44 @@ static int add(struct lines *l, json_t *record)
 	snprintf(x.kind, sizeof x.kind, "%s", report_text(record, "kind"));
 	l->v[l->n++] = x;
 	return 0;
+}
+
+/* An owner's records next to each other, the day's first. */
+static int owner_compare(const void *a, const void *b)
+{
+	const struct line *x = a, *y = b;
+	int order = strcmp(x->kind, y->kind);
+
+	if (order == 0)
+		order = strcmp(x->owner, y->owner);
+	if (order == 0)
+		order =
+		    strcmp(report_text(x->record, "vantage"), report_text(y->record, "vantage"));
+	if (order == 0)
+		order = strcmp(report_text(x->record, "probe"), report_text(y->record, "probe"));
+	if (order == 0)
+		order = (x->day > y->day) - (x->day < y->day);
+	return order != 0 ? order : x->onset - y->onset;
+}
+
+/* Onsets say nothing more once there is a record of the day. */
+static void drop_onsets(struct lines *l)
+{
+	size_t kept = 0;
+
+	qsort(l->v, l->n, sizeof *l->v, owner_compare);
+	for (size_t i = 0; i < l->n; i++) {
+		struct line as_day = l->v[i];
+
+		as_day.onset = kept != 0 && l->v[kept - 1].onset;
+		if (l->v[i].onset && kept != 0 && owner_compare(&l->v[kept - 1], &as_day) == 0) {
+			json_decref(l->v[i].record);
+			free(l->v[i].owner);
+			continue;
+		}
+		l->v[kept++] = l->v[i];
+	}
+	l->n = kept;
 }
 
 static int line_compare(const void *a, const void *b)
@@ -139,6 +180,9 @@ static void print_cname(const struct line *l)
 	       clock_text(first, report_count(r, "first_us")),
 	       clock_text(last, report_count(r, "last_us")),
 	       l->owner[0] != '\0' ? l->owner : "? (its name was lost)");
+	if (l->onset)
+		printf("      as it was when it began, at %s; the day's record is not there yet\n",
+		       clock_text(first, report_count(r, "at_us")));
 	print_why_cname(r);
 	print_targets_cname(r);
 }
@@ -180,6 +224,17 @@ static const struct {
 	void (*print)(const struct line *l);
 } kinds[] = {{"cname", heading_cname, print_cname}};
 #define KINDS_LEN (sizeof kinds / sizeof *kinds)
+
+static void heading(const struct line *l)
+{
+	const time_t t = (time_t)(l->day * DAY_S);
+	struct tm tm = {0};
+	char text[32] = "";
+
+	if (gmtime_r(&t, &tm) != NULL)
+		strftime(text, sizeof text, "%Y-%m-%d", &tm);
+	printf("%s UTC, kind %s\n", text, l->kind);
+}
 
 static void print_line(const struct line *l, bool first)
 {
@@ -230,7 +285,7 @@ static int read_all(struct walk *w, struct lines *l)
 			continue; /* the walk has told of damage */
 		if (strcmp(report_text(r, "owner"), "ALL") == 0)
 			added = json_array_append(l->all, r) == 0 ? 0 : -ENOMEM;
-		else if (report_text(r, "state")[0] == '\0') /* an onset's day follows */
+		else
 			added = add(l, json_incref(r));
 		json_decref(r);
 		if (added != 0)
@@ -246,6 +301,8 @@ int report_flux(struct walk *w, size_t width)
 
 	(void)width;
 	if (l.n != 0)
+		drop_onsets(&l);
+	if (l.n != 0)
 		qsort(l.v, l.n, sizeof *l.v, line_compare);
 	for (size_t i = 0; rc == 0 && i < l.n; i++) {
 		const bool first = i == 0 || l.v[i].day != l.v[i - 1].day ||
@@ -253,7 +310,7 @@ int report_flux(struct walk *w, size_t width)
 		if (first) {
 			if (i != 0)
 				putchar('\n');
-			report_heading(l.v[i].record);
+			heading(&l.v[i]);
 		}
 		print_line(&l.v[i], first);
 	}

@@ -3,6 +3,8 @@
 exactly the changes that the generator's truth has, whatever the split over workers."""
 
 import ipaddress
+import json
+import os
 import struct
 import unittest
 
@@ -108,6 +110,44 @@ class Planted(lab.Case):
         self.assertEqual(sorted(owners), sorted(k[0] for k in want))
         classes = [want[o, T0][0] for o in owners]
         self.assertEqual(classes, sorted(classes, key=("FLUX", "LB", "GEO").index))
+
+
+class Report(lab.Case):
+    """Records by hand: a day that is not over, kinds that have no table of their own."""
+
+    BASE = {"set": "flux", "v": 1, "probe": "tap1", "vantage": "R2A", "start": T0, "end": T0 + 86400, "p": 1, "loss_ppm": 0}
+
+    def put(self, *records):
+        os.makedirs(self.path("out", "flux"))
+        text = "".join(json.dumps(dict(self.BASE, **r)) + "\n" for r in records)
+        path = self.write("lines", text.encode())
+        r = lab.call(["zstd", "-q", path, "-o", self.path("out", "flux", "flux-20260101T000000Z-tap1-000001.jsonl.zst")])
+        self.assertEqual(r.code, 0, str(r))
+        r = lab.fluxtap("report", "flux", self.path("out"))
+        self.assertEqual(r.code, 0, str(r))
+        return r.out
+
+    def cname(self, owner, **more):
+        return dict({"kind": "cname", "owner": owner, "class": "FLUX", "trans": 9, "vtrans": 9, "views": 1, "targets": 2,
+                     "multi_cname": 0, "ttl_min": 1, "ttl_max": 2, "first_us": T0 * 1000000, "last_us": T0 * 1000000,
+                     "top_targets": [{"name": None, "count": 1, "first": T0, "last": T0}]}, **more)
+
+    def test_onsets(self):
+        begun = {"state": "onset", "at_us": (T0 + 3723) * 1000000, "start": T0 + 3720, "end": T0 + 3780}
+        out = self.put(self.cname("a.example.", **begun), self.cname("a.example."), self.cname("b.example.", **begun))
+        self.assertEqual((out.count("a.example."), out.count("b.example.")), (1, 1))
+        self.assertEqual(out.count("when it began, at 01:02:03"), 1)
+
+    def test_other_kinds(self):
+        out = self.put({"kind": "ip", "owner": "x.example.", "class": "FLUX", "n_a": 40, "f_holz": 150.5},
+                       {"kind": "ns", "owner": "y.example.", "class": None, "n_changes": 3, "suppressed_by": "cdn"},
+                       self.cname("z.example."))
+        for text in ("kind ip", "kind ns", "kind cname", "x.example.", "n_a 40", "f_holz 150.50", "y.example.",
+                     "n_changes 3", "suppressed_by cdn", "z.example."):
+            self.assertIn(text, out)
+
+    def test_nothing(self):
+        self.assertIn("No owner", self.put())
 
 
 class Chains(lab.Case):
