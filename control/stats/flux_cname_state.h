@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The inside of flux_cname: shared by counting (flux_cname.c), writing records
+/* The inside of flux_cname: shared by counting (flux_cname.c, flux_cname_more.c), writing records
  * (flux_cname_write.c) and snapshots (flux_cname_save.c), used by nobody else. */
 #ifndef CONTROL_STATS_FLUX_CNAME_STATE_H
 #define CONTROL_STATS_FLUX_CNAME_STATE_H
@@ -76,6 +76,13 @@ void flux_ids_fini(struct flux_ids *d);
 /* Forgets the day. */
 void flux_cname_reset(struct flux_cname *s);
 bool flux_list_add(struct flux_list *l, const struct owner *o);
+
+/* Seconds and TTLs of an observation; fresh: it is the owner's first. */
+void flux_add_times(struct owner *o, bool fresh, const struct flux_seen *x);
+/* By time, then set; for qsort. */
+int flux_order_times(const void *left, const void *right);
+/* Counts observations, sorted by view and time, of an owner with more; sorts them anew. */
+void flux_count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x, size_t n);
 
 /* Writes the onsets of an interval. */
 void flux_cname_write_onsets(struct flux_cname *s);
