@@ -19,7 +19,7 @@ struct rrsets_settings {
 	/* Of views' keys; the same in every run, so that those that control keeps of many
 	 * are. Who finds two addresses of one key has them taken for one view. */
 	uint64_t view_seed;
-	size_t entries;     /* as for keyed_create */
+	size_t entries; /* as for keyed_create */
 	/* Sets with a greater TTL are left out, 0: none are. With AA=1 they leave no
 	 * trace; else a mark that the owner's TTL is so long, for a cache counts down. */
 	uint32_t ttl_cap_s[FT_RRSET_TYPE_CAP];

@@ -161,19 +161,17 @@ static bool add_view_id(struct owner *o, uint16_t id)
 	return false;
 }
 
-/* All of the same target, in an owner that has it or none. False where that is not so or
- * there is no room; what was added until then stands. */
+/* Observations that is_plain has passed. False where there is no room for a view: *done of
+ * them were counted until then. */
 static bool count_plain(struct flux_cname *s, struct owner *o, bool fresh,
 			const struct flux_seen *x, size_t n, size_t *done)
 {
 	uint64_t count = o->count;
 
 	for (*done = 0; *done < n; ++*done, ++x) {
-		if (x->records != 1 || (!fresh && x->set != o->target))
+		if (!add_view_id(o, flux_ids_get(&s->ids, x->view)))
 			return false;
 		count += x->count;
-		if (count > UINT16_MAX || !add_view_id(o, flux_ids_get(&s->ids, x->view)))
-			return false;
 		o->target = x->set;
 		o->count = (uint16_t)count;
 		flux_add_times(o, fresh, x);
@@ -182,7 +180,7 @@ static bool count_plain(struct flux_cname *s, struct owner *o, bool fresh,
 	return true;
 }
 
-/* Whether count_plain would do; it looks at what cannot be taken back. */
+/* Whether the owner keeps its target, or gets its only one, and can hold the count. */
 static bool is_plain(const struct owner *o, bool fresh, const struct flux_seen *x, size_t n)
 {
 	uint64_t count = o->count;

@@ -32,9 +32,9 @@ struct stat_run {
 	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
 	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
 	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
-	uint32_t rrset_keys;       /* RRset observations and texts of an interval; 0: see rrsets.h */
-	uint32_t flux_mb;          /* of owners of CNAMEs; 0: see flux_cname.h */
-	const char *psl;           /* the list of public suffixes; NULL: the system's */
+	uint32_t rrset_keys; /* RRset observations and texts of an interval; 0: see rrsets.h */
+	uint32_t flux_mb;    /* of owners of CNAMEs; 0: see flux_cname.h */
+	const char *psl;     /* the list of public suffixes; NULL: the system's */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
