@@ -108,10 +108,14 @@ int drain_block(struct drain *d, const uint8_t *data, size_t bytes)
 
 static void drain_ring(struct drain *d, struct ft_ring *ring)
 {
+	/* What is there now and no more: a worker that is never done must not keep rows
+	 * from closing. */
+	const uint64_t end = atomic_load_explicit(&ring->head, memory_order_acquire);
 	const uint8_t *data;
 	uint32_t bytes;
 
-	while ((data = ring_peek(ring, &bytes)) != NULL) {
+	while (atomic_load_explicit(&ring->tail, memory_order_relaxed) < end &&
+	       (data = ring_peek(ring, &bytes)) != NULL) {
 		if (drain_block(d, data, bytes) != 0)
 			d->bad_blocks++;
 		ring_pop(ring);
@@ -180,5 +184,8 @@ bool drain_step(struct drain *d)
 	for (unsigned i = 0; i < d->set.run->workers; i++)
 		drain_ring(d, segment_ring(s, i));
 	close_rows(d, closed_us, ended);
+	for (unsigned i = 0; ended && stat_all[i] != NULL; i++)
+		if (stat_all[i]->end != NULL)
+			stat_all[i]->end(d->stat[i]);
 	return !ended;
 }

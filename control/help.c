@@ -25,7 +25,8 @@ static const struct command commands[] = {
      "lines on standard output, in time order."},
     {COMMAND_REPORT, "report", "NAME DIR", "show a table for people",
      "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
-     "classes and response times of each interval and vantage. \"nxdomain\" is the names that do "
+     "classes and response times of each interval and vantage. \"flux\" is who changes too often, "
+     "worst first, and why it is listed. \"nxdomain\" is the names that do "
      "not exist, those asked for most first, and why to look at them. \"ledger\" is where every "
      "packet and message went, and whether the books close."},
     {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH | --out DIR]",

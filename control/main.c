@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 	const int code = run_command(argc, argv);
 
 	/* What was asked for and could not be written is a failure. */
-	if (code == EXIT_DONE && fflush(stdout) != 0) {
+	if (code == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout))) {
 		(void)fprintf(stderr, "fluxtap: standard output: %s\n", strerror(errno));
 		return EXIT_FAILED;
 	}

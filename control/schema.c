@@ -480,13 +480,77 @@ static json_t *match_schema(void)
 			 match_spike_schema());
 }
 
+static json_t *flux_target_schema(void)
+{
+	struct shape s = shape_init();
+
+	shape_put(&s, "name", text_or_null(), "null where it came before names are kept");
+	shape_put(&s, "count", integer(1), "observations");
+	shape_put(&s, "first", integer(0), "second of the first");
+	shape_put(&s, "last", integer(0), "second of the last");
+	return shape_fini(&s);
+}
+
+static json_t *flux_cname_schema(bool onset)
+{
+	static const char *const classes_day[] = {"FLUX", "GEO", "LB", NULL};
+	static const char *const classes_onset[] = {"FLUX", "LB", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "flux", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cname"), "targets of a CNAME");
+	shape_put(&s, "owner", text_or_null(), "owner of the CNAME; null where it was lost");
+	shape_put(&s, "class", one_of(onset ? classes_onset : classes_day),
+		  "FLUX; LB where all targets are of one registered domain; GEO where only the "
+		  "views differ");
+	if (onset) {
+		shape_put(&s, "state", json_pack("{s:s}", "const", "onset"), "it became flux");
+		shape_put(&s, "at_us", integer(0), "begin of the second in which it did");
+	}
+	shape_put(&s, "trans", integer(onset ? 0 : 1), "changes in the day, views mixed");
+	shape_put(&s, "vtrans", integer(onset ? 8 : 0), "most changes that one view saw");
+	shape_put(&s, "views", integer(1), "views: clients asked from, or for S2R servers");
+	shape_put(&s, "targets", integer(1), "distinct targets");
+	shape_put(&s, "multi_cname", integer(0), "answers with more than one, left out");
+	shape_put(&s, "ttl_min", integer(0), "least TTL seen");
+	shape_put(&s, "ttl_max", integer(0), "greatest TTL seen");
+	shape_put(&s, "first_us", integer(0), "begin of the second of the first observation");
+	shape_put(&s, "last_us", integer(0), "begin of the second of the last one");
+	shape_put(&s, "top_targets", list_of(flux_target_schema(), 16), "those seen most");
+	return shape_fini(&s);
+}
+
+/* What is left out where there are more owners than control follows. */
+static json_t *flux_cname_all_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "flux", json_pack("{s:s}", "const", "ALL"));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cname"), "targets of a CNAME");
+	shape_put(&s, "owner", json_pack("{s:s}", "const", "ALL"), "all owners of the day");
+	shape_put(&s, "owners", integer(0), "owners followed");
+	shape_put(&s, "dropped_owners", integer(0), "owners followed until there were too many");
+	shape_put(&s, "left_out", integer(0), "observations of owners that were not followed");
+	shape_put(&s, "lost_records", integer(0), "records lost for want of memory");
+	shape_put(&s, "fluxers", integer(0), "owners of class FLUX or LB");
+	shape_put(&s, "est_fluxers", integer(0), "how many there are among all, an estimate");
+	shape_put(&s, "se_fluxers", integer(0), "its standard error");
+	return shape_fini(&s);
+}
+
+static json_t *flux_schema(void)
+{
+	return json_pack("{s:[o, o, o]}", "anyOf", flux_cname_schema(false),
+			 flux_cname_schema(true), flux_cname_all_schema());
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
 } sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
-	    {"ledger", ledger_schema},     {"match", match_schema},
-	    {"nxdomain", nxdomain_schema}, {"spamtrap", spamtrap_schema},
-	    {"traffic", traffic_schema}};
+	    {"flux", flux_schema},         {"ledger", ledger_schema},
+	    {"match", match_schema},       {"nxdomain", nxdomain_schema},
+	    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -500,7 +564,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain ledger match nxdomain spamtrap traffic";
+	return "dnserror domain flux ledger match nxdomain spamtrap traffic";
 }
 
 int schema_print(FILE *out)

@@ -153,6 +153,14 @@ const struct setting settings_table[] = {
      .group = GROUP_OUTPUT, RUN_BENCH, ALL_SOURCES, FIELD(top_domains),
      .help = "Registered domains in an interval's set `domain`: so many by queries, and as many by "
 	     "NXDOMAIN answers."},
+    {"rrset-keys", "N", VALUE_U32, NUMBER(1024, 33554432, "keys"), .def = "524288",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(rrset_keys),
+     .help = "Observations of RRsets, and names of them, that control keeps one by one in an "
+	     "interval, about 150 octets each; above that whole owners are left out."},
+    {"flux-mb", "MB", VALUE_U32, NUMBER(4, 65536, "MiB"), .def = "256", .group = GROUP_LIMIT,
+     RUN_BENCH, ALL_SOURCES, FIELD(flux_mb),
+     .help = "What control may use to follow owners of CNAMEs over a day; 768 are enough for 16 "
+	     "million. Above that it follows every second, fourth, ... owner."},
     {"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(frag_datagrams),
      .help = "Fragmented IP datagrams in reassembly, in each worker."},

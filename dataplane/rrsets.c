@@ -206,7 +206,7 @@ static struct seen seen_of(struct rrsets *r, const struct txn *t, enum ft_vantag
 	return (struct seen){
 	    .txn = t,
 	    .row = clock_row(r->tally->clock, t->response_us),
-	    .view = (uint32_t)addr_fold(view, r->set.name_seed),
+	    .view = (uint32_t)addr_fold(view, r->set.view_seed),
 	    .minute = (uint32_t)(second / 60),
 	    .second = (uint8_t)(second % 60),
 	};

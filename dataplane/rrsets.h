@@ -16,7 +16,10 @@
 
 struct rrsets_settings {
 	uint64_t name_seed; /* secret of this run, as parse_step has it: owners' keys */
-	size_t entries;     /* as for keyed_create */
+	/* Of views' keys; the same in every run, so that those that control keeps of many
+	 * are. Who finds two addresses of one key has them taken for one view. */
+	uint64_t view_seed;
+	size_t entries; /* as for keyed_create */
 	/* Sets with a greater TTL are left out, 0: none are. With AA=1 they leave no
 	 * trace; else a mark that the owner's TTL is so long, for a cache counts down. */
 	uint32_t ttl_cap_s[FT_RRSET_TYPE_CAP];
@@ -28,6 +31,7 @@ static inline struct rrsets_settings rrsets_defaults(uint64_t name_seed)
 {
 	return (struct rrsets_settings){
 	    .name_seed = name_seed,
+	    .view_seed = name_seed,
 	    .entries = 1u << 17,
 	    .ttl_cap_s = {[FT_RRSET_A] = 1800, [FT_RRSET_AAAA] = 1800, [FT_RRSET_CNAME] = 10800},
 	};

@@ -33,6 +33,7 @@ static int create_tables(struct worker *w)
 	};
 
 	rrsets.entries = s->rrset_entries;
+	rrsets.view_seed = s->sketch_seed;
 	w->matches = matches_create(w->tally, &matches);
 	w->tables = tables_create(w->tally, &tables);
 	w->rrsets = rrsets_create(w->tally, &rrsets);

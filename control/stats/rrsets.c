@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ITEMS_CAP (1u << 19) /* observations and texts of an interval */
-#define TEXT_CAP (32u << 20) /* octets of owners and rdata */
+#define TEXT_BYTES 64u       /* octets of owners and rdata, for each of them */
+#define TEXT_CAP (1u << 31)
 #define SIDE (FT_RRSET_TYPE | FT_RRSET_REFERRAL)
 
 /* An observation, or a text: then only set_key, what and the numbers of rdata count. */
@@ -26,6 +28,7 @@ struct item {
 struct row {
 	struct keep keep;
 	uint64_t observations, left_out;
+	uint64_t left_out_of[FT_RRSET_TYPE_CAP];
 };
 
 struct rrsets {
@@ -34,21 +37,29 @@ struct rrsets {
 	struct keep_settings set;
 };
 
+static void leave_out(struct row *r, uint8_t what, uint64_t count)
+{
+	r->left_out += count;
+	r->left_out_of[what & FT_RRSET_TYPE] += count;
+}
+
 static void drop(struct keep *k, const void *item)
 {
-	((struct row *)k)->left_out += ((const struct item *)item)->count;
+	const struct item *i = item;
+
+	leave_out((struct row *)k, i->what, i->count);
 }
 
 static void *rrsets_create(const struct stat_run *run)
 {
 	struct rrsets *s = calloc(1, sizeof(*s));
+	const size_t items = run->rrset_keys != 0 ? run->rrset_keys : ITEMS_CAP;
 
-	(void)run;
 	if (s != NULL)
 		s->set = (struct keep_settings){
 		    .item_bytes = sizeof(struct item),
-		    .items_cap = ITEMS_CAP,
-		    .text_cap = TEXT_CAP,
+		    .items_cap = items,
+		    .text_cap = items < TEXT_CAP / TEXT_BYTES ? items * TEXT_BYTES : TEXT_CAP,
 		    .row_bytes = sizeof(struct row),
 		    .drop = drop,
 		};
@@ -91,7 +102,8 @@ static int add(struct row *r, const struct ft_rrset *x)
 
 	r->observations += x->count;
 	if (i == NULL) {
-		r->left_out += left_out ? x->count : 0;
+		if (left_out)
+			leave_out(r, x->what, x->count);
 		return left_out ? 0 : -ENOMEM;
 	}
 	if (fresh) {
@@ -244,6 +256,7 @@ struct rrsets_totals rrsets_totals_get(const void *stat, uint64_t row)
 		return t;
 	t.observations = r->observations;
 	t.left_out = r->left_out;
+	memcpy(t.left_out_of, r->left_out_of, sizeof(t.left_out_of));
 	t.p = r->keep.shift < 64 ? 1.0 / (double)(1ull << r->keep.shift) : 0;
 	t.kept = r->keep.n;
 	return t;

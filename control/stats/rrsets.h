@@ -10,8 +10,9 @@
 struct rrsets_totals {
 	uint64_t observations; /* all */
 	uint64_t left_out;     /* of these, those of owners that did not fit the budget */
-	double p;              /* share of the owners that did */
-	size_t kept;           /* entries */
+	uint64_t left_out_of[FT_RRSET_TYPE_CAP];
+	double p;    /* share of the owners that did */
+	size_t kept; /* entries */
 };
 
 /* Before the first record; the default is for a busy resolver's minute. Observations

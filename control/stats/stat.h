@@ -33,6 +33,9 @@ struct stat_run {
 	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
 	uint32_t top_domains;      /* that `domain` has by each of its orders; 0: none */
 	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
+	uint32_t rrset_keys; /* RRset observations and texts of an interval; 0: see rrsets.h */
+	uint32_t flux_mb;    /* of owners of CNAMEs; 0: see flux_cname.h */
+	const char *psl;     /* the list of public suffixes; NULL: the system's */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -60,11 +63,13 @@ struct stat_ops {
 	/* The smallest row it holds something for; UINT64_MAX: none. */
 	uint64_t (*first_row)(const void *stat);
 	void (*close)(void *stat, struct stat_interval *interval);
+	/* The input has ended and all rows are closed; NULL: nothing is left to be written. */
+	void (*end)(void *stat);
 	void (*destroy)(void *stat);
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
-    stat_errors, stat_flood, stat_nxtrend, stat_domains;
+    stat_errors, stat_flood, stat_nxtrend, stat_domains, stat_flux_cname;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -17,9 +17,11 @@ extern "C" {
 #endif
 
 enum ft_gen_scenario {
-	FT_GEN_MIX,   /* the standard mix: answered UDP transactions, Zipf names and clients */
-	FT_GEN_FLOOD, /* no qname twice: random labels under a few victim zones, NXDOMAIN */
-	FT_GEN_ZOO,   /* everything the contract knows, in small numbers */
+	FT_GEN_MIX,        /* the standard mix: answered UDP transactions, Zipf names and clients */
+	FT_GEN_FLOOD,      /* no qname twice: random labels under a few victim zones, NXDOMAIN */
+	FT_GEN_ZOO,        /* everything the contract knows, in small numbers */
+	FT_GEN_CNAME_FLUX, /* a day of CNAME owners at caching resolvers; some change their
+			      target */
 	FT_GEN_SCENARIOS
 };
 
@@ -148,12 +150,34 @@ struct ft_gen_totals {
 	uint64_t tcp_packets; /* of DNS connections */
 };
 
+/* What is planted among the owners of CNAMEs. */
+enum ft_gen_flux_kind {
+	FT_GEN_FLUX_FLUX,  /* changes between domains */
+	FT_GEN_FLUX_LB,    /* changes within one */
+	FT_GEN_FLUX_GEO,   /* a target for each resolver, always the same */
+	FT_GEN_FLUX_QUIET, /* seven changes */
+	FT_GEN_FLUX_LONG,  /* changes, but with a TTL that no cache forgets within the day */
+	FT_GEN_FLUX_KINDS
+};
+
+/* A planted owner's UTC day: changes between answers in order of their seconds, those of one
+ * second in the order of the target names' octets behind the last one; all resolvers mixed,
+ * and the most of any. */
+struct ft_gen_flux {
+	char owner[64];
+	enum ft_gen_flux_kind kind;
+	uint64_t start_s;
+	uint32_t trans, vtrans, views, targets;
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
 	    *rows; /* by start, then vantage; only those where something happened */
 	size_t row_count;
 	struct ft_gen_totals totals;
+	const struct ft_gen_flux *flux; /* by owner, then day */
+	size_t flux_count;
 };
 
 struct ft_gen;
@@ -192,6 +216,7 @@ const char *ft_gen_transport_name(enum ft_gen_transport t);
 const char *ft_gen_edns_name(enum ft_gen_edns e);
 const char *ft_gen_group_name(enum ft_gen_group k);
 const char *ft_gen_malformed_name(enum ft_gen_malformed m);
+const char *ft_gen_flux_name(enum ft_gen_flux_kind k);
 
 /* A mnemonic (IANA's), or TYPEn, RCODEn, OPCODEn written into `buf`; returns one or the other. */
 enum { FT_GEN_NAME_BUF = 16 };

@@ -30,7 +30,7 @@ enum {
 struct ft_rrset {
 	uint8_t what;
 	uint8_t records;    /* distinct rdata in the set */
-	uint32_t view;      /* keyed hash of the address that decides the view */
+	uint32_t view;      /* hash of the address that decides the view, in every run the same */
 	uint64_t owner_key; /* keyed hash of the owner, folded wire form */
 	uint64_t set_key;   /* keyed fingerprint of the set of rdata */
 	uint32_t minute;    /* counted from that in which the row begins */

@@ -66,6 +66,7 @@ static inline void txn_rig_init_worker(struct txn_rig *r, struct txn_rig_worker 
 {
 	const struct rrsets_settings rrsets = {
 	    .name_seed = TXN_RIG_SEED,
+	    .view_seed = TXN_RIG_SEED,
 	    .entries = entries,
 	    .ttl_cap_s = {1800, 1800, 10800, 0},
 	};

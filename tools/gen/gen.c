@@ -21,6 +21,8 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
 	{.pairs = 2000000, .duration_s = 600, .names = 5000000, .clients = 100000, .servers = 8},
     [FT_GEN_ZOO] =
 	{.pairs = 20000, .duration_s = 300, .names = 20000, .clients = 2000, .servers = 8},
+    [FT_GEN_CNAME_FLUX] =
+	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
 };
 
 void ft_gen_opts_fill(struct ft_gen_opts *o)
@@ -49,7 +51,7 @@ void ft_gen_opts_fill(struct ft_gen_opts *o)
 const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
-		return "scenario: one of mix, flood, zoo";
+		return "scenario: one of mix, flood, zoo, cname-flux";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -87,6 +89,12 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 		errno = ENOMEM;
 		return NULL;
 	}
+	if (g->opts.scenario == FT_GEN_CNAME_FLUX && gen_flux_init(g) != 0) {
+		free(g->l4);
+		free(g);
+		errno = ENOMEM;
+		return NULL;
+	}
 	gen_rng_init(&g->rng, g->opts.seed);
 	gen_queue_init(&g->queue);
 	gen_truth_init(&g->books, g->opts.truth, g->opts.interval_s, g->opts.start_us);
@@ -105,6 +113,7 @@ void ft_gen_destroy(struct ft_gen *g)
 		return;
 	gen_queue_fini(&g->queue);
 	gen_truth_fini(&g->books);
+	gen_flux_fini(g);
 	free(g->l4);
 	free(g);
 }
@@ -126,6 +135,8 @@ static void step(struct ft_gen *g)
 
 	if (g->opts.scenario == FT_GEN_ZOO)
 		gen_zoo_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_CNAME_FLUX)
+		gen_flux_step(g, now_us);
 	else
 		gen_mix_step(g, now_us);
 	g->at++;
@@ -144,8 +155,11 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 		step(g);
 	if (g->is_short_of_memory)
 		return -ENOMEM;
-	if (g->queue.len == 0)
-		return gen_truth_close(&g->books);
+	if (g->queue.len == 0) {
+		const int r = gen_flux_close(g, &g->books.truth);
+
+		return r ? r : gen_truth_close(&g->books);
+	}
 	g->lent = gen_queue_pop(&g->queue, &f->ts_us);
 	f->data = g->lent->data;
 	f->len = g->lent->len;

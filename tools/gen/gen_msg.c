@@ -229,6 +229,14 @@ static uint16_t write_answers(struct gen_buf *b, const struct gen_ask *ask,
 	uint16_t count = reply->hops;
 	unsigned rrs = reply->rrs ? reply->rrs : 1 + (unsigned)(ask->answer_h >> 8) % 3;
 
+	if (reply->target) {
+		uint32_t begin = gen_rr_begin(b, GEN_POINTER | HEADER_LEN, GEN_CNAME, ask->qclass,
+					      reply->target_ttl_s);
+
+		gen_buf_octets(b, reply->target, reply->target_len);
+		gen_rr_end(b, begin);
+		count++;
+	}
 	if (reply->shape != GEN_SHAPE_DATA && reply->shape != GEN_SHAPE_CHAIN)
 		return count;
 	for (unsigned i = 0;

@@ -89,6 +89,9 @@ struct gen_reply {
 	uint16_t rcode; /* extended */
 	uint8_t rrs;    /* answer RRs of the asked type, or NS; 0: as answer_h says */
 	uint8_t hops;   /* CNAMEs of a chain */
+	/* One CNAME to this name (wire form) stands in place of the chain; NULL: none. */
+	const uint8_t *target;
+	uint32_t target_len, target_ttl_s;
 	bool aa, tc, ra;
 	bool has_opt;
 	bool has_rrsig;

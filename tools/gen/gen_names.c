@@ -37,7 +37,7 @@ static const char *const rcodes[] = {
 
 static const char *const opcodes[] = {"QUERY", "IQUERY", "STATUS", NULL, "NOTIFY", "UPDATE", "DSO"};
 
-static const char *const scenarios[] = {"mix", "flood", "zoo"};
+static const char *const scenarios[] = {"mix", "flood", "zoo", "cname-flux"};
 static const char *const vantages[] = {"S2R", "R2A", "X"};
 static const char *const classes[] = {"DATA",      "CNAME_ONLY", "NODATA",  "REFERRAL", "NXDOMAIN",
 				      "SERVFAIL",  "REFUSED",    "FORMERR", "NOTIMP",   "BADVERS",
@@ -50,15 +50,23 @@ static const char *const groups[] = {"A",   "AAAA",  "PTR", "MX",     "TXT", "NS
 static const char *const malformed[] = {"short", "bad_label", "name_loop", "name_long",
 					"question_cut"};
 
+static const char *const flux_kinds[] = {"FLUX", "LB", "GEO", "QUIET", "LONG"};
+
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 _Static_assert(LEN(scenarios) == FT_GEN_SCENARIOS, "a name for each");
+_Static_assert(LEN(flux_kinds) == FT_GEN_FLUX_KINDS, "a name for each");
 _Static_assert(LEN(vantages) == FT_GEN_VANTAGES, "a name for each");
 _Static_assert(LEN(classes) == FT_GEN_CLASSES, "a name for each");
 _Static_assert(LEN(transports) == FT_GEN_TRANSPORTS, "a name for each");
 _Static_assert(LEN(edns) == FT_GEN_EDNS_FIELDS, "a name for each");
 _Static_assert(LEN(groups) == FT_GEN_GROUPS, "a name for each");
 _Static_assert(LEN(malformed) == FT_GEN_MALFORMED, "a name for each");
+
+const char *ft_gen_flux_name(enum ft_gen_flux_kind k)
+{
+	return flux_kinds[k];
+}
 
 const char *ft_gen_scenario_name(enum ft_gen_scenario s)
 {

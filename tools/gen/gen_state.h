@@ -112,6 +112,7 @@ struct ft_gen {
 	    turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
 	struct gen_slot *lent;        /* the frame the caller looks at */
 	struct ft_gen_totals *totals; /* in the books' truth */
+	struct gen_flux *flux;        /* scenario cname-flux: what was sent; else NULL */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -120,6 +121,12 @@ enum { GEN_L4_CAP = GEN_L4_ROOM + GEN_MSG_CAP };
 /* Begins what begins at `ts_us`; frames go to the queue. */
 void gen_mix_step(struct ft_gen *g, uint64_t ts_us);
 void gen_zoo_step(struct ft_gen *g, uint64_t ts_us);
+void gen_flux_step(struct ft_gen *g, uint64_t ts_us);
+
+/* The books of the scenario cname-flux: 0 or -ENOMEM. */
+int gen_flux_init(struct ft_gen *g);
+void gen_flux_fini(struct ft_gen *g);
+int gen_flux_close(struct ft_gen *g, struct ft_gen_truth *truth);
 
 /* Draws client, server, id and port, RD=1, IN, no EDNS, no question yet. */
 void gen_ask_init(struct ft_gen *g, struct gen_ask *ask, uint64_t ts_us);

@@ -132,6 +132,20 @@ static json_t *totals_json(const struct ft_gen_totals *t)
 	return o;
 }
 
+static json_t *flux_json(const struct ft_gen_flux *f)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "owner", json_string(f->owner));
+	json_object_set_new(o, "kind", json_string(ft_gen_flux_name(f->kind)));
+	set_count(o, "start", f->start_s);
+	set_count(o, "trans", f->trans);
+	set_count(o, "vtrans", f->vtrans);
+	set_count(o, "views", f->views);
+	set_count(o, "targets", f->targets);
+	return o;
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -149,6 +163,12 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 	for (size_t i = 0; i < truth->row_count; i++)
 		json_array_append_new(rows, row_json(&truth->rows[i], truth->interval_s));
 	json_object_set_new(o, "traffic", rows);
+	if (truth->flux_count != 0) {
+		json_t *flux = json_array();
+		for (size_t i = 0; i < truth->flux_count; i++)
+			json_array_append_new(flux, flux_json(&truth->flux[i]));
+		json_object_set_new(o, "flux", flux);
+	}
 	errno = 0;
 	if (json_dump_file(o, file, JSON_INDENT(1) | JSON_COMPACT) != 0) {
 		r = -(errno ? errno : EIO);

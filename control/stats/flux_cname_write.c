@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "flux_cname_state.h"
+
+#include "../../dataplane/name_text.h"
+#include "../envelope.h"
+
+#include <fluxtap/dns.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void set_count(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static void set_name(json_t *o, const char *key, const uint8_t *wire, uint32_t len)
+{
+	char text[NAME_TEXT_CAP];
+
+	if (wire != NULL)
+		(void)name_text(wire, len, text, true);
+	json_object_set_new(o, key, wire != NULL ? json_string(text) : json_null());
+}
+
+static double share(const struct flux_cname *s)
+{
+	return ldexp(1, -(int)s->shift);
+}
+
+static const char *class_of(const struct flux_more *m)
+{
+	if (m->vtrans < LAY_FLUX)
+		return "GEO";
+	return m->domains == FLUX_DOMAIN_ONE ? "LB" : "FLUX";
+}
+
+static json_t *targets_json(const struct flux_more *m, uint64_t day_s)
+{
+	struct flux_top top[FLUX_TOP + 1];
+	const unsigned n = flux_more_top(m, NULL, NULL, top);
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < n; i++) {
+		json_t *t = json_object();
+		set_name(t, "name", top[i].wire, top[i].len);
+		set_count(t, "count", top[i].target->count);
+		set_count(t, "first", day_s + top[i].target->first);
+		set_count(t, "last", day_s + top[i].target->last);
+		json_array_append_new(a, t);
+	}
+	return a;
+}
+
+/* at_s: of an onset, the second of the day in which it came; else LAY_NEVER. */
+static void write_owner(const struct flux_cname *s, const struct owner *o, uint64_t start_s,
+			uint64_t end_s, uint32_t at_s)
+{
+	const struct flux_more *m = flux_more_of(o);
+	const struct flux_names *names = m->names;
+	const uint64_t day_s = s->day * LAY_DAY_S;
+	const bool is_onset = at_s != LAY_NEVER;
+	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[o->vantage], start_s,
+				    end_s, share(s), is_onset ? s->in->loss_ppm : s->loss_ppm);
+
+	json_object_set_new(r, "kind", json_string("cname"));
+	set_name(r, "owner", names != NULL ? names->owner : NULL,
+		 names != NULL ? names->owner_len : 0);
+	json_object_set_new(r, "class", json_string(class_of(m)));
+	if (is_onset) {
+		json_object_set_new(r, "state", json_string("onset"));
+		set_count(r, "at_us", (day_s + at_s) * 1000000);
+	}
+	set_count(r, "trans", m->trans);
+	set_count(r, "vtrans", m->vtrans);
+	set_count(r, "views", flux_more_views(m));
+	set_count(r, "targets", m->targets);
+	set_count(r, "multi_cname", m->multi);
+	set_count(r, "ttl_min", o->ttl_min);
+	set_count(r, "ttl_max", o->ttl_max);
+	set_count(r, "first_us", (day_s + o->first) * 1000000);
+	set_count(r, "last_us", (day_s + o->last) * 1000000);
+	json_object_set_new(r, "top_targets", targets_json(m, day_s));
+	s->run->write(s->run->ctx, "flux", start_s, r);
+}
+
+static int order_owners(const void *left, const void *right)
+{
+	const struct owner *a = left, *b = right;
+	const struct flux_names *x = flux_more_of(a)->names, *y = flux_more_of(b)->names;
+
+	if (a->vantage != b->vantage)
+		return a->vantage < b->vantage ? -1 : 1;
+	if (x == NULL || y == NULL || x->owner == NULL || y->owner == NULL)
+		return (x != NULL && x->owner != NULL) - (y != NULL && y->owner != NULL);
+	const uint32_t n = x->owner_len < y->owner_len ? x->owner_len : y->owner_len;
+	const int d = memcmp(x->owner, y->owner, n);
+	return d != 0 ? d : (x->owner_len > y->owner_len) - (x->owner_len < y->owner_len);
+}
+
+void flux_cname_write_onsets(struct flux_cname *s)
+{
+	if (s->onsets.n != 0)
+		qsort(s->onsets.v, s->onsets.n, sizeof(*s->onsets.v), order_owners);
+	for (size_t i = 0; i < s->onsets.n; i++)
+		write_owner(s, &s->onsets.v[i], s->in->start_s, s->in->end_s,
+			    flux_more_of(&s->onsets.v[i])->onset_s);
+	s->onsets.n = 0;
+}
+
+struct day {
+	struct flux_list due;
+	uint64_t owners, fluxers, lost;
+};
+
+static void take_owner(void *ctx, const struct owner *o)
+{
+	struct day *d = ctx;
+
+	d->owners += o->view[0] != OWNER_BLOCKED;
+	if (!flux_is_more(o))
+		return;
+	const struct flux_more *m = flux_more_of(o);
+	d->fluxers += m->vtrans >= LAY_FLUX;
+	/* A view alone cannot change more often than all together, but in seconds with
+	 * several sets, where the order may differ. */
+	if ((m->trans >= LAY_FLUX || m->vtrans >= LAY_FLUX) && !flux_list_add(&d->due, o))
+		d->lost++;
+}
+
+/* What the budget left out, and how many there would have been. */
+static void write_all(const struct flux_cname *s, const struct day *d)
+{
+	const uint64_t day_s = s->day * LAY_DAY_S;
+	const double p = share(s);
+	json_t *r =
+	    envelope_create("flux", s->run->probe, "ALL", day_s, day_s + LAY_DAY_S, p, s->loss_ppm);
+
+	json_object_set_new(r, "kind", json_string("cname"));
+	json_object_set_new(r, "owner", json_string("ALL"));
+	set_count(r, "owners", d->owners);
+	set_count(r, "dropped_owners", s->dropped);
+	set_count(r, "left_out", s->left_out);
+	set_count(r, "lost_records", d->lost);
+	set_count(r, "fluxers", d->fluxers);
+	set_count(r, "est_fluxers", (uint64_t)llround((double)d->fluxers / p));
+	set_count(r, "se_fluxers", (uint64_t)llround(sqrt((double)d->fluxers * (1 - p)) / p));
+	s->run->write(s->run->ctx, "flux", day_s, r);
+}
+
+void flux_cname_write_day(struct flux_cname *s)
+{
+	const uint64_t day_s = s->day * LAY_DAY_S;
+	struct day d = {0};
+
+	owners_each(&s->table, take_owner, &d);
+	if (d.due.n != 0)
+		qsort(d.due.v, d.due.n, sizeof(*d.due.v), order_owners);
+	for (size_t i = 0; i < d.due.n; i++)
+		write_owner(s, &d.due.v[i], day_s, day_s + LAY_DAY_S, LAY_NEVER);
+	if (s->shift != 0 || s->left_out != 0 || d.lost != 0 || s->short_of_memory)
+		write_all(s, &d);
+	s->short_of_memory = false;
+	free(d.due.v);
+}
