@@ -148,7 +148,7 @@ struct flux_rig_entry {
 static inline void flux_rig_put_text(const struct ft_rrset *x, const struct flux_obs *o,
 				     struct flux_rig_entry *e)
 {
-	uint8_t owner[64], rdata[160], out[FT_ENTRY_CAP], *at;
+	uint8_t owner[64], rdata[160];
 	char text[64];
 	struct ft_rrset_text t = {.first = *x, .owner = owner, .rdata = rdata};
 
@@ -160,17 +160,13 @@ static inline void flux_rig_put_text(const struct ft_rrset *x, const struct flux
 		rdata[t.rdata_bytes] = (uint8_t)n;
 		t.rdata_bytes += n + 1;
 	}
-	e->n = ft_rrset_text_write(&t, out, &at);
-	memcpy(e->b, at, e->n);
+	e->n = ft_rrset_text_write(&t, e->b);
 	e->type = FT_REC_RRSET_TEXT;
 }
 
 static inline void flux_rig_put(const struct ft_rrset *x, struct flux_rig_entry *e)
 {
-	uint8_t out[FT_RRSET_ENTRY_CAP], *at;
-
-	e->n = ft_rrset_write(x, out, &at);
-	memcpy(e->b, at, e->n);
+	e->n = ft_rrset_write(x, e->b);
 	e->type = (x->what & FT_RRSET_LONG) != 0 ? FT_REC_RRSET_TEXT : FT_REC_RRSET;
 }
 
