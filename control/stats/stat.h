@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct lookups;
 struct rules;
 struct tables_merged;
 
@@ -29,9 +30,11 @@ struct stat_run {
 	const char *probe;
 	unsigned workers;
 	uint32_t interval_s;
-	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
-	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
-	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
+	const struct rules *rules;     /* NULL: none; what rule numbers mean, see rules.h */
+	const struct lookups *lookups; /* NULL: none */
+	uint64_t name_seed;            /* of this run: what owners' keys are hashed with */
+	uint32_t table_keys;           /* keys of each keyed table and interval; 0: see tables.h */
+	uint64_t sample_key; /* of the flow sampling, and of what stays above table_keys */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -47,6 +50,7 @@ struct stat_interval {
 	const struct tables_merged *tables;
 	/* Known once `rrsets` has closed it, for rrsets_each and the like. See rrsets.h. */
 	const void *rrsets;
+	void *flux_ns; /* known once it has closed it, for kind `ip` of the set */
 };
 
 struct stat_ops {
@@ -57,11 +61,13 @@ struct stat_ops {
 	/* The smallest row it holds something for; UINT64_MAX: none. */
 	uint64_t (*first_row)(const void *stat);
 	void (*close)(void *stat, struct stat_interval *interval);
+	/* The input has ended, all rows are closed; NULL: nothing is left to write then. */
+	void (*end)(void *stat);
 	void (*destroy)(void *stat);
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
-    stat_errors, stat_flood;
+    stat_errors, stat_flood, stat_flux_ns, stat_flux_ip;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];
