@@ -200,6 +200,7 @@ void moves_step(struct moves *m, unsigned view, unsigned set, uint32_t t_s)
 	const uint32_t before_s = x->last_s;
 	const bool seen = x->first_s < t_s;
 
+	x->first_s = t_s < x->first_s ? t_s : x->first_s; /* views come one after another */
 	x->last_s = t_s > x->last_s ? t_s : x->last_s;
 	m->first_s = t_s < m->first_s ? t_s : m->first_s;
 	m->last_s = m->last_s < t_s ? t_s : m->last_s;
