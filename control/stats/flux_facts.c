@@ -78,6 +78,9 @@ void flux_owner_facts(const struct flux_owner *o, bool has_asn, struct flux_fact
 	const struct flux_addr *a = flux_owner_addrs(o);
 	const struct flux_view *v = flux_owner_views(o);
 	uint64_t narrow[FLUX_ADDRS_CAP], wide[FLUX_ADDRS_CAP], system[FLUX_ADDRS_CAP];
+	/* Growth is that of the time in which there was room for it. */
+	const uint32_t end_s = o->full_s < o->last_s ? o->full_s : o->last_s;
+	const uint32_t half_s = o->first_s + (end_s - o->first_s) / 2;
 	uint32_t systems = 0;
 
 	*out = (struct flux_facts){.n_a = o->n.addr};
@@ -86,7 +89,7 @@ void flux_owner_facts(const struct flux_owner *o, bool has_asn, struct flux_fact
 		wide[i] = flux_owner_net(o, &a[i], true);
 		if (a[i].asn != 0)
 			system[systems++] = a[i].asn;
-		out->half += a[i].first_s <= o->first_s + (o->last_s - o->first_s) / 2;
+		out->half += a[i].first_s <= half_s;
 	}
 	out->n_24 = flux_owner_distinct(narrow, o->n.addr);
 	out->n_16 = flux_owner_distinct(wide, o->n.addr);
@@ -119,9 +122,10 @@ void flux_owner_write(const struct flux_owner *o, struct flux_out *out)
 
 	flux_put_octets(out, &o->owner_key, 8);
 	flux_put_octets(out, &o->s_zeek, 8);
-	const uint64_t head[] = {o->what,        o->flags,   o->name_len, o->n.addr,  o->n.view,
-				 o->n.ttl,       o->n.seen,  o->first_s,  o->last_s,  o->epochs,
-				 o->ttl_changes, o->ttl_min, o->ttl_max,  o->f_milli, o->single};
+	const uint64_t head[] = {o->what,    o->flags,   o->name_len, o->n.addr,
+				 o->n.view,  o->n.ttl,   o->n.seen,   o->first_s,
+				 o->last_s,  o->full_s,  o->epochs,   o->ttl_changes,
+				 o->ttl_min, o->ttl_max, o->f_milli,  o->single};
 	for (size_t i = 0; i < sizeof(head) / sizeof(*head); i++)
 		flux_put(out, head[i]);
 	flux_put_octets(out, o->name, o->name_len);
@@ -176,6 +180,7 @@ static void read_head(struct ft_reader *r, struct flux_owner *o)
 	o->n.seen = (uint16_t)get_u32(r, FLUX_SEEN_CAP);
 	o->first_s = get_u32(r, DAY_S - 1);
 	o->last_s = get_u32(r, DAY_S - 1);
+	o->full_s = get_u32(r, UINT32_MAX);
 	o->epochs = get_u32(r, UINT32_MAX);
 	o->ttl_changes = get_u32(r, UINT32_MAX);
 	o->ttl_min = get_u32(r, INT32_MAX);
@@ -184,7 +189,8 @@ static void read_head(struct ft_reader *r, struct flux_owner *o)
 	o->single = (uint16_t)get_u32(r, FLUX_ADDRS_CAP);
 	const uint8_t type = o->what & FT_RRSET_TYPE;
 	if ((type != FT_RRSET_A && type != FT_RRSET_AAAA) || (o->what & FT_RRSET_REFERRAL) != 0 ||
-	    o->first_s > o->last_s || !(o->s_zeek >= 0 && o->s_zeek < 1e9) ||
+	    o->first_s > o->last_s || o->full_s < o->first_s ||
+	    !(o->s_zeek >= 0 && o->s_zeek < 1e9) ||
 	    ((o->flags & FLUX_CROSSED) != 0) != (o->name_len != 0) ||
 	    (o->n.addr != 0 && o->single == 0) || o->n.view == 0)
 		r->bad = true;

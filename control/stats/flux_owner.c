@@ -66,7 +66,7 @@ struct flux_owner *flux_owner_create(const struct ft_rrset *first)
 	o->owner_key = first->owner_key;
 	o->what = first->what & (FT_RRSET_TYPE | FT_RRSET_VANTAGE);
 	o->ttl_min = UINT32_MAX;
-	o->first_s = UINT32_MAX;
+	o->first_s = o->full_s = UINT32_MAX;
 	return o;
 }
 
@@ -247,8 +247,10 @@ static int add_set(struct flux_owner **o, unsigned v, const struct ft_rrset *x, 
 		const int i = addr_index(o, hi, lo, &fresh);
 		if (i == -ENOMEM)
 			return i;
-		if (i < 0)
+		if (i < 0) {
+			(*o)->full_s = t < (*o)->full_s ? t : (*o)->full_s;
 			continue;
+		}
 		struct flux_addr *a = &flux_owner_addrs(*o)[i];
 		if (fresh)
 			help->fresh(help->ctx, *o, &text, a);

@@ -120,6 +120,7 @@ enum { GEN_L4_CAP = GEN_L4_ROOM + GEN_MSG_CAP };
 /* Begins what begins at `ts_us`; frames go to the queue. */
 void gen_mix_step(struct ft_gen *g, uint64_t ts_us);
 void gen_zoo_step(struct ft_gen *g, uint64_t ts_us);
+void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us);
 
 /* Draws client, server, id and port, RD=1, IN, no EDNS, no question yet. */
 void gen_ask_init(struct ft_gen *g, struct gen_ask *ask, uint64_t ts_us);

@@ -25,11 +25,12 @@ static const char help[] =
     "Makes DNS traffic, the same for the same options, and says exactly what is in it.\n"
     "\n"
     "  --scenario NAME  mix (default): answered UDP transactions, Zipf names and clients\n"
-    "                   flood: no qname twice, NXDOMAIN; zoo: everything, in small numbers\n"
+    "                   flood: no qname twice, NXDOMAIN; zoo: everything, in small numbers;\n"
+    "                   ip-flux: addresses and name servers that move\n"
     "  --seed N         another seed, other traffic (default 1)\n"
-    "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
-    "                   zoo: scenes, some of which hold several (20000)\n"
-    "  --duration S     event time they take (mix and flood 600, zoo 300)\n"
+    "  --pairs N        query/response pairs (mix 1000000, flood 2000000, ip-flux 1170:\n"
+    "                   30 rounds); zoo: scenes, some of which hold several (20000)\n"
+    "  --duration S     event time they take (mix and flood 600, zoo 300, ip-flux 3600)\n"
     "  --start EPOCH_S  event time of the first (default 2026-01-01T00:00:00Z)\n"
     "  --names N        distinct names to draw from (mix 5000000, zoo 20000)\n"
     "  --clients N      clients (mix and flood 100000, zoo 2000)\n"
@@ -135,7 +136,7 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 			return 0;
 		}
 	}
-	fprintf(stderr, OUT_PROGRAM ": --scenario %s: expected mix, flood or zoo\n", text);
+	fprintf(stderr, OUT_PROGRAM ": --scenario %s: expected mix, flood, zoo or ip-flux\n", text);
 	return -EINVAL;
 }
 
