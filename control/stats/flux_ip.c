@@ -290,10 +290,11 @@ static void set_scores(json_t *r, const struct flux_owner *o, const struct flux_
 	set_count(r, "epochs", o->epochs);
 }
 
-static void write_owner(struct flux_ip *s, const struct flux_owner *o, bool onset, uint64_t end_s)
+static void write_owner(struct flux_ip *s, const struct flux_owner *o, bool onset)
 {
 	const struct day *d = (const struct day *)s->days;
 	const uint64_t day_s = d->keep.head.number * DAY_S;
+	const uint64_t start_s = onset ? s->in->start_s : day_s;
 	const unsigned vantage = (o->what & FT_RRSET_VANTAGE) >> FT_RRSET_VANTAGE_SHIFT;
 	char name[NAME_TEXT_CAP];
 	struct flux_facts f;
@@ -301,8 +302,8 @@ static void write_owner(struct flux_ip *s, const struct flux_owner *o, bool onse
 	flux_owner_facts(o, has_asn(s), &f);
 	const char *why = suppressed_by(s, o, &f);
 	const bool flux = is_flux(s, o, &f);
-	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], day_s, end_s,
-				    1, d->loss_ppm);
+	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], start_s,
+				    d->end_s, 1, d->loss_ppm);
 	(void)name_text(o->name, o->name_len, name, true);
 	json_object_set_new(r, "kind", json_string("ip"));
 	json_object_set_new(r, "state", json_string(onset ? "onset" : "day"));
@@ -319,7 +320,7 @@ static void write_owner(struct flux_ip *s, const struct flux_owner *o, bool onse
 	set_count(r, "last_us", (day_s + o->last_s) * 1000000);
 	json_object_set_new(r, "sample_addrs", sample_addrs(o));
 	json_object_set_new(r, "cut", json_boolean((o->flags & FLUX_CUT) != 0));
-	s->run->write(s->run->ctx, "flux", onset ? s->in->start_s : day_s, r);
+	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 
 static void write_left_out(struct flux_ip *s, const struct day *d)
@@ -343,7 +344,7 @@ static void finish_day(struct flux_ip *s)
 	for (size_t i = 0; d != NULL && i < d->keep.n; i++) {
 		const struct item *x = keep_at(&d->keep, i);
 		if (x->owner != NULL && (x->owner->flags & FLUX_CROSSED) != 0)
-			write_owner(s, x->owner, false, d->end_s);
+			write_owner(s, x->owner, false);
 	}
 	if (d != NULL)
 		write_left_out(s, d);
@@ -490,7 +491,7 @@ static void look(struct flux_ip *s, struct day *d, const struct ft_rrset *x)
 	memcpy(o->name, t.owner, t.owner_len);
 	o->name_len = (uint8_t)t.owner_len;
 	o->flags |= FLUX_CROSSED;
-	write_owner(s, o, true, s->in->end_s);
+	write_owner(s, o, true);
 }
 
 static bool is_same_group(const struct ft_rrset *a, const struct ft_rrset *b)

@@ -258,16 +258,17 @@ static const char *class_of(const struct moves *m, unsigned level)
 	return level == 2 ? "NS_FLUX" : "NS_MOVE";
 }
 
-static void write_moves(struct flux_ns *s, const struct moves *m, bool onset, uint64_t end_s)
+static void write_moves(struct flux_ns *s, const struct moves *m, bool onset)
 {
 	static const char *const types[] = {"A", "AAAA", "CNAME", "NS"};
 	const struct day *d = (const struct day *)s->days;
 	const uint64_t day_s = d->keep.head.number * DAY_S;
+	const uint64_t start_s = onset ? s->in->start_s : day_s;
 	const unsigned vantage = (m->what & FT_RRSET_VANTAGE) >> FT_RRSET_VANTAGE_SHIFT;
 	const bool parent = (m->what & FT_RRSET_REFERRAL) != 0;
 	char name[NAME_TEXT_CAP];
-	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], day_s, end_s,
-				    1, d->loss_ppm);
+	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], start_s,
+				    d->end_s, 1, d->loss_ppm);
 
 	(void)name_text(m->name, m->name_len, name, true);
 	json_object_set_new(r, "kind", json_string("ns"));
@@ -285,7 +286,7 @@ static void write_moves(struct flux_ns *s, const struct moves *m, bool onset, ui
 	json_object_set_new(r, "ns_e2lds", count_domains(s, m));
 	json_object_set_new(r, "double_flux", json_boolean(m->double_flux));
 	json_object_set_new(r, "sets", sets_json(m, day_s));
-	s->run->write(s->run->ctx, "flux", onset ? s->in->start_s : day_s, r);
+	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 
 static void write_left_out(struct flux_ns *s, const struct day *d)
@@ -310,7 +311,7 @@ void flux_ns_finish_day(void *stat)
 	for (size_t i = 0; d != NULL && i < d->keep.n; i++) {
 		const struct item *x = keep_at(&d->keep, i);
 		if (x->moves != NULL && x->moves->told != 0)
-			write_moves(s, x->moves, false, d->end_s);
+			write_moves(s, x->moves, false);
 	}
 	if (d != NULL)
 		write_left_out(s, d);
@@ -530,7 +531,7 @@ static void look(struct flux_ns *s, struct item *i, const struct ft_rrset *x)
 	}
 	m->told = (uint8_t)level;
 	i->keep.rank = 0;
-	write_moves(s, m, true, s->in->end_s);
+	write_moves(s, m, true);
 }
 
 static void add_group(struct flux_ns *s, struct day *d, const struct ft_rrset *x, size_t n)
