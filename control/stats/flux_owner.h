@@ -53,7 +53,7 @@ struct flux_owner {
 	uint8_t *name; /* once it has crossed; folded */
 	struct flux_caps cap, n;
 	uint32_t first_s, last_s; /* of the day, as all times here */
-	uint32_t full_s;	  /* when an address found no room; UINT32_MAX: never */
+	uint32_t full_s;          /* when an address found no room; UINT32_MAX: never */
 	uint32_t epochs, ttl_changes;
 	uint32_t ttl_min, ttl_max;
 	uint32_t f_milli; /* the largest */
