@@ -4,65 +4,21 @@
  * servers). A record when a class is reached ("onset") and one at the day's end. */
 #include "flux_ns.h"
 
-#include "../../dataplane/flow.h"
 #include "../../dataplane/name.h"
-#include "../../dataplane/name_text.h"
-#include "../envelope.h"
-#include "../lookups.h"
-#include "flux_moves.h"
-#include "keep.h"
+#include "flux_ns_state.h"
 #include "rrsets.h"
-#include "stat.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ENTRIES_CAP (1u << 18)
 #define BYTES_CAP ((size_t)96 << 20)
 #define HOSTS_CAP (1u << 18)
-#define CHANGES_MOVE 2u /* DOMAIN 1.3 */
-#define CHANGES_FLUX 8u
-#define SETS_SHOWN 8u
-#define MEMBERS_SHOWN 8u
-#define MAGIC 0x31534e46u /* FNS1 */
-
-struct item {
-	struct keep_item keep; /* rank: the name's key; 0: a record is due */
-	struct moves *moves;
-};
-
-struct day {
-	struct keep keep; /* number: the day */
-	size_t bytes;
-	uint64_t entries, left_out, lost, loss_ppm, end_s;
-};
-
-/* A set in a second. */
-struct event {
-	uint32_t t_s;
-	uint64_t hash;
-	size_t obs;
-};
-
-struct flux_ns {
-	const struct stat_run *run;
-	struct stat_row *days;
-	struct stat_row *hosts; /* names that NS records point to */
-	struct keep_settings set, host_set;
-	size_t entries_cap, bytes_cap;
-	struct flux_rows rows;
-	struct event *event;
-	size_t events, events_room;
-	const struct stat_interval *in;
-};
 
 static void drop(struct keep *k, const void *item)
 {
-	struct day *d = (struct day *)k;
-	const struct item *i = item;
+	struct ns_day *d = (struct ns_day *)k;
+	const struct ns_item *i = item;
 
 	if (i->moves != NULL) {
 		d->bytes -= moves_bytes(i->moves);
@@ -93,7 +49,7 @@ static void *flux_ns_create(const struct stat_run *run)
 		return NULL;
 	s->run = run;
 	s->set = (struct keep_settings){
-	    .item_bytes = sizeof(struct item), .row_bytes = sizeof(struct day), .drop = drop};
+	    .item_bytes = sizeof(struct ns_item), .row_bytes = sizeof(struct ns_day), .drop = drop};
 	s->host_set = (struct keep_settings){.item_bytes = sizeof(struct keep_item),
 					     .items_cap = HOSTS_CAP,
 					     .row_bytes = sizeof(struct keep),
@@ -102,12 +58,12 @@ static void *flux_ns_create(const struct stat_run *run)
 	return s;
 }
 
-static void pop_day(struct flux_ns *s)
+void flux_ns_pop_day(struct flux_ns *s)
 {
 	const struct keep *k = (const struct keep *)s->days;
 
 	for (size_t i = 0; k != NULL && i < k->n; i++)
-		moves_destroy(((const struct item *)keep_at(k, i))->moves);
+		moves_destroy(((const struct ns_item *)keep_at(k, i))->moves);
 	if (s->days != NULL)
 		keep_pop(&s->days);
 	while (s->hosts != NULL)
@@ -121,7 +77,7 @@ static void flux_ns_destroy(void *stat)
 
 	if (s == NULL)
 		return;
-	pop_day(s);
+	flux_ns_pop_day(s);
 	flux_rows_fini(&s->rows);
 	free(s->event);
 	free(s);
@@ -140,182 +96,19 @@ static uint64_t flux_ns_first_row(const void *stat)
 	return UINT64_MAX;
 }
 
-static bool is_delegation(const struct moves *m)
-{
-	return (m->what & FT_RRSET_TYPE) == FT_RRSET_NS;
-}
-
-/* 0: nothing, 1: it moves, 2: it is in flux. A child's own NS set is only looked at for
- * the names in it. */
-static unsigned level_of(const struct moves *m)
-{
-	const uint32_t changes = moves_changes(m);
-
-	if (is_delegation(m))
-		return (m->what & FT_RRSET_REFERRAL) != 0 && changes >= CHANGES_MOVE;
-	return changes >= CHANGES_FLUX ? 2 : changes >= CHANGES_MOVE;
-}
-
-static uint64_t item_key(uint64_t name_key, uint8_t what)
-{
-	return hash_mix(name_key + (what & (FT_RRSET_TYPE | FT_RRSET_REFERRAL | FT_RRSET_VANTAGE)) *
-				       0x9e3779b97f4a7c15ull);
-}
-
-/* Records. */
-
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
-static void put_members(json_t *list, const struct moves *m, const struct moves_set *x)
-{
-	char text[NAME_TEXT_CAP];
-
-	for (uint32_t i = 0, shown = 0; i < x->bytes && shown < MEMBERS_SHOWN; shown++) {
-		const uint8_t *p = x->rdata + i;
-		switch ((enum ft_rrset_type)(m->what & FT_RRSET_TYPE)) {
-		case FT_RRSET_A:
-			(void)inet_ntop(AF_INET, p, text, sizeof(text));
-			i += 4;
-			break;
-		case FT_RRSET_AAAA:
-			(void)inet_ntop(AF_INET6, p, text, sizeof(text));
-			i += 16;
-			break;
-		default: (void)name_text(p + 1, *p, text, true); i += *p + 1u;
-		}
-		json_array_append_new(list, json_string(text));
-	}
-}
-
-static int compare_sets(const void *a, const void *b)
-{
-	const struct moves_set *x = a, *y = b;
-
-	if (x->count != y->count)
-		return x->count > y->count ? -1 : 1;
-	if (x->first_s != y->first_s)
-		return x->first_s < y->first_s ? -1 : 1;
-	return (x->hash > y->hash) - (x->hash < y->hash);
-}
-
-/* The commonest sets. */
-static json_t *sets_json(const struct moves *m, uint64_t day_s)
-{
-	struct moves_set sorted[MOVES_SETS_CAP];
-	json_t *list = json_array();
-	char hash[20];
-
-	memcpy(sorted, m->set, m->sets * sizeof(*sorted));
-	qsort(sorted, m->sets, sizeof(*sorted), compare_sets);
-	for (unsigned i = 0; i < m->sets && i < SETS_SHOWN; i++) {
-		json_t *o = json_object(), *members = json_array();
-		(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)sorted[i].hash);
-		json_object_set_new(o, "hash", json_string(hash));
-		set_count(o, "count", sorted[i].count);
-		set_count(o, "first_us", (day_s + sorted[i].first_s) * 1000000);
-		set_count(o, "last_us", (day_s + sorted[i].last_s) * 1000000);
-		put_members(members, m, &sorted[i]);
-		json_object_set_new(o, "members", members);
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
-/* Registered domains of the name servers; each counts once. */
-static json_t *count_domains(const struct flux_ns *s, const struct moves *m)
-{
-	uint64_t list[FT_ENTRY_CAP];
-	unsigned n = 0;
-
-	if (!is_delegation(m))
-		return json_null();
-	for (unsigned i = 0; i < m->sets; i++) {
-		const struct moves_set *x = &m->set[i];
-		for (uint32_t k = 0; k < x->bytes; k += x->rdata[k] + 1u) {
-			const uint8_t *name = x->rdata + k + 1;
-			const uint32_t len = x->rdata[k];
-			const uint32_t off = lookups_domain_off(s->run->lookups, name, len);
-			const uint64_t h = name_sketch_hash(name + off, len - off, 0);
-			unsigned at = 0;
-			while (at < n && list[at] != h)
-				at++;
-			if (at == n && n < FT_ENTRY_CAP)
-				list[n++] = h;
-		}
-	}
-	return json_integer(n);
-}
-
-static const char *class_of(const struct moves *m, unsigned level)
-{
-	if (level == 0)
-		return NULL;
-	if (is_delegation(m))
-		return "DELEG_FLUX";
-	return level == 2 ? "NS_FLUX" : "NS_MOVE";
-}
-
-static void write_moves(struct flux_ns *s, const struct moves *m, bool onset)
-{
-	static const char *const types[] = {"A", "AAAA", "CNAME", "NS"};
-	const struct day *d = (const struct day *)s->days;
-	const uint64_t day_s = d->keep.head.number * DAY_S;
-	const uint64_t start_s = onset ? s->in->start_s : day_s;
-	const unsigned vantage = (m->what & FT_RRSET_VANTAGE) >> FT_RRSET_VANTAGE_SHIFT;
-	const bool parent = (m->what & FT_RRSET_REFERRAL) != 0;
-	char name[NAME_TEXT_CAP];
-	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], start_s,
-				    d->end_s, 1, d->loss_ppm);
-
-	(void)name_text(m->name, m->name_len, name, true);
-	json_object_set_new(r, "kind", json_string("ns"));
-	json_object_set_new(r, "state", json_string(onset ? "onset" : "day"));
-	json_object_set_new(r, "owner", json_string(name));
-	json_object_set_new(r, "type", json_string(types[m->what & FT_RRSET_TYPE]));
-	json_object_set_new(r, "side", json_string(parent ? "PARENT" : "CHILD"));
-	json_object_set_new(r, "class", json_string(class_of(m, level_of(m))));
-	set_count(r, "n_changes", moves_changes(m));
-	set_count(r, "views", parent ? 1 : m->views_seen);
-	set_count(r, "ttl_min", m->ttl_min);
-	set_count(r, "ttl_max", m->ttl_max);
-	set_count(r, "first_us", (day_s + m->first_s) * 1000000);
-	set_count(r, "last_us", (day_s + m->last_s) * 1000000);
-	json_object_set_new(r, "ns_e2lds", count_domains(s, m));
-	json_object_set_new(r, "double_flux", json_boolean(m->double_flux));
-	json_object_set_new(r, "sets", sets_json(m, day_s));
-	s->run->write(s->run->ctx, "flux", start_s, r);
-}
-
-static void write_left_out(struct flux_ns *s, const struct day *d)
-{
-	if (d->left_out == 0 && d->lost == 0)
-		return;
-	json_t *r = envelope_create("flux", s->run->probe, "ALL", d->keep.head.number * DAY_S,
-				    d->end_s, 1, d->loss_ppm);
-	json_object_set_new(r, "kind", json_string("ALL"));
-	json_object_set_new(r, "of", json_string("ns"));
-	set_count(r, "owners", d->entries);
-	set_count(r, "left_out", d->left_out);
-	set_count(r, "lost", d->lost);
-	s->run->write(s->run->ctx, "flux", d->keep.head.number * DAY_S, r);
-}
-
 void flux_ns_finish_day(void *stat)
 {
 	struct flux_ns *s = stat;
-	const struct day *d = (const struct day *)s->days;
+	const struct ns_day *d = (const struct ns_day *)s->days;
 
 	for (size_t i = 0; d != NULL && i < d->keep.n; i++) {
-		const struct item *x = keep_at(&d->keep, i);
+		const struct ns_item *x = keep_at(&d->keep, i);
 		if (x->moves != NULL && x->moves->told != 0)
-			write_moves(s, x->moves, false);
+			flux_ns_write(s, x->moves, false);
 	}
 	if (d != NULL)
-		write_left_out(s, d);
-	pop_day(s);
+		flux_ns_write_left_out(s, d);
+	flux_ns_pop_day(s);
 }
 
 /* What a row brings. */
@@ -356,7 +149,7 @@ static void learn_hosts(struct flux_ns *s, const struct ft_rrset_text *t)
 
 static int compare_events(const void *a, const void *b)
 {
-	const struct event *x = a, *y = b;
+	const struct ns_event *x = a, *y = b;
 
 	if (x->t_s != y->t_s)
 		return x->t_s < y->t_s ? -1 : 1;
@@ -365,11 +158,11 @@ static int compare_events(const void *a, const void *b)
 	return (x->obs > y->obs) - (x->obs < y->obs);
 }
 
-static bool add_event(struct flux_ns *s, const struct event *e)
+static bool add_event(struct flux_ns *s, const struct ns_event *e)
 {
 	if (s->events == s->events_room) {
 		const size_t room = s->events_room == 0 ? 256 : s->events_room * 2;
-		struct event *more = realloc(s->event, room * sizeof(*more));
+		struct ns_event *more = realloc(s->event, room * sizeof(*more));
 		if (more == NULL)
 			return false;
 		s->event = more;
@@ -388,8 +181,8 @@ static void lay_out(struct flux_ns *s, const struct ft_rrset *x, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (!get_text(s, &x[i], &t))
 			continue;
-		struct event e = {.hash = name_sketch_hash(t.rdata, t.rdata_bytes, t.first.records),
-				  .obs = i};
+		struct ns_event e = {
+		    .hash = name_sketch_hash(t.rdata, t.rdata_bytes, t.first.records), .obs = i};
 		for (uint64_t left = x[i].seconds; left != 0; left &= left - 1) {
 			e.t_s = flux_second(s->in->start_s, x[i].minute,
 					    (unsigned)__builtin_ctzll(left));
@@ -402,13 +195,13 @@ static void lay_out(struct flux_ns *s, const struct ft_rrset *x, size_t n)
 }
 
 /* Goes through the events of one view. Sets that there is no room for are passed over. */
-static void walk(struct flux_ns *s, const struct day *d, struct moves *m, unsigned view,
+static void walk(struct flux_ns *s, const struct ns_day *d, struct moves *m, unsigned view,
 		 const struct ft_rrset *x)
 {
 	struct ft_rrset_text t;
 
 	for (size_t i = 0; i < s->events; i++) {
-		const struct event *e = &s->event[i];
+		const struct ns_event *e = &s->event[i];
 		if (i > 0 && e[-1].t_s == e->t_s && e[-1].hash == e->hash)
 			continue;
 		unsigned set = 0;
@@ -421,7 +214,7 @@ static void walk(struct flux_ns *s, const struct day *d, struct moves *m, unsign
 			set = moves_set(m, e->hash, &t, e->t_s);
 			if (set == MOVES_NONE)
 				continue;
-			if (is_delegation(m))
+			if (flux_ns_is_delegation(m))
 				learn_hosts(s, &t);
 		}
 		moves_step(m, view, set, e->t_s);
@@ -470,7 +263,7 @@ static bool is_known(const struct moves *m, uint32_t view)
 	return false;
 }
 
-static void add_part(struct flux_ns *s, const struct day *d, struct moves **m,
+static void add_part(struct flux_ns *s, const struct ns_day *d, struct moves **m,
 		     const struct ft_rrset *x, size_t n)
 {
 	lay_out(s, x, n);
@@ -484,7 +277,7 @@ static void add_part(struct flux_ns *s, const struct day *d, struct moves **m,
 /* The observations of one name, type, side and vantage. Views that are new come behind
  * the others, the one that saw something first in front: which ones find room must not
  * depend on their keys. */
-static void add_views(struct flux_ns *s, const struct day *d, struct moves **m,
+static void add_views(struct flux_ns *s, const struct ns_day *d, struct moves **m,
 		      const struct ft_rrset *x, size_t n)
 {
 	struct part *part = NULL;
@@ -514,11 +307,11 @@ static void add_views(struct flux_ns *s, const struct day *d, struct moves **m,
 	free(part);
 }
 
-static void look(struct flux_ns *s, struct item *i, const struct ft_rrset *x)
+static void look(struct flux_ns *s, struct ns_item *i, const struct ft_rrset *x)
 {
 	struct moves *m = i->moves;
 	struct ft_rrset_text t;
-	const unsigned level = level_of(m);
+	const unsigned level = flux_ns_level(m);
 
 	if (level <= m->told || !get_text(s, x, &t))
 		return;
@@ -531,14 +324,14 @@ static void look(struct flux_ns *s, struct item *i, const struct ft_rrset *x)
 	}
 	m->told = (uint8_t)level;
 	i->keep.rank = 0;
-	write_moves(s, m, true);
+	flux_ns_write(s, m, true);
 }
 
-static void add_group(struct flux_ns *s, struct day *d, const struct ft_rrset *x, size_t n)
+static void add_group(struct flux_ns *s, struct ns_day *d, const struct ft_rrset *x, size_t n)
 {
 	bool fresh, left_out;
-	struct item *i =
-	    keep_get(&d->keep, item_key(x->owner_key, x->what), x->owner_key, &fresh, &left_out);
+	struct ns_item *i = keep_get(&d->keep, flux_ns_item_key(x->owner_key, x->what),
+				     x->owner_key, &fresh, &left_out);
 
 	d->entries += fresh || left_out;
 	d->left_out += left_out;
@@ -552,11 +345,11 @@ static void add_group(struct flux_ns *s, struct day *d, const struct ft_rrset *x
 	d->bytes += moves_bytes(i->moves) - before;
 	if (d->bytes > s->bytes_cap && s->set.items_cap > d->keep.n)
 		s->set.items_cap = d->keep.n; /* the next one thins them */
-	for (size_t k = 0; k < n && level_of(i->moves) > i->moves->told; k++)
+	for (size_t k = 0; k < n && flux_ns_level(i->moves) > i->moves->told; k++)
 		look(s, i, &x[k]);
 }
 
-static void read_row(struct flux_ns *s, struct day *d,
+static void read_row(struct flux_ns *s, struct ns_day *d,
 		     bool (*wanted)(void *ctx, const struct ft_rrset *x))
 {
 	const struct ft_rrset *v;
@@ -579,7 +372,7 @@ void flux_ns_read_row(void *stat, const struct stat_interval *in)
 	s->in = in;
 	if (in->rrsets == NULL)
 		return;
-	struct day *d = (struct day *)keep_row(&s->days, in->start_s / DAY_S, &s->set);
+	struct ns_day *d = (struct ns_day *)keep_row(&s->days, in->start_s / DAY_S, &s->set);
 	if (d == NULL)
 		return;
 	d->end_s = in->end_s;
@@ -609,7 +402,8 @@ static struct moves *find(const struct flux_ns *s, uint64_t name_key, unsigned t
 {
 	const uint8_t what = (uint8_t)(type | ((n & 1) != 0 ? FT_RRSET_REFERRAL : 0) |
 				       n / 2 << FT_RRSET_VANTAGE_SHIFT);
-	const struct item *i = keep_find((const struct keep *)s->days, item_key(name_key, what));
+	const struct ns_item *i =
+	    keep_find((const struct keep *)s->days, flux_ns_item_key(name_key, what));
 
 	return i != NULL ? i->moves : NULL;
 }
@@ -623,7 +417,7 @@ static bool host_is_fluxing(struct flux_ns *s, uint64_t key, bool mark)
 
 	for (unsigned n = 0; n < 2 * SIDES; n++) {
 		struct moves *m = find(s, key, n < SIDES ? FT_RRSET_A : FT_RRSET_AAAA, n % SIDES);
-		if (m == NULL || level_of(m) < 2)
+		if (m == NULL || flux_ns_level(m) < 2)
 			continue;
 		is = true;
 		m->double_flux |= mark;
@@ -660,122 +454,4 @@ bool flux_ns_is_fluxing(void *stat, const uint8_t *name, uint32_t len, bool mark
 	for (uint32_t at = 0; s->days != NULL && at < len && name[at] != 0; at += name[at] + 1u)
 		is |= zone_is_fluxing(s, name_hash(name + at, len - at, s->run->name_seed), mark);
 	return is;
-}
-
-/* Snapshots. */
-
-int flux_ns_save(const void *stat, uint8_t **out, size_t *bytes)
-{
-	const struct flux_ns *s = stat;
-	const struct day *d = (const struct day *)s->days;
-	const struct keep *hosts = (const struct keep *)s->hosts;
-	struct flux_out o = {0};
-	const uint32_t magic = MAGIC;
-
-	flux_put_octets(&o, &magic, sizeof(magic));
-	flux_put(&o, d != NULL);
-	if (d != NULL) {
-		const uint64_t head[] = {d->keep.head.number, d->entries, d->left_out,  d->lost,
-					 d->loss_ppm,         d->end_s,   d->keep.shift};
-		for (size_t i = 0; i < sizeof(head) / sizeof(*head); i++)
-			flux_put(&o, head[i]);
-	}
-	for (size_t i = 0; d != NULL && i < d->keep.n; i++) {
-		const struct item *x = keep_at(&d->keep, i);
-		if (x->moves == NULL)
-			continue;
-		flux_put(&o, 1);
-		moves_write(x->moves, &o);
-	}
-	flux_put(&o, 0);
-	for (size_t i = 0; hosts != NULL && i < hosts->n; i++) {
-		flux_put(&o, 1);
-		flux_put_octets(&o, &((const struct keep_item *)keep_at(hosts, i))->key, 8);
-	}
-	flux_put(&o, 0);
-	if (o.short_of_memory) {
-		free(o.p);
-		return -ENOMEM;
-	}
-	*out = o.p;
-	*bytes = o.n;
-	return 0;
-}
-
-static int load_entries(struct flux_ns *s, struct day *d, struct ft_reader *r)
-{
-	(void)s;
-	while (ft_get_varint(r, 1) == 1) {
-		bool fresh, left_out;
-		struct moves *m = moves_read(r);
-		if (m == NULL)
-			return -errno;
-		struct item *i = keep_get(&d->keep, item_key(m->name_key, m->what), m->name_key,
-					  &fresh, &left_out);
-		if (i == NULL || !fresh) {
-			moves_destroy(m);
-			if (i != NULL || !left_out)
-				return i != NULL ? -EBADMSG : -ENOMEM;
-			d->left_out++;
-			continue;
-		}
-		i->moves = m;
-		i->keep.rank = m->told != 0 ? 0 : i->keep.rank;
-		d->bytes += moves_bytes(m);
-	}
-	return r->bad ? -EBADMSG : 0;
-}
-
-static int load_hosts(struct flux_ns *s, uint64_t number, struct ft_reader *r)
-{
-	while (ft_get_varint(r, 1) == 1) {
-		const uint64_t key = ft_get_u64(r);
-		struct keep *hosts = keep_row(&s->hosts, number, &s->host_set);
-		bool fresh, left_out;
-		if (hosts == NULL)
-			return -ENOMEM;
-		(void)keep_get(hosts, key, key, &fresh, &left_out);
-	}
-	return r->bad || r->at != r->end ? -EBADMSG : 0;
-}
-
-int flux_ns_load(void *stat, const uint8_t *data, size_t bytes)
-{
-	struct flux_ns *s = stat;
-	struct ft_reader r = ft_reader_init(data, bytes);
-	uint64_t head[7] = {0};
-
-	if (s->days != NULL)
-		return -EBUSY;
-	const uint32_t magic = ft_get_u32(&r);
-	const bool has_day = ft_get_varint(&r, 1) == 1;
-	if (magic != MAGIC || r.bad)
-		return -EBADMSG;
-	if (!has_day)
-		return ft_get_varint(&r, 0) == 0 && ft_get_varint(&r, 0) == 0 && !r.bad &&
-			       r.at == r.end
-			   ? 0
-			   : -EBADMSG;
-	for (unsigned i = 0; i < 7; i++)
-		head[i] = ft_get_varint(&r, i == 0   ? UINT32_MAX
-					    : i == 4 ? 1000000
-					    : i == 6 ? 63
-						     : UINT64_MAX >> 1);
-	if (r.bad || head[5] <= head[0] * DAY_S || head[5] > (head[0] + 1) * DAY_S)
-		return -EBADMSG;
-	struct day *d = (struct day *)keep_row(&s->days, head[0], &s->set);
-	if (d == NULL)
-		return -ENOMEM;
-	d->entries = head[1];
-	d->left_out = head[2];
-	d->lost = head[3];
-	d->loss_ppm = head[4];
-	d->end_s = head[5];
-	d->keep.shift = (unsigned)head[6];
-	int result = load_entries(s, d, &r);
-	if (result == 0)
-		result = load_hosts(s, head[0], &r);
-	if (result != 0)
-		pop_day(s);
-	return result;
 }
