@@ -217,7 +217,13 @@ void flux_ip_account(struct flux_ip *s, struct flux_day *d, struct flux_item *i,
 /* The observations of an owner, type and vantage. */
 static void add_group(struct flux_ip *s, struct flux_day *d, const struct ft_rrset *x, size_t n)
 {
-	const struct flux_help help = {get_text, add_fresh, flux_ip_has_asn(s), s};
+	const struct flux_help help = {
+	    .text = get_text,
+	    .fresh = add_fresh,
+	    .read = s->read,
+	    .has_asn = flux_ip_has_asn(s),
+	    .ctx = s,
+	};
 	bool fresh, left_out;
 	struct flux_item *i = keep_get(&d->keep, flux_ip_item_key(x->owner_key, x->what),
 				       x->owner_key, &fresh, &left_out);

@@ -42,7 +42,7 @@ struct flux_ip {
 	void *ns; /* kind `ns`, which stands in front in the list */
 	/* While a row is read: */
 	const struct stat_interval *in;
-	uint64_t domain_hash;
+	uint8_t read[FLUX_READ_CAP][FLUX_ADDRS_CAP / 8];
 };
 
 static inline bool flux_ip_has_asn(const struct flux_ip *s)

@@ -223,14 +223,14 @@ static void evaluate(struct flux_owner *o, unsigned v, bool has_asn)
 	o->s_zeek = s > o->s_zeek ? s : o->s_zeek;
 }
 
-/* The addresses of a set into the epoch of a view; *more: one that was not there. */
-static int add_set(struct flux_owner **o, unsigned v, const struct ft_rrset *x, uint32_t t,
-		   const struct flux_help *help, bool *more)
+/* The addresses of a set, one bit each, made where they are not there. */
+static int read_set(struct flux_owner **o, const struct ft_rrset *x, uint32_t t,
+		    const struct flux_help *help, uint8_t mine[FLUX_ADDRS_CAP / 8])
 {
 	struct ft_rrset_text text;
-	uint8_t mine[FLUX_ADDRS_CAP / 8] = {0};
 	uint32_t count = 0;
 
+	memset(mine, 0, FLUX_ADDRS_CAP / 8);
 	if (!help->text(help->ctx, x, &text))
 		return 0;
 	(*o)->flags |= (text.first.what & FT_RRSET_CUT) != 0 ? FLUX_CUT : 0;
@@ -256,60 +256,83 @@ static int add_set(struct flux_owner **o, unsigned v, const struct ft_rrset *x, 
 			help->fresh(help->ctx, *o, &text, a);
 		a->hours |= 1u << t / 3600;
 		a->first_s = t < a->first_s ? t : a->first_s;
-		const uint8_t bit = (uint8_t)(1u << i % 8);
-		count += (mine[i / 8] & bit) == 0;
-		mine[i / 8] |= bit;
-		uint8_t *now = &bits_of(*o, v, 0)[i / 8];
-		if ((*now & bit) != 0)
-			continue;
-		*now |= bit;
-		*more = true;
-		struct flux_view *view = &flux_owner_views(*o)[v];
-		view->moved |= view->epochs >= 2 && (bits_of(*o, v, 1)[i / 8] & bit) == 0;
+		count += (mine[i / 8] >> i % 8 & 1) == 0;
+		mine[i / 8] |= (uint8_t)(1u << i % 8);
 	}
 	if (count > (*o)->single)
 		(*o)->single = (uint16_t)count;
 	return 0;
 }
 
-/* What a view saw in a minute, second by second; sets of one second are one answer to
- * the eye. x[i] is done once in each epoch. */
-static int add_minute(struct flux_owner **o, unsigned v, const struct ft_rrset *x, size_t n,
-		      uint64_t start_s, const struct flux_help *help)
+/* Addresses into the epoch of a view; true: one was not there. */
+static bool put_set(struct flux_owner *o, unsigned v, const uint8_t *mine)
 {
-	uint64_t seconds = 0, done[2] = {0, 0}; /* of the first 128; others are done again */
-	uint32_t epoch = 0;
+	struct flux_view *view = &flux_owner_views(o)[v];
+	uint8_t *now = bits_of(o, v, 0), *before = bits_of(o, v, 1);
+	unsigned fresh = 0, moved = 0;
 
-	for (size_t i = 0; i < n; i++)
-		seconds |= x[i].seconds;
+	for (size_t i = 0; i < bits_bytes(&o->cap); i++) {
+		fresh |= mine[i] & ~(unsigned)now[i];
+		moved |= mine[i] & ~(unsigned)now[i] & ~(unsigned)before[i];
+		now[i] |= mine[i];
+	}
+	view->moved |= view->epochs >= 2 && moved != 0;
+	return fresh != 0;
+}
+
+/* What a view saw in a minute. */
+struct minute {
+	const struct ft_rrset *x; /* [n] */
+	size_t n;
+	const struct flux_help *help;
+	uint64_t read[FLUX_READ_CAP / 64]; /* whose addresses are in help->read */
+};
+
+/* The sets of one second: one answer to the eye. Each is read once in the minute, as far
+ * as there is room to remember it. */
+static int add_second(struct flux_owner **o, unsigned v, struct minute *m, unsigned s, uint32_t t)
+{
+	uint8_t other[FLUX_ADDRS_CAP / 8];
+	bool more = false;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if ((m->x[i].seconds >> s & 1) == 0)
+			continue;
+		const bool has_room = i < FLUX_READ_CAP;
+		uint8_t *mine = has_room ? m->help->read[i] : other;
+		if (!has_room || (m->read[i / 64] >> i % 64 & 1) == 0) {
+			if (read_set(o, &m->x[i], t, m->help, mine) != 0)
+				return -ENOMEM;
+			if (has_room)
+				m->read[i / 64] |= 1ull << i % 64;
+		}
+		more |= put_set(*o, v, mine);
+	}
+	if (more)
+		evaluate(*o, v, m->help->has_asn);
+	return 0;
+}
+
+static int add_minute(struct flux_owner **o, unsigned v, struct minute *m, uint64_t start_s)
+{
+	uint64_t seconds = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		seconds |= m->x[i].seconds;
 	for (; seconds != 0; seconds &= seconds - 1) {
 		const unsigned s = (unsigned)__builtin_ctzll(seconds);
-		const uint32_t t = flux_second(start_s, x->minute, s);
+		const uint32_t t = flux_second(start_s, m->x->minute, s);
 		const struct flux_view *view = &flux_owner_views(*o)[v];
 		uint32_t ttl = 0;
-		bool more = false;
-		for (size_t i = 0; i < n; i++)
-			if ((x[i].seconds >> s & 1) != 0 && x[i].ttl_max > ttl)
-				ttl = x[i].ttl_max;
+		for (size_t i = 0; i < m->n; i++)
+			if ((m->x[i].seconds >> s & 1) != 0 && m->x[i].ttl_max > ttl)
+				ttl = m->x[i].ttl_max;
 		if (view->epochs == 0 ||
 		    t >= view->begin_s + (uint64_t)view->ttl + (view->ttl == 0))
 			if (begin_epoch(o, v, t, ttl) != 0)
 				return -ENOMEM;
-		const uint32_t now = flux_owner_views(*o)[v].epochs;
-		if (now != epoch)
-			done[0] = done[1] = 0;
-		epoch = now;
-		for (size_t i = 0; i < n; i++) {
-			if ((x[i].seconds >> s & 1) == 0 ||
-			    (i < 128 && (done[i / 64] >> i % 64 & 1) != 0))
-				continue;
-			if (i < 128)
-				done[i / 64] |= 1ull << i % 64;
-			if (add_set(o, v, &x[i], t, help, &more) != 0)
-				return -ENOMEM;
-		}
-		if (more)
-			evaluate(*o, v, help->has_asn);
+		if (add_second(o, v, m, s, t) != 0)
+			return -ENOMEM;
 		(*o)->first_s = t < (*o)->first_s ? t : (*o)->first_s;
 		(*o)->last_s = t > (*o)->last_s ? t : (*o)->last_s;
 	}
@@ -326,7 +349,8 @@ static int add_view(struct flux_owner **o, unsigned v, const struct ft_rrset *x,
 			(*o)->ttl_max = x[k].ttl_max > (*o)->ttl_max ? x[k].ttl_max : (*o)->ttl_max;
 			(*o)->flags |= (x[k].what & FT_RRSET_AA) != 0 ? FLUX_AA : 0;
 		}
-		if (add_minute(o, v, x + i, k - i, start_s, help) != 0)
+		struct minute m = {.x = x + i, .n = k - i, .help = help};
+		if (add_minute(o, v, &m, start_s) != 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -11,10 +11,11 @@
 #include "flux_rows.h"
 
 #define FLUX_ADDRS_CAP 512u
-#define FLUX_VIEWS_CAP 8u /* beyond, the busiest are kept */
-#define FLUX_TTLS_CAP 64u /* beyond, the nearest one counts */
-#define FLUX_SEEN_CAP 64u /* views that are told apart */
-#define FLUX_CANDIDATE 8u /* with fewer addresses no score crosses */
+#define FLUX_VIEWS_CAP 8u   /* beyond, the busiest are kept */
+#define FLUX_TTLS_CAP 64u   /* beyond, the nearest one counts */
+#define FLUX_SEEN_CAP 64u   /* views that are told apart */
+#define FLUX_READ_CAP 1024u /* sets of a view and minute; others are read each second */
+#define FLUX_CANDIDATE 8u   /* with fewer addresses no score crosses */
 #define FLUX_HOLZ_MILLI 142380u
 
 enum {
@@ -88,6 +89,8 @@ struct flux_help {
 	/* An address that is new for the owner; fills asn. */
 	void (*fresh)(void *ctx, const struct flux_owner *o, const struct ft_rrset_text *t,
 		      struct flux_addr *a);
+	/* [FLUX_READ_CAP] scratch: addresses of the sets of a minute, one bit each. */
+	uint8_t (*read)[FLUX_ADDRS_CAP / 8];
 	bool has_asn; /* else networks of 16 (32) bits stand for systems */
 	void *ctx;
 };
