@@ -34,6 +34,9 @@ static void begin(bool with_asn, const char *cdn)
 	for (unsigned as = 0; as < 64; as++)
 		p += sprintf(p, "%u.0.0.0/8 %u\n2001:db8:%x::/48 %u\n", 64 + as, 64500 + as, as,
 			     64500 + as);
+	for (unsigned k = 0; k < 10; k++) /* systems that share networks of 16 bits */
+		p += sprintf(p, "200.4.%u.0/24 %u\n200.5.%u.0/24 %u\n", k, 70 + k, k, 70 + k);
+	p += sprintf(p, "201.0.0.0/8 90\n");
 	flux_rig_init(&rig, 60, with_asn ? asn_text : NULL, cdn);
 }
 
@@ -123,6 +126,49 @@ static void test_boundaries(void **state)
 	flux_rig_run(&rig, 1, 1);
 	assert_near(flux_rig_number(flux_rig_find(&rig, "ip", "z.example.", "A", "day"), "s_zeek"),
 		    1.505, 0.001);
+	flux_rig_fini(&rig);
+}
+
+/* Beyond the score it takes five networks of 16 bits, and no system that has half. */
+static void test_spread(void **state)
+{
+	static char text[3][12][24];
+	static const char *const owners[] = {"four.example.", "five.example.", "half.example."};
+
+	(void)state;
+	begin(true, NULL);
+	for (unsigned o = 0; o < 3; o++)
+		for (unsigned k = 0; k < 2; k++) {
+			struct sight s = {.owner = owners[o],
+					  .aa = true,
+					  .vantage = FT_VANTAGE_R2A,
+					  .view = 1,
+					  .t_s = 100 + 100 * k,
+					  .ttl = 60};
+			for (unsigned i = 6 * k; i < 6 * k + 6; i++) {
+				/* 12 addresses; two, three networks of ours beside two others */
+				if (o == 2)
+					(void)sprintf(text[o][i], "%u.%u.%u.1",
+						      i % 2 != 0 ? 201 : 64 + i, i, i);
+				else if (i % 6 < 2 + o)
+					(void)sprintf(text[o][i], "%u.1.1.%u", 64 + i % 6, i);
+				else
+					(void)sprintf(text[o][i], "200.%u.%u.1", 4 + i % 2, i % 10);
+				s.rdata[s.n++] = text[o][i];
+			}
+			flux_rig_see(&rig, &s);
+		}
+	flux_rig_run(&rig, 1, 1);
+	for (unsigned o = 0; o < 3; o++) {
+		const json_t *day = flux_rig_find(&rig, "ip", owners[o], "A", "day");
+		assert_non_null(day);
+		assert_true(flux_rig_number(day, "n_a") == 12);
+		assert_true(o == 2 || flux_rig_number(day, "n_16") == 4 + o);
+		assert_true(o != 2 || flux_rig_number(day, "top_asn_share") == 0.5);
+		assert_true(o != 2 || flux_rig_number(day, "top_asn") == 90);
+		assert_string_equal(flux_rig_string(day, "suppressed_by"), "");
+		assert_string_equal(flux_rig_string(day, "class"), o == 1 ? "FLUX" : "");
+	}
 	flux_rig_fini(&rig);
 }
 
@@ -763,11 +809,12 @@ static void test_damaged_snapshot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_boundaries), cmocka_unit_test(test_epochs_and_views),
-	    cmocka_unit_test(test_suppressed), cmocka_unit_test(test_no_asn),
-	    cmocka_unit_test(test_gate),       cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_many_views), cmocka_unit_test(test_v6_and_days),
-	    cmocka_unit_test(test_budget),     cmocka_unit_test(test_damaged_snapshot),
+	    cmocka_unit_test(test_boundaries),       cmocka_unit_test(test_spread),
+	    cmocka_unit_test(test_epochs_and_views), cmocka_unit_test(test_suppressed),
+	    cmocka_unit_test(test_no_asn),           cmocka_unit_test(test_gate),
+	    cmocka_unit_test(test_random),           cmocka_unit_test(test_many_views),
+	    cmocka_unit_test(test_v6_and_days),      cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_damaged_snapshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
