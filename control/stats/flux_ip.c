@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Set `flux`, kind `ip`: owners whose addresses over two TTL epochs of one view cross
  * the flux score, once when they do ("onset") and once at the day's end. Content
- * networks are told apart, and the record says by what. Most names take about 160
+ * networks are told apart, and the record says by what. Most names take about 200
  * octets; one that has many addresses grows. */
 #include "flux_ip.h"
 
