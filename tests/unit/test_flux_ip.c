@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Addresses in flux: the boundaries of the score, what speaks for a content network, and
  * random streams against a plain reading of the same sights without any bound. */
-#include "flux_rig.h"
+#include "flux_addr_rig.h"
 #include "guard.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Delegations and name servers that move: thresholds, what is no change, double flux,
  * and the same records however sights are split and whatever the keys. */
-#include "flux_rig.h"
+#include "flux_addr_rig.h"
 #include "guard.h"
 
 #include <errno.h>

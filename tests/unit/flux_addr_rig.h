@@ -9,8 +9,8 @@
  *	flux_rig_fini(&r);
  *
  * For tests alone, one thread: aborts where it gets no memory. */
-#ifndef TESTS_UNIT_FLUX_RIG_H
-#define TESTS_UNIT_FLUX_RIG_H
+#ifndef TESTS_UNIT_FLUX_ADDR_RIG_H
+#define TESTS_UNIT_FLUX_ADDR_RIG_H
 
 #include "lookups.h"
 #include "name.h"
