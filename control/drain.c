@@ -18,6 +18,7 @@ struct drain {
 	uint8_t *raw;      /* FT_BLOCK_RAW_CAP, aligned */
 	uint64_t next_row; /* live: the row after the one closed last; 0: none yet */
 	uint64_t bad_blocks;
+	bool ended; /* statistics know */
 };
 
 struct drain *drain_create(const struct drain_opts *o)
@@ -166,6 +167,14 @@ static void close_rows(struct drain *d, uint64_t closed_us, bool ended)
 	}
 }
 
+static void end_all(struct drain *d)
+{
+	for (unsigned i = 0; stat_all[i] != NULL; i++)
+		if (stat_all[i]->end != NULL)
+			stat_all[i]->end(d->stat[i]);
+	d->ended = true;
+}
+
 bool drain_step(struct drain *d)
 {
 	const struct segment *s = d->set.segment;
@@ -184,8 +193,7 @@ bool drain_step(struct drain *d)
 	for (unsigned i = 0; i < d->set.run->workers; i++)
 		drain_ring(d, segment_ring(s, i));
 	close_rows(d, closed_us, ended);
-	for (unsigned i = 0; ended && stat_all[i] != NULL; i++)
-		if (stat_all[i]->end != NULL)
-			stat_all[i]->end(d->stat[i]);
+	if (ended && !d->ended)
+		end_all(d);
 	return !ended;
 }

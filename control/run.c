@@ -8,6 +8,7 @@
 #include "exit.h"
 #include "export/jsonl.h"
 #include "live.h"
+#include "lookups.h"
 #include "pressure.h"
 #include "rules.h"
 #include "segment.h"
@@ -33,6 +34,7 @@ struct run {
 	struct segment segment;
 	struct vantage_rules vantage;
 	struct rules *rules;
+	struct lookups lookups;
 	struct live *live;
 	struct worker **worker; /* [workers] */
 	unsigned workers, started;
@@ -209,6 +211,7 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 
 static int create_workers(struct run *r, char *err, size_t cap)
 {
+	const struct config *c = &r->config;
 	uint64_t hash_key = 0;
 
 	/* Keys differ in every run, so that nobody can choose names that collide. */
@@ -219,6 +222,9 @@ static int create_workers(struct run *r, char *err, size_t cap)
 	const int code = open_live(r, hash_key, err, cap);
 	if (code != EXIT_DONE)
 		return code;
+	if (lookups_init(&r->lookups, c->asn, c->cdn, c->psl, err, cap) != 0)
+		return EXIT_USAGE;
+	r->stat_run.name_seed = hash_key;
 	for (unsigned i = 0; i < r->workers; i++) {
 		const struct worker_settings s = worker_settings_of(r, i, hash_key);
 		r->worker[i] = worker_create(&s);
@@ -272,6 +278,8 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .flux_mb = c->flux_mb,
 	    .psl = c->psl,
 	    .rules = r->rules,
+	    .lookups = &r->lookups,
+	    .name_seed = r->stat_run.name_seed,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .ctx = r,
@@ -474,6 +482,7 @@ static void close_all(struct run *r)
 		worker_destroy(r->worker[i]);
 	live_destroy(r->live);
 	rules_destroy(r->rules);
+	lookups_fini(&r->lookups);
 	segment_fini(&r->segment);
 	source_destroy(r->source);
 	jsonl_destroy(r->jsonl);

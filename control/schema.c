@@ -538,10 +538,114 @@ static json_t *flux_cname_all_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *boolean(void)
+{
+	return json_pack("{s:s}", "type", "boolean");
+}
+
+static json_t *number_or_null(void)
+{
+	return json_pack("{s:[s, s], s:i}", "type", "number", "null", "minimum", 0);
+}
+
+/* What kinds of flux by address begin with. */
+static void put_flux_head(struct shape *s, const char *kind, const char *const *types)
+{
+	static const char *const states[] = {"onset", "day", NULL};
+
+	put_envelope(s, "flux", one_of(vantages));
+	shape_put(s, "kind", json_pack("{s:s}", "const", kind), NULL);
+	shape_put(s, "state", one_of(states), "onset: the moment it crossed; day: the UTC day");
+	shape_put(s, "owner", text(), "the name");
+	shape_put(s, "type", one_of(types), "type of the records");
+	shape_put(s, "double_flux", boolean(), "a name in flux on name servers in flux");
+	shape_put(s, "views", integer(1), "resolvers or clients that saw it; ip: 64 is 64 or more");
+	shape_put(s, "first_us", integer(0), "seen first, to a second");
+	shape_put(s, "last_us", integer(0), "seen last, to a second");
+}
+
+static json_t *flux_ip_schema(void)
+{
+	static const char *const types[] = {"A", "AAAA", NULL};
+	static const char *const ttl_fields[] = {"min", "med", "max", "changes"};
+	struct shape s = shape_init(), ttl = shape_init();
+
+	for (size_t i = 0; i < sizeof ttl_fields / sizeof *ttl_fields; i++)
+		shape_put(&ttl, ttl_fields[i], integer(0), NULL);
+	put_flux_head(&s, "ip", types);
+	shape_put(&s, "class", json_pack("{s:[s, n]}", "enum", "FLUX"),
+		  "null: no flux, or not sure");
+	shape_put(&s, "suppressed_by",
+		  json_pack("{s:[s, s, s, s, s, s, n]}", "enum", "ttl", "cdn_list", "top_asn",
+			    "saturated", "geo", "shared"),
+		  "what speaks for a content network");
+	shape_put(&s, "n_a", integer(1), "addresses of the day, IPv6 by /64");
+	shape_put(&s, "n_asn", integer_or_null(), "their autonomous systems");
+	shape_put(&s, "n_24", integer(1), "their networks of 24 bits (IPv6: 48)");
+	shape_put(&s, "n_16", integer(1), "their networks of 16 bits (IPv6: 32)");
+	shape_put(&s, "n_single", integer(1), "addresses of the largest answer");
+	shape_put(&s, "phi", number(), "n_a / n_single");
+	shape_put(&s, "f_holz", number(),
+		  "largest flux score over two TTL epochs of one view; flux beyond 142.38");
+	shape_put(&s, "s_zeek", number(), "the same, times systems / addresses");
+	shape_put(&s, "churn", number_or_null(), "mean share of addresses that an hour changed");
+	shape_put(&s, "growth", number(), "n_a / addresses seen in the first half");
+	shape_put(&s, "ttl", shape_fini(&ttl), "seconds; med and changes: of TTL epochs");
+	shape_put(&s, "epochs", integer(1), "TTL epochs of all views");
+	shape_put(&s, "asn_missing", boolean(),
+		  "no table of systems: networks of 16 bits stand for them");
+	shape_put(&s, "top_asn", integer_or_null(), "the commonest system");
+	shape_put(&s, "top_asn_share", number(), "its share of the addresses");
+	shape_put(&s, "sample_addrs", list_of(text(), 8), "the lowest addresses, IPv6 as /64");
+	shape_put(&s, "cut", boolean(), "there were more addresses than are kept");
+	return shape_fini(&s);
+}
+
+static json_t *flux_ns_schema(void)
+{
+	static const char *const types[] = {"NS", "A", "AAAA", NULL};
+	static const char *const sides[] = {"PARENT", "CHILD", NULL};
+	static const char *const moves[] = {"DELEG_FLUX", "NS_MOVE", "NS_FLUX", NULL};
+	struct shape s = shape_init(), set = shape_init();
+
+	shape_put(&set, "hash",
+		  json_pack("{s:s, s:s}", "type", "string", "pattern", "^[0-9a-f]{16}$"),
+		  "of its content, the same everywhere");
+	shape_put(&set, "count", integer(1), "observations");
+	shape_put(&set, "first_us", integer(0), "seen first, to a second");
+	shape_put(&set, "last_us", integer(0), "seen last, to a second");
+	shape_put(&set, "members", list_of(text(), 8), "its first names or addresses");
+	put_flux_head(&s, "ns", types);
+	shape_put(&s, "side", one_of(sides), "PARENT: referrals and glue; CHILD: answers");
+	shape_put(&s, "class", one_of(moves), "NS: delegation; A, AAAA: name server");
+	shape_put(&s, "n_changes", integer(2), "changes of the set, the most that one view saw");
+	shape_put(&s, "ttl_min", integer(0), "seconds");
+	shape_put(&s, "ttl_max", integer(0), "seconds");
+	shape_put(&s, "ns_e2lds", integer_or_null(), "registered domains of the NS names");
+	shape_put(&s, "sets", list_of(shape_fini(&set), 8), "the commonest sets");
+	return shape_fini(&s);
+}
+
+/* What a day's budget left out. */
+static json_t *flux_all_schema(void)
+{
+	static const char *const kinds[] = {"ip", "ns", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "flux", json_pack("{s:s}", "const", "ALL"));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "ALL"), "all owners together");
+	shape_put(&s, "of", one_of(kinds), "the kind that this speaks of");
+	shape_put(&s, "owners", integer(0), "names seen, those that came back counted again");
+	shape_put(&s, "left_out", integer(0), "of these, those not followed to the day's end");
+	shape_put(&s, "lost", integer(0), "observations that found no room in their interval");
+	return shape_fini(&s);
+}
+
 static json_t *flux_schema(void)
 {
-	return json_pack("{s:[o, o, o]}", "anyOf", flux_cname_schema(false),
-			 flux_cname_schema(true), flux_cname_all_schema());
+	return json_pack("{s:[o, o, o, o, o, o]}", "anyOf", flux_cname_schema(false),
+			 flux_cname_schema(true), flux_cname_all_schema(), flux_ip_schema(),
+			 flux_ns_schema(), flux_all_schema());
 }
 
 static const struct {

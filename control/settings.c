@@ -110,6 +110,14 @@ const struct setting settings_table[] = {
      .def_text = PSL_DEFAULT, .help = PSL_HELP},
     {"rule-cache", "DIR|off", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(rule_cache), .def_text = CACHE_DEFAULT, .help = CACHE_HELP},
+    {"asn", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(asn),
+     .help =
+	 "Which autonomous system addresses belong to, for flux: a MaxMind DB (GeoLite2-ASN), or "
+	 "lines \"PREFIX ASN\". Without it networks of 16 bits stand for systems, and records "
+	 "say asn_missing."},
+    {"cdn", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(cdn),
+     .help = "Names of content networks, one a line, each with all that is below it: their "
+	     "addresses move, and that is no flux."},
     {"channels", "auto|all", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(channels), .check = value_check_channels,
      .help = "What the error channels (nxdomain, dnserror) hold: auto leaves out traffic between "

@@ -28,6 +28,7 @@ DOORS = {
     "zstd": {"dataplane/seal.c", "dataplane/capfile.c", "control/drain.c", "control/export/*"},
     "pcap": {"dataplane/rx_pcap.c", "dataplane/capfile.c", "dataplane/capfile.h", "tools/gen/*"},
     "hs": {"dataplane/match_hs.c"},
+    "maxminddb": {"control/asn.c"},
     "yaml": {"control/config.c"},
     "zlib": {"dataplane/capfile.c"},
 }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct lookups;
 struct rules;
 struct tables_merged;
 
@@ -29,13 +30,15 @@ struct stat_run {
 	const char *probe;
 	unsigned workers;
 	uint32_t interval_s;
-	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
-	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
-	uint32_t top_domains;      /* that `domain` has by each of its orders; 0: none */
-	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
-	uint32_t rrset_keys; /* RRset observations and texts of an interval; 0: see rrsets.h */
-	uint32_t flux_mb;    /* of owners of CNAMEs; 0: see flux_cname.h */
-	const char *psl;     /* the list of public suffixes; NULL: the system's */
+	const struct rules *rules;     /* NULL: none; what rule numbers mean, see rules.h */
+	const struct lookups *lookups; /* NULL: none */
+	const char *psl;               /* the list of public suffixes; NULL: the system's */
+	uint64_t name_seed;            /* of this run: what owners' keys are hashed with */
+	uint64_t sample_key;  /* of the flow sampling, and of what stays above table_keys */
+	uint32_t table_keys;  /* keys of each keyed table and interval; 0: see tables.h */
+	uint32_t rrset_keys;  /* RRset observations and texts of an interval; 0: see rrsets.h */
+	uint32_t flux_mb;     /* of owners of CNAMEs; 0: see flux_cname.h */
+	uint32_t top_domains; /* that `domain` has by each of its orders; 0: none */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -53,6 +56,7 @@ struct stat_interval {
 	const void *rrsets;
 	/* Known once `errors` has closed it, for errors_each. See errors.h. */
 	const void *errors;
+	void *flux_ns; /* known once it has closed it, for kind `ip` of the set */
 };
 
 struct stat_ops {
@@ -69,7 +73,8 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
-    stat_errors, stat_flood, stat_nxtrend, stat_domains, stat_flux_cname;
+    stat_errors, stat_flood, stat_nxtrend, stat_domains, stat_flux_cname, stat_flux_ns,
+    stat_flux_ip;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -22,6 +22,7 @@ enum ft_gen_scenario {
 	FT_GEN_ZOO,        /* everything the contract knows, in small numbers */
 	FT_GEN_CNAME_FLUX, /* a day of CNAME owners at caching resolvers; some change their
 			      target */
+	FT_GEN_IP_FLUX, /* addresses and name servers that move, and some that only look like it */
 	FT_GEN_SCENARIOS
 };
 
@@ -205,6 +206,23 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f);
  */
 const struct ft_gen_truth *ft_gen_truth_get(struct ft_gen *g);
 
+/* What a probe should say of a name in set `flux` at the day's end. */
+struct ft_gen_ip_flux {
+	const char *kind, *type;
+	const char *class, *suppressed_by; /* or NULL */
+	char owner[64];
+	bool is_due; /* there is a record at all */
+	bool is_double;
+	uint32_t f_holz_milli; /* kind ip, as the next two */
+	uint64_t n_a, n_asn;
+	uint64_t n_changes; /* kind ns */
+};
+
+/* The plan of the scenario ip-flux into out; returns how many names it has, 0 for others. The
+ * content network that a list should name is cdn.listed.example. */
+size_t ft_gen_ip_flux_get(const struct ft_gen *g, struct ft_gen_ip_flux *out, size_t cap);
+enum { FT_GEN_IP_FLUX_NAMES = 64 }; /* it has no more */
+
 /* Accepts NULL. */
 void ft_gen_destroy(struct ft_gen *g);
 
@@ -220,6 +238,8 @@ const char *ft_gen_flux_name(enum ft_gen_flux_kind k);
 
 /* A mnemonic (IANA's), or TYPEn, RCODEn, OPCODEn written into `buf`; returns one or the other. */
 enum { FT_GEN_NAME_BUF = 16 };
+/* The i-th network of the plan of ip-flux, as text, and its autonomous system; 0: no more. */
+unsigned ft_gen_ip_flux_system(unsigned i, char prefix[FT_GEN_NAME_BUF]);
 const char *ft_gen_qtype_name(uint16_t qtype, char buf[FT_GEN_NAME_BUF]);
 const char *ft_gen_rcode_name(uint16_t rcode, char buf[FT_GEN_NAME_BUF]);
 const char *ft_gen_opcode_name(uint8_t opcode, char buf[FT_GEN_NAME_BUF]);

@@ -242,7 +242,7 @@ static void test_schema(void **state)
 	json_decref(schema);
 	assert_true(schema_has_set("traffic"));
 	assert_true(schema_has_set("flux"));
-	assert_false(schema_has_set("fluxx"));
+	assert_false(schema_has_set("weather"));
 	if (system("python3 -c 'import jsonschema' 2>/dev/null") != 0) {
 		print_message("not validated: python3-jsonschema is missing\n");
 		return;

@@ -136,7 +136,8 @@ static void test_known_frames(void **state)
 {
 	static const uint64_t known[FT_GEN_SCENARIOS] = {
 	    UINT64_C(0xd7232072555eb315), UINT64_C(0x244d6d451e76b8e7),
-	    UINT64_C(0x22d42003dd9602c2), UINT64_C(0xfb762d00b8399a52)};
+	    UINT64_C(0x22d42003dd9602c2), [FT_GEN_CNAME_FLUX] = UINT64_C(0xfb762d00b8399a52),
+	    [FT_GEN_IP_FLUX] = UINT64_C(0x13d94bb8e654d08e)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {

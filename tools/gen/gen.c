@@ -23,6 +23,7 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
 	{.pairs = 20000, .duration_s = 300, .names = 20000, .clients = 2000, .servers = 8},
     [FT_GEN_CNAME_FLUX] =
 	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
+    [FT_GEN_IP_FLUX] = {.pairs = 1170, .duration_s = 3600, .names = 1, .clients = 4, .servers = 8},
 };
 
 void ft_gen_opts_fill(struct ft_gen_opts *o)
@@ -51,7 +52,7 @@ void ft_gen_opts_fill(struct ft_gen_opts *o)
 const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
-		return "scenario: one of mix, flood, zoo, cname-flux";
+		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -137,6 +138,8 @@ static void step(struct ft_gen *g)
 		gen_zoo_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_CNAME_FLUX)
 		gen_flux_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_IP_FLUX)
+		gen_ip_flux_step(g, now_us);
 	else
 		gen_mix_step(g, now_us);
 	g->at++;

@@ -127,6 +127,7 @@ void gen_flux_step(struct ft_gen *g, uint64_t ts_us);
 int gen_flux_init(struct ft_gen *g);
 void gen_flux_fini(struct ft_gen *g);
 int gen_flux_close(struct ft_gen *g, struct ft_gen_truth *truth);
+void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us);
 
 /* Draws client, server, id and port, RD=1, IN, no EDNS, no question yet. */
 void gen_ask_init(struct ft_gen *g, struct gen_ask *ask, uint64_t ts_us);

@@ -28,11 +28,13 @@ static const char help[] =
     "                   flood: no qname twice, NXDOMAIN; zoo: everything, in small numbers\n"
     "                   cname-flux: a day of CNAME owners at five caching resolvers, one of\n"
     "                   each kind of change for 80000 of them, and at least two\n"
+    "                   ip-flux: addresses and name servers that move\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000);\n"
-    "                   cname-flux: 400000\n"
-    "  --duration S     event time they take (mix and flood 600, zoo 300, cname-flux a day)\n"
+    "                   cname-flux: 400000; ip-flux 1170: 30 rounds\n"
+    "  --duration S     event time they take (mix and flood 600, zoo 300, cname-flux a day,\n"
+    "                   ip-flux 3600)\n"
     "  --start EPOCH_S  event time of the first (default 2026-01-01T00:00:00Z)\n"
     "  --names N        distinct names to draw from (mix 5000000, zoo 20000,\n"
     "                   cname-flux 160000)\n"
@@ -139,7 +141,8 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 			return 0;
 		}
 	}
-	fprintf(stderr, OUT_PROGRAM ": --scenario %s: expected mix, flood, zoo or cname-flux\n",
+	fprintf(stderr,
+		OUT_PROGRAM ": --scenario %s: expected mix, flood, zoo, cname-flux or ip-flux\n",
 		text);
 	return -EINVAL;
 }

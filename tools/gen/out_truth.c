@@ -146,6 +146,40 @@ static json_t *flux_json(const struct ft_gen_flux *f)
 	return o;
 }
 
+static json_t *text_or_null(const char *text)
+{
+	return text != NULL ? json_string(text) : json_null();
+}
+
+/* The plan of the scenario ip-flux and the lists that go with it. */
+static void add_ip_flux(json_t *o, const struct ft_gen *g)
+{
+	struct ft_gen_ip_flux plan[FT_GEN_IP_FLUX_NAMES];
+	const size_t n = ft_gen_ip_flux_get(g, plan, FT_GEN_IP_FLUX_NAMES);
+	json_t *names = json_array(), *systems = json_array();
+	char prefix[FT_GEN_NAME_BUF];
+	unsigned number;
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+		    names, json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:b, s:f, s:I, s:I, s:I}",
+				     "kind", plan[i].kind, "owner", plan[i].owner, "type",
+				     plan[i].type, "class", text_or_null(plan[i].class),
+				     "suppressed_by", text_or_null(plan[i].suppressed_by), "is_due",
+				     (int)plan[i].is_due, "double_flux", (int)plan[i].is_double,
+				     "f_holz", plan[i].f_holz_milli / 1000.0, "n_a",
+				     (json_int_t)plan[i].n_a, "n_asn", (json_int_t)plan[i].n_asn,
+				     "n_changes", (json_int_t)plan[i].n_changes));
+	for (unsigned i = 0; n != 0 && (number = ft_gen_ip_flux_system(i, prefix)) != 0; i++)
+		json_array_append_new(systems, json_pack("[s, i]", prefix, (int)number));
+	if (n != 0) {
+		json_object_set(o, "flux", names);
+		json_object_set(o, "asn", systems);
+	}
+	json_decref(names);
+	json_decref(systems);
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -169,6 +203,7 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 			json_array_append_new(flux, flux_json(&truth->flux[i]));
 		json_object_set_new(o, "flux", flux);
 	}
+	add_ip_flux(o, g);
 	errno = 0;
 	if (json_dump_file(o, file, JSON_INDENT(1) | JSON_COMPACT) != 0) {
 		r = -(errno ? errno : EIO);
