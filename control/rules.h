@@ -10,6 +10,9 @@
 
 struct rules;
 
+/* A group of sinkholes is a rule of kind RULE_SINKHOLE: its id, behind this. */
+#define SINKHOLE_ID_PREFIX " "
+
 /* What the operator wrote about a rule; owned by struct rules, never goes away. */
 struct rule_info {
 	const char *id, *family; /* family NULL: none given */
@@ -22,6 +25,7 @@ struct rules_settings {
 	size_t paths_len;
 	const char *psl_path;  /* NULL: the system's */
 	const char *cache_dir; /* compiled databases; NULL: nowhere */
+	const char *sinkholes; /* list of sinkholes; NULL: none */
 	uint64_t name_seed, sketch_seed;
 };
 
