@@ -25,7 +25,8 @@ struct rules {
 	char *psl_path, *cache_dir, *sinkholes; /* or NULL */
 	uint64_t name_seed, sketch_seed;
 	struct registry *registry;
-	uint32_t generation; /* of the last load */
+	uint32_t generation;          /* of the last load */
+	bool staged_answers, answers; /* the list of sinkholes has what answers carry */
 };
 
 /* An array that grows. */
@@ -327,7 +328,8 @@ static int compile_sinkholes(struct load *l, struct ruleset_parts *p)
 	    .name_seed = l->r->name_seed,
 	};
 
-	if (parts.prefixes + parts.servers + parts.aliases == 0)
+	l->r->staged_answers = parts.prefixes + parts.servers + parts.aliases != 0;
+	if (!l->r->staged_answers)
 		return 0;
 	p->sinks = sinklist_create(&parts);
 	return p->sinks != NULL ? 0 : refuse_memory(l);
@@ -519,6 +521,7 @@ void rules_settle(struct rules *r, bool keep)
 	}
 	registry_commit(r->registry);
 	r->generation++;
+	r->answers = r->staged_answers;
 }
 
 struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
@@ -532,6 +535,11 @@ struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
 const struct rule_info *rules_info(const struct rules *r, uint32_t number)
 {
 	return registry_info(r->registry, number);
+}
+
+bool rules_have_answers(const struct rules *r)
+{
+	return r->answers;
 }
 
 size_t rules_count(const struct rules *r)

@@ -48,6 +48,9 @@ void rules_settle(struct rules *r, bool keep);
  * numbers do. */
 const char *rules_family(const struct rules *r, unsigned bit);
 
+/* Whether the list of sinkholes has addresses, servers or aliases. */
+bool rules_have_answers(const struct rules *r);
+
 /* NULL for a number never given out. */
 const struct rule_info *rules_info(const struct rules *r, uint32_t number);
 size_t rules_count(const struct rules *r); /* numbers given out: 1..count */

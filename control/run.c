@@ -180,6 +180,7 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 	    .cache_dir = rules_cache_dir(c->rule_cache, cache, sizeof(cache), &why),
 	    .name_seed = hash_key,
 	    .sketch_seed = c->sketch_seed,
+	    .sinkholes = c->sinkholes,
 	};
 	struct live_opts live = {
 	    .probe = c->probe,
@@ -268,6 +269,9 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .table_keys = c->table_keys,
 	    .sample_key = c->sample_key,
 	    .rules = r->rules,
+	    .sinkhole_hour_s = c->sinkhole_hour_s,
+	    .sinkhole_domains = c->sinkhole_domains,
+	    .sinkhole_history = c->sinkhole_history,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .ctx = r,

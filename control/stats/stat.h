@@ -32,6 +32,8 @@ struct stat_run {
 	const struct rules *rules; /* NULL: none; what rule numbers mean, see rules.h */
 	uint32_t table_keys;       /* keys of each keyed table and interval; 0: see tables.h */
 	uint64_t sample_key;       /* of the flow sampling, and of what stays above table_keys */
+	uint32_t sinkhole_hour_s, sinkhole_domains,
+	    sinkhole_history; /* see settings; 0: default, none */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -61,7 +63,7 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
-    stat_errors, stat_flood;
+    stat_errors, stat_flood, stat_sinkhole;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -4,4 +4,4 @@
 #include "stat.h"
 
 const struct stat_ops *const stat_all[] = {&stat_ledger, &stat_traffic, &stat_match, &stat_tables,
-					   &stat_rrsets, &stat_errors,  &stat_flood, NULL};
+					   &stat_rrsets, &stat_errors,  &stat_flood, &stat_sinkhole, NULL};
