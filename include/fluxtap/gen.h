@@ -17,9 +17,11 @@ extern "C" {
 #endif
 
 enum ft_gen_scenario {
-	FT_GEN_MIX,   /* the standard mix: answered UDP transactions, Zipf names and clients */
-	FT_GEN_FLOOD, /* no qname twice: random labels under a few victim zones, NXDOMAIN */
-	FT_GEN_ZOO,   /* everything the contract knows, in small numbers */
+	FT_GEN_MIX,    /* the standard mix: answered UDP transactions, Zipf names and clients */
+	FT_GEN_FLOOD,  /* no qname twice: random labels under a few victim zones, NXDOMAIN */
+	FT_GEN_ZOO,    /* everything the contract knows, in small numbers */
+	FT_GEN_BOTNET, /* names of a botnet, before and after their sinkhole */
+	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_SCENARIOS
 };
 
@@ -148,12 +150,30 @@ struct ft_gen_totals {
 	uint64_t tcp_packets; /* of DNS connections */
 };
 
+/* A stage of the botnet scenarios: one way to answer. */
+struct ft_gen_botnet_stage {
+	enum ft_gen_class class_of;
+	uint32_t ttl_s; /* on the wire: of the answer, or the negative TTL; 0: none */
+	uint64_t begin_us, end_us;
+	uint64_t queries;
+	uint32_t names;    /* distinct ones asked for */
+	double model_qps;  /* what the model says, for each registered domain */
+	double multiplier; /* to that of the first stage */
+};
+
+struct ft_gen_botnet {
+	uint32_t stages; /* 0: another scenario */
+	uint32_t domains, names;
+	struct ft_gen_botnet_stage stage[6];
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
 	    *rows; /* by start, then vantage; only those where something happened */
 	size_t row_count;
 	struct ft_gen_totals totals;
+	struct ft_gen_botnet botnet;
 };
 
 struct ft_gen;

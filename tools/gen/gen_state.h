@@ -112,6 +112,7 @@ struct ft_gen {
 	    turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
 	struct gen_slot *lent;        /* the frame the caller looks at */
 	struct ft_gen_totals *totals; /* in the books' truth */
+	struct gen_botnet *botnet; /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -120,6 +121,14 @@ enum { GEN_L4_CAP = GEN_L4_ROOM + GEN_MSG_CAP };
 /* Begins what begins at `ts_us`; frames go to the queue. */
 void gen_mix_step(struct ft_gen *g, uint64_t ts_us);
 void gen_zoo_step(struct ft_gen *g, uint64_t ts_us);
+
+/* gen_botnet.c: 0, or -1 without memory. The steps that the defaults of the scenario need. */
+uint64_t gen_botnet_pairs(const struct ft_gen_opts *o);
+int gen_botnet_create(struct ft_gen *g);
+void gen_botnet_step(struct ft_gen *g, uint64_t ts_us);
+const struct ft_gen_botnet *gen_botnet_truth(const struct gen_botnet *b);
+/* Accepts NULL. */
+void gen_botnet_destroy(struct gen_botnet *b);
 
 /* Draws client, server, id and port, RD=1, IN, no EDNS, no question yet. */
 void gen_ask_init(struct ft_gen *g, struct gen_ask *ask, uint64_t ts_us);

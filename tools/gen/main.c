@@ -26,6 +26,9 @@ static const char help[] =
     "\n"
     "  --scenario NAME  mix (default): answered UDP transactions, Zipf names and clients\n"
     "                   flood: no qname twice, NXDOMAIN; zoo: everything, in small numbers\n"
+    "                   botnet: names of a botnet before and after they get a sinkhole, 50 h or\n"
+    "                   as many parts of a shorter duration; botnet-stages: the same names\n"
+    "                   under each way to answer, an hour each\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000)\n"
@@ -135,7 +138,10 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 			return 0;
 		}
 	}
-	fprintf(stderr, OUT_PROGRAM ": --scenario %s: expected mix, flood or zoo\n", text);
+	fprintf(stderr,
+		OUT_PROGRAM ": --scenario %s: expected mix, flood, zoo, botnet or "
+			    "botnet-stages\n",
+		text);
 	return -EINVAL;
 }
 
