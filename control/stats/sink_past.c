@@ -104,12 +104,23 @@ static uint64_t sum_of(const uint32_t *by_class)
 
 /* --- hours --- */
 
+/* Of the days around a window, as small sketches give it. */
+static double names_of(const struct sink_past *p, uint64_t lo_us)
+{
+	struct ft_mini both = p->today;
+
+	if (p->switch_us != 0)
+		return lo_us >= p->switch_us ? (double)mini_count(&p->since) : p->names_before;
+	mini_merge(&both, &p->yesterday);
+	return (double)mini_count(&both);
+}
+
 bool sink_past_window(const struct sink_past *p, const struct sink_clock *c, uint64_t lo_us,
 		      uint64_t hi_us, struct sink_window *out)
 {
 	const uint64_t oldest = p->bin + 1 > SINK_BINS ? p->bin + 1 - SINK_BINS : 0;
 	uint64_t lo, hi = hi_us / c->hour_us, bits = 0, hours = 0;
-	double names = 0;
+	double names;
 
 	lo_us = lo_us > p->from_us ? lo_us : p->from_us;
 	lo = (lo_us + c->hour_us - 1) / c->hour_us;
@@ -121,12 +132,11 @@ bool sink_past_window(const struct sink_past *p, const struct sink_clock *c, uin
 			continue;
 		hours++;
 		out->queries += p->queries[b % SINK_BINS];
-		names += p->asked[b % SINK_BINS];
 		bits |= 1ull << b % SINK_BINS;
 	}
 	if (hours == 0)
 		return false;
-	names /= (double)hours;
+	names = p->has_names ? 0 : names_of(p, lo_us);
 	if (p->has_names) {
 		uint64_t n = 0;
 		for (uint32_t i = 0; i < p->names.slots; i++)
@@ -199,9 +209,6 @@ static void close_hour(struct sink_past *p, const struct sink_clock *c)
 		*answered = total == 0           ? p->stage
 			    : class == SINK_NONE ? SINK_NONE
 						 : sink_class_of[class];
-	if (!p->has_names)
-		p->asked[p->bin % SINK_BINS] = (uint32_t)mini_count(&p->mini);
-	memset(&p->mini, 0, sizeof(p->mini));
 	memset(p->hour, 0, sizeof(p->hour));
 	if (p->week != NULL)
 		put_week(p, p->bin);
@@ -222,7 +229,7 @@ static void close_hours(struct sink_past *p, struct sink_clock *c, uint64_t bin)
 		return;
 	/* What `after` needs must not fall out of the ring. */
 	const uint64_t lo_us = sink_after_lo(c, p->switch_us, p->old_ttl_us);
-	const bool was_over = p->after_is_final || p->switch_us == 0;
+	const bool was_over = p->after_is_final || p->switch_us == 0 || p->is_group;
 	while (p->bin < bin) {
 		close_hour(p, c);
 		p->bin++;
@@ -236,7 +243,6 @@ static void close_hours(struct sink_past *p, struct sink_clock *c, uint64_t bin)
 			p->bin = bin - 2 * SINK_BINS;
 		p->unknown &= ~(1ull << p->bin % SINK_BINS);
 		p->queries[p->bin % SINK_BINS] = 0;
-		p->asked[p->bin % SINK_BINS] = 0;
 		p->answered[p->bin % SINK_BINS] = SINK_NONE;
 		bits = 1ull << p->bin % SINK_BINS;
 		forget_names(&p->names, bits);
@@ -254,6 +260,9 @@ static void confirm(struct sink_past *p, const struct sink_clock *c, uint64_t mi
 	const bool cached = was_negative || p->class == FT_CLASS_DATA ||
 			    p->class == FT_CLASS_CNAME_ONLY || p->class == FT_CLASS_REFERRAL;
 
+	p->switch_us = 0;
+	p->names_before = names_of(p, 0);
+	memset(&p->since, 0, sizeof(p->since));
 	p->switch_us = p->candidate_us;
 	p->old_ttl_us = cached && ttl != 0 ? (ttl - 1) * 1000000 : 0;
 	p->from_class = p->class;
@@ -335,7 +344,8 @@ static void close_minute(struct sink_past *p, struct sink_clock *c)
 {
 	const uint64_t end_us = p->end_us + c->minute_us;
 
-	look_at_answers(p, c, end_us);
+	if (!p->is_group)
+		look_at_answers(p, c, end_us);
 	count_stage(p, c, end_us);
 	if (sum_of(p->open) != 0)
 		p->last_us = end_us;
@@ -387,6 +397,22 @@ void sink_past_add(struct sink_past *p, struct sink_clock *c, uint64_t t_us,
 		p->hour[i] += (uint32_t)by_class[i];
 	}
 	p->queries[p->bin % SINK_BINS] += (uint32_t)sum;
+}
+
+void sink_past_asked(struct sink_past *p, const struct sink_clock *c, uint64_t t_us,
+		     const struct ft_mini *names)
+{
+	const uint64_t day = t_us / (24 * c->hour_us);
+
+	if (day != p->day) {
+		p->yesterday = day == p->day + 1 ? p->today : (struct ft_mini){0};
+		p->today = (struct ft_mini){0};
+		p->day = day;
+	}
+	mini_merge(&p->today, names);
+	if (p->switch_us != 0 && !p->after_is_final &&
+	    t_us >= sink_after_lo(c, p->switch_us, p->old_ttl_us))
+		mini_merge(&p->since, names);
 }
 
 /* --- names --- */

@@ -61,11 +61,15 @@ struct sink_past {
 	uint32_t open[FT_CLASS_CAP]; /* of the minute that begins at end_us */
 	uint32_t hour[FT_CLASS_CAP]; /* of the open hour */
 	uint32_t queries[SINK_BINS]; /* by hour */
-	uint32_t asked[SINK_BINS];   /* names in that hour, where names is not kept */
 	uint64_t unknown;            /* a bit for each hour that was not seen in full */
 	uint8_t answered[SINK_BINS]; /* enum sink_class of nine in ten; else SINK_NONE */
-	struct ft_mini mini;         /* names of the open hour, where names is not kept */
-	bool has_names;              /* names is kept */
+	/* Names where `names` is not kept: of this day, of the one before, of what counts as
+	 * after the switch; and how many there were before it. */
+	struct ft_mini today, yesterday, since;
+	uint64_t day;
+	double names_before;
+	bool has_names; /* names is kept */
+	bool is_group;  /* its domains say when it switched, and its rates */
 	struct sink_names names;
 	/* Nine in ten answers were of `class` from run_us to run_end_us. */
 	uint8_t class, candidate; /* enum ft_class or SINK_NONE */
@@ -111,6 +115,9 @@ uint64_t sink_hours(const struct sink_clock *c, uint64_t lo_us, uint64_t hi_us);
  * that were counted. */
 void sink_past_add(struct sink_past *p, struct sink_clock *c, uint64_t t_us,
 		   const uint64_t *by_class);
+/* Names of a time that is not before those that came; where `names` is not kept. */
+void sink_past_asked(struct sink_past *p, const struct sink_clock *c, uint64_t t_us,
+		     const struct ft_mini *names);
 /* Nothing more comes from before now_us: closes minutes and hours. */
 void sink_past_advance(struct sink_past *p, struct sink_clock *c, uint64_t now_us);
 

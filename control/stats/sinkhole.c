@@ -397,7 +397,7 @@ static void add_past(struct sinkhole *s, const struct stat_interval *in, struct 
 		sink_past_add(p, &s->table.clock, in->start_s * 1000000 + part * s->part_us,
 			      l->by_class + (size_t)part * FT_CLASS_CAP);
 	if (l->asked != NULL)
-		mini_merge(&p->mini, l->asked);
+		sink_past_asked(p, &s->table.clock, in->start_s * 1000000, l->asked);
 }
 
 /* The interval has ended for all of them, and for those with a past from a snapshot it
@@ -462,7 +462,7 @@ static void add_other(void *ctx, const struct tables_merged *m, const struct tab
 	if (fresh)
 		sink_past_init(&i->past, &table->clock, start_us, false);
 	sink_past_add(&i->past, &table->clock, start_us, t->c + FT_DOMAIN_CLASS);
-	mini_merge(&i->past.mini, t->names);
+	sink_past_asked(&i->past, &table->clock, start_us, t->names);
 }
 
 /* --- groups --- */
@@ -497,6 +497,19 @@ static double group_rate(const struct sink_table *t, const struct sink_key *grou
 	return name_s > 0 ? queries / name_s : NAN;
 }
 
+/* The domain that made a group switch says from what to what; the one of the lowest id. */
+static void put_group_classes(const struct sink_table *t, struct sink_item *group, uint64_t when)
+{
+	const struct sink_item *i = NULL, *first = NULL;
+
+	while ((i = sink_table_next(t, i)) != NULL)
+		if (is_of_group(i, &group->key) && i->past.switch_us == when &&
+		    (first == NULL || memcmp(i->key.id, first->key.id, sizeof(i->key.id)) < 0))
+			first = i;
+	group->past.from_class = first != NULL ? first->past.from_class : SINK_NONE;
+	group->past.to_class = first != NULL ? first->past.to_class : SINK_NONE;
+}
+
 /* A set has switched when half of its domains have. */
 static int find_group_switch(const struct sink_table *t, struct sink_item *group)
 {
@@ -524,6 +537,7 @@ static int find_group_switch(const struct sink_table *t, struct sink_item *group
 		p->old_ttl_us = ttl_us;
 		p->after = p->before = NAN;
 		p->after_is_final = false;
+		put_group_classes(t, group, when);
 		if (when != 0)
 			p->before = group_rate(t, &group->key, sink_before_lo(&t->clock, when),
 					       sink_before_hi(&t->clock, when));
@@ -590,6 +604,8 @@ static int write_group(struct sinkhole *s, const struct stat_interval *in,
 	all.item = sink_table_get(&s->table, &all.key, &fresh);
 	if (all.item != NULL && fresh)
 		sink_past_init(&all.item->past, &s->table.clock, s->begin_us, false);
+	if (all.item != NULL)
+		all.item->past.is_group = true;
 	add_past(s, in, &all);
 	if (all.item != NULL)
 		sink_past_advance(&all.item->past, &s->table.clock, in->end_s * 1000000);

@@ -320,5 +320,6 @@ void gen_botnet_step(struct ft_gen *g, uint64_t ts_us)
 		return;
 	*held_us = ts_us + (uint64_t)(ttl_of(g, s) * 1e6);
 	for (uint32_t i = 0; i < s->tries; i++)
-		send_try(g, ts_us, client, name, i);
+		if (ts_us + i * (uint64_t)RETRY_US < b->truth.stage[stage].end_us)
+			send_try(g, ts_us, client, name, i);
 }
