@@ -17,7 +17,7 @@
 static const struct {
 	const char *name; /* also of the set it reads */
 	int (*print)(struct walk *w, size_t width);
-} reports[] = {{"traffic", report_traffic}, {"ledger", report_ledger}};
+} reports[] = {{"traffic", report_traffic}, {"ledger", report_ledger}, {"sinkhole", report_sinkhole}};
 #define REPORTS_LEN (sizeof reports / sizeof *reports)
 
 const char *report_number(char out[REPORT_NUMBER_CAP], uint64_t n)
@@ -111,7 +111,7 @@ static int report_run(struct config_texts *operands)
 	char why[512], q[VALUE_QUOTE_CAP];
 
 	if (operands->n == 0)
-		return refuse("no report named; there are: traffic ledger. Such as "
+		return refuse("no report named; there are: traffic ledger sinkhole. Such as "
 			      "\"fluxtap report traffic fluxtap-out\"");
 	for (size_t i = 0; i < REPORTS_LEN; i++) {
 		const struct config_texts paths = {operands->v + 1, operands->n - 1};
@@ -127,7 +127,7 @@ static int report_run(struct config_texts *operands)
 		}
 		return print(i, &paths);
 	}
-	snprintf(why, sizeof why, "%s is no report; there are: traffic ledger",
+	snprintf(why, sizeof why, "%s is no report; there are: traffic ledger sinkhole",
 		 value_quote(q, operands->v[0]));
 	return refuse(why);
 }

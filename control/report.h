@@ -17,6 +17,7 @@ int report_main(int argc, char **argv);
  * time order and prints to standard output; 0 or -errno. `width` is in columns. */
 int report_traffic(struct walk *w, size_t width);
 int report_ledger(struct walk *w, size_t width);
+int report_sinkhole(struct walk *w, size_t width);
 
 /* Help for them. */
 

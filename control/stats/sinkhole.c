@@ -407,7 +407,7 @@ static void advance(struct sinkhole *s, const struct stat_interval *in)
 	struct sink_item *i = NULL;
 
 	while ((i = sink_table_next(&s->table, i)) != NULL)
-		if (i->key.rule != 0)
+		if (i->key.rule != 0 && !i->past.is_group) /* groups: write_group */
 			sink_past_advance(&i->past, &s->table.clock, in->end_s * 1000000);
 }
 
