@@ -379,6 +379,14 @@ void sink_past_resume(struct sink_past *p, struct sink_clock *c, uint64_t now_us
 	close_minute(p, c);
 	p->end_us = end_us > p->end_us ? end_us : p->end_us;
 	p->unknown |= 1ull << p->bin % SINK_BINS;
+	if (p->end_us / c->hour_us - p->bin > SINK_BINS) { /* nothing of what was is left */
+		close_hours(p, c, p->bin + 1);
+		memset(p->queries, 0, sizeof(p->queries));
+		memset(p->answered, SINK_NONE, sizeof(p->answered));
+		forget_names(&p->names, UINT64_MAX);
+		p->unknown = UINT64_MAX;
+		p->bin = p->end_us / c->hour_us;
+	}
 	while (p->bin < p->end_us / c->hour_us) {
 		close_hours(p, c, p->bin + 1);
 		p->unknown |= 1ull << p->bin % SINK_BINS;

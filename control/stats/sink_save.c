@@ -16,7 +16,7 @@
 
 #define MAGIC 0x4b4e5346u /* "FSNK" */
 #define VERSION 1u
-#define HEAD_BYTES 40u
+#define HEAD_BYTES 48u
 #define NAMES_SLOTS_CAP (1u << 16)
 
 /* Octets that grow. */
@@ -147,6 +147,7 @@ int sinkhole_save(const void *stat, uint8_t **octets, size_t *bytes)
 	put_u64(&s, st->table.clock.hour_us);
 	put_u64(&s, st->table.clock.minute_us);
 	put_u64(&s, st->begin_us);
+	put_u64(&s, st->closed_us);
 	put_u64(&s, st->run->sample_key);
 	while ((i = sink_table_next(&st->table, i)) != NULL)
 		put_item(&s, st, i);
@@ -336,6 +337,9 @@ static int get_all(struct ft_reader *r, struct sinkhole *st)
 	if (ft_get_u64(r) != st->table.clock.hour_us || ft_get_u64(r) != st->table.clock.minute_us)
 		return -EINVAL;
 	st->begin_us = ft_get_u64(r);
+	st->closed_us = ft_get_u64(r);
+	if (st->closed_us > UINT64_MAX / 4 || st->begin_us > st->closed_us)
+		return -EBADMSG;
 	if (ft_get_u64(r) != st->run->sample_key)
 		return -EINVAL;
 	while (!r->bad && r->at != r->end) {
@@ -363,7 +367,7 @@ int sinkhole_load(void *stat, const uint8_t *octets, size_t bytes)
 		st->loaded = true;
 		return 0;
 	}
-	st->begin_us = 0;
+	st->begin_us = st->closed_us = 0;
 	sink_table_fini(&st->table);
 	if (sink_table_init(&st->table, grouped, others) != 0)
 		return -ENOMEM;

@@ -73,6 +73,7 @@ struct sinkhole {
 	uint64_t part_us;
 	uint64_t begin_us; /* of the first interval: from there on all is seen */
 	uint64_t expired_us;
+	uint64_t closed_us; /* end of the last interval */
 	bool loaded; /* from a snapshot, and no interval has closed since */
 };
 

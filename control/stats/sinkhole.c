@@ -415,8 +415,10 @@ static void resume(struct sinkhole *s, const struct stat_interval *in)
 {
 	struct sink_item *i = NULL;
 
-	while (s->loaded && (i = sink_table_next(&s->table, i)) != NULL)
+	while (s->loaded && (i = sink_table_next(&s->table, i)) != NULL) {
+		sink_past_advance(&i->past, &s->table.clock, s->closed_us);
 		sink_past_resume(&i->past, &s->table.clock, in->start_s * 1000000);
+	}
 	s->loaded = false;
 }
 
@@ -713,6 +715,7 @@ static void sinkhole_close(void *stat, struct stat_interval *in)
 	if (s->table.others_cap != 0 && s->run->rules != NULL &&
 	    rules_have_answers(s->run->rules) && in->tables != NULL)
 		(void)tables_merged_walk(in->tables, FT_TABLE_DOMAINS, add_other, &others);
+	s->closed_us = in->end_s * 1000000;
 	free(l.v);
 	if (r != NULL)
 		row_free(&s->rows);
