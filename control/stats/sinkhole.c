@@ -704,7 +704,8 @@ static void sinkhole_close(void *stat, struct stat_interval *in)
 	resume(s, in);
 	expire(s, in);
 	if (collect_counted(s, in, r, &l) == 0 && collect_found(s, in, &l) == 0) {
-		qsort(l.v, l.n, sizeof(*l.v), order_lines);
+		if (l.n != 0)
+			qsort(l.v, l.n, sizeof(*l.v), order_lines);
 		for (size_t i = 0; i < l.n; i++)
 			add_past(s, in, &l.v[i]);
 		(void)add_names(s, in, r);
