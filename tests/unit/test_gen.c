@@ -136,7 +136,9 @@ static void test_known_frames(void **state)
 {
 	static const uint64_t known[FT_GEN_SCENARIOS] = {UINT64_C(0xd7232072555eb315),
 							 UINT64_C(0x244d6d451e76b8e7),
-							 UINT64_C(0x22d42003dd9602c2)};
+							 UINT64_C(0x22d42003dd9602c2),
+							 UINT64_C(0xb7b87dae39c17a82),
+							 UINT64_C(0xb4e397e32edcb2bb)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {
