@@ -74,9 +74,21 @@ struct sinkhole {
 	uint64_t begin_us; /* of the first interval: from there on all is seen */
 	uint64_t expired_us;
 	uint64_t closed_us; /* end of the last interval */
-	bool loaded; /* from a snapshot, and no interval has closed since */
+	bool loaded;        /* from a snapshot, and no interval has closed since */
 };
 
+#define STALE_HOURS 49u /* without queries and signals */
+
+/* Sums up a line's parts of the interval; adds them to its past. */
+void sink_line_sum(struct sink_line *l);
+void sink_line_add_past(struct sinkhole *s, const struct stat_interval *in, struct sink_line *l);
+
+/* sink_group.c: writes the line of the group whose lines are v[0..n). -ENOMEM. */
+int sink_group_write(struct sinkhole *s, const struct stat_interval *in, const struct sink_line *v,
+		     size_t n, const struct sink_row *r);
+/* Gives each line the signals of its domain. -ENOMEM. */
+int sink_put_signals(const struct sinkhole *s, const struct stat_interval *in, struct sink_line *v,
+		     size_t lines);
 /* sink_write.c: one record of each line. */
 void sink_write(const struct sinkhole *s, const struct stat_interval *in,
 		const struct sink_line *line);
