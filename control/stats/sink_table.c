@@ -70,7 +70,7 @@ struct sink_item *sink_table_get(struct sink_table *t, const struct sink_key *ke
 		return i;
 	if (*count == (key->rule != 0 ? t->grouped_cap : t->others_cap) ||
 	    (i = calloc(1, sizeof(*i))) == NULL) {
-		t->refused++;
+		t->refused += key->rule != 0;
 		return NULL;
 	}
 	struct sink_item **at = &t->bucket[bucket_of(t, key)];

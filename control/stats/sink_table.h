@@ -33,7 +33,7 @@ struct sink_table {
 	struct sink_item **bucket;
 	size_t buckets, grouped, others; /* items of each budget */
 	size_t grouped_cap, others_cap;
-	uint64_t refused; /* newcomers */
+	uint64_t refused; /* newcomers of groups */
 	struct sink_clock clock;
 };
 
