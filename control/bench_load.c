@@ -160,6 +160,7 @@ struct rules *bench_rules_create(const struct config *c, uint64_t name_seed)
 	    .cache_dir = rules_cache_dir(c->rule_cache, cache, sizeof(cache), &why),
 	    .name_seed = name_seed,
 	    .sketch_seed = 0,
+	    .sinkholes = c->sinkholes,
 	};
 
 	if (c->rules.n == 0) {

@@ -41,6 +41,8 @@ struct config {
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */
 	char *asn, *cdn;           /* or NULL: see lookups.h */
+	char *sinkholes;           /* list file, or NULL */
+	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
 	uint32_t domain_entries, client_entries, server_entries;

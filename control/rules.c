@@ -5,9 +5,11 @@
 #include "../dataplane/name.h"
 #include "../dataplane/nameset.h"
 #include "../dataplane/psl.h"
+#include "../dataplane/sinklist.h"
 #include "rules_default.h"
 #include "rules_read.h"
 #include "rules_registry.h"
+#include "sinkholes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,10 +22,11 @@
 struct rules {
 	char **paths;
 	size_t paths_len;
-	char *psl_path, *cache_dir; /* or NULL */
+	char *psl_path, *cache_dir, *sinkholes; /* or NULL */
 	uint64_t name_seed, sketch_seed;
 	struct registry *registry;
-	uint32_t generation; /* of the last load */
+	uint32_t generation;          /* of the last load */
+	bool staged_answers, answers; /* the list of sinkholes has what answers carry */
 };
 
 /* An array that grows. */
@@ -47,6 +50,8 @@ struct load {
 	struct vec exact, suffix;
 	struct vec expressions, shapes; /* struct text_line */
 	struct vec shape_lines;         /* struct shape_line, one for each of shapes */
+	struct vec prefixes;            /* struct sinklist_prefix */
+	struct vec servers, aliases;    /* struct nameset_entry; note: labels */
 	uint64_t depths[2];
 	char *err;
 	size_t cap;
@@ -83,9 +88,10 @@ struct rules *rules_create(const struct rules_settings *settings)
 	r->registry = registry_create();
 	r->psl_path = copy_text(settings->psl_path);
 	r->cache_dir = copy_text(settings->cache_dir);
+	r->sinkholes = copy_text(settings->sinkholes);
 	r->paths = calloc(settings->paths_len + 1, sizeof(*r->paths));
 	if (r->registry == NULL || r->paths == NULL || (settings->psl_path && !r->psl_path) ||
-	    (settings->cache_dir && !r->cache_dir))
+	    (settings->cache_dir && !r->cache_dir) || (settings->sinkholes && !r->sinkholes))
 		goto fail;
 	for (size_t i = 0; i < settings->paths_len; i++) {
 		r->paths[i] = strdup(settings->paths[i]);
@@ -109,6 +115,7 @@ void rules_destroy(struct rules *r)
 	free(r->paths);
 	free(r->psl_path);
 	free(r->cache_dir);
+	free(r->sinkholes);
 	registry_destroy(r->registry);
 	free(r);
 }
@@ -239,6 +246,95 @@ static int read_file(struct load *l, const char *path)
 	return 0;
 }
 
+/* The number of a group of sinkholes; 0: no memory. A rule's id holds no blank, so that
+ * rules and groups of one name do not meet. */
+static uint32_t group_number(struct load *l, const struct sinkhole_line *line)
+{
+	char id[RULES_ID_CAP + 1] = SINKHOLE_ID_PREFIX, why[WHY_CAP];
+	uint32_t other, n = (uint32_t)strlen(id);
+
+	memcpy(id + n, line->group.text, line->group.len);
+	const struct rules_line rule = {
+	    .kind = RULE_SINKHOLE,
+	    .id = {id, n + line->group.len},
+	    .severity = -1,
+	};
+	const uint32_t tag = registry_put(l->r->registry, &rule, 0, &other, why, sizeof(why));
+	return tag != UINT32_MAX ? tag : 0;
+}
+
+static int add_sinkhole(struct load *l, const struct sinkhole_line *line)
+{
+	uint8_t padded[FT_NAME_CAP + NAME_PAD_BYTES] = {0};
+	const uint32_t tag = group_number(l, line);
+	struct vec *v = line->kind == SINKHOLE_NS      ? &l->servers
+			: line->kind == SINKHOLE_CNAME ? &l->aliases
+						       : &l->suffix;
+
+	if (tag == 0)
+		return refuse_memory(l);
+	if (line->kind == SINKHOLE_IP) {
+		struct sinklist_prefix *p = vec_add(&l->prefixes, sizeof(*p));
+		if (p == NULL)
+			return refuse_memory(l);
+		*p = (struct sinklist_prefix){.bits = line->prefix.bits, .tag = tag};
+		memcpy(p->addr.b, line->prefix.addr, sizeof(p->addr.b));
+		return 0;
+	}
+	struct nameset_entry *e = vec_add(v, sizeof(*e));
+	if (e == NULL)
+		return refuse_memory(l);
+	memcpy(padded, line->name, line->name_len);
+	*e = (struct nameset_entry){name_hash_padded(padded, line->name_len, l->r->name_seed), tag,
+				    line->labels};
+	if (line->kind == SINKHOLE_NAME)
+		l->depths[line->labels / 64] |= 1ull << line->labels % 64;
+	return 0;
+}
+
+static int read_sinkholes(struct load *l)
+{
+	struct sinkhole_line line = {0};
+	struct rules_file f;
+	char why[WHY_CAP];
+	size_t at = 0;
+	int rc;
+
+	if (l->r->sinkholes == NULL)
+		return 0;
+	rc = rules_file_read(&f, l->r->sinkholes, l->err, l->cap);
+	if (rc != 0)
+		return rc;
+	while ((rc = sinkholes_next(&f, &at, &line, why, sizeof(why))) == 1) {
+		rc = add_sinkhole(l, &line);
+		if (rc != 0)
+			break;
+	}
+	if (rc == -EINVAL)
+		snprintf(l->err, l->cap, "%s:%u: %s", l->r->sinkholes, line.number, why);
+	rules_file_fini(&f);
+	return rc;
+}
+
+static int compile_sinkholes(struct load *l, struct ruleset_parts *p)
+{
+	const struct sinklist_parts parts = {
+	    .prefix = l->prefixes.v,
+	    .prefixes = l->prefixes.n,
+	    .ns = l->servers.v,
+	    .cname = l->aliases.v,
+	    .servers = l->servers.n,
+	    .aliases = l->aliases.n,
+	    .name_seed = l->r->name_seed,
+	};
+
+	l->r->staged_answers = parts.prefixes + parts.servers + parts.aliases != 0;
+	if (!l->r->staged_answers)
+		return 0;
+	p->sinks = sinklist_create(&parts);
+	return p->sinks != NULL ? 0 : refuse_memory(l);
+}
+
 /* The built-in shapes: families alone, no rules. */
 static int read_default_shapes(struct load *l)
 {
@@ -350,8 +446,8 @@ static struct ruleset *compile(struct load *l)
 	p.psl = psl_create(l->r->psl_path, l->err, l->cap);
 	if (p.psl == NULL)
 		return NULL;
-	if (compile_names(l, &p) != 0 || compile_kinds(l, &p) != 0 ||
-	    compile_expressions(l, &p) != 0)
+	if (compile_names(l, &p) != 0 || compile_sinkholes(l, &p) != 0 ||
+	    compile_kinds(l, &p) != 0 || compile_expressions(l, &p) != 0)
 		goto undo_parts;
 	p.shapes = shapes_create(l->shape_lines.v, l->shape_lines.n);
 	set = p.shapes != NULL ? ruleset_create(&p) : NULL;
@@ -361,6 +457,7 @@ static struct ruleset *compile(struct load *l)
 undo_parts:
 	shapes_destroy(p.shapes);
 	match_hs_destroy(p.expressions);
+	sinklist_destroy(p.sinks);
 	nameset_destroy(p.exact);
 	nameset_destroy(p.suffix);
 	psl_destroy(p.psl);
@@ -381,6 +478,9 @@ static void load_fini(struct load *l)
 	free(l->shape_lines.v);
 	free(l->exact.v);
 	free(l->suffix.v);
+	free(l->prefixes.v);
+	free(l->servers.v);
+	free(l->aliases.v);
 	free(l->files);
 	free(l->base);
 }
@@ -392,6 +492,8 @@ static int read_all(struct load *l)
 	for (l->file = 0; rc == 0 && l->file < l->r->paths_len; l->file++)
 		rc = read_file(l, l->r->paths[l->file]);
 	l->file -= l->file > 0;
+	if (rc == 0)
+		rc = read_sinkholes(l);
 	return rc == 0 ? put_families(l) : rc;
 }
 
@@ -419,6 +521,7 @@ void rules_settle(struct rules *r, bool keep)
 	}
 	registry_commit(r->registry);
 	r->generation++;
+	r->answers = r->staged_answers;
 }
 
 struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
@@ -432,6 +535,11 @@ struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
 const struct rule_info *rules_info(const struct rules *r, uint32_t number)
 {
 	return registry_info(r->registry, number);
+}
+
+bool rules_have_answers(const struct rules *r)
+{
+	return r->answers;
 }
 
 size_t rules_count(const struct rules *r)

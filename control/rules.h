@@ -10,6 +10,9 @@
 
 struct rules;
 
+/* A group of sinkholes is a rule of kind RULE_SINKHOLE: its id, behind this. */
+#define SINKHOLE_ID_PREFIX " "
+
 /* What the operator wrote about a rule; owned by struct rules, never goes away. */
 struct rule_info {
 	const char *id, *family; /* family NULL: none given */
@@ -22,6 +25,7 @@ struct rules_settings {
 	size_t paths_len;
 	const char *psl_path;  /* NULL: the system's */
 	const char *cache_dir; /* compiled databases; NULL: nowhere */
+	const char *sinkholes; /* list of sinkholes; NULL: none */
 	uint64_t name_seed, sketch_seed;
 };
 
@@ -43,6 +47,9 @@ void rules_settle(struct rules *r, bool keep);
 /* The family of a bit of the shapes' mask, NULL for one not given out; bits stay as
  * numbers do. */
 const char *rules_family(const struct rules *r, unsigned bit);
+
+/* Whether the list of sinkholes has addresses, servers or aliases. */
+bool rules_have_answers(const struct rules *r);
 
 /* NULL for a number never given out. */
 const struct rule_info *rules_info(const struct rules *r, uint32_t number);

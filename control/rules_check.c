@@ -259,7 +259,7 @@ static void print_table(const struct check *c, const struct ruleset *set, const 
 	char rules[REPORT_NUMBER_CAP], lines[REPORT_NUMBER_CAP], distinct[REPORT_NUMBER_CAP];
 
 	printf("%-8s %12s %12s %12s\n", "kind", "rules", "lines", "distinct");
-	for (unsigned k = 0; k < RULE_KIND_CAP; k++)
+	for (unsigned k = 0; k < RULE_SINKHOLE; k++)
 		printf("%-8s %12s %12s %12s\n", rule_kind_texts[k],
 		       report_number(rules, c->rules_n[k]), report_number(lines, c->lines[k]),
 		       report_number(distinct, c->distinct[k]));

@@ -18,7 +18,7 @@
 
 const char *const rule_kind_texts[RULE_KIND_CAP] = {
     [RULE_EXACT] = "exact", [RULE_SUFFIX] = "suffix", [RULE_REGEX] = "regex",
-    [RULE_DNSBL] = "dnsbl", [RULE_SHAPE] = "shape",
+    [RULE_DNSBL] = "dnsbl", [RULE_SHAPE] = "shape", [RULE_SINKHOLE] = "sinkhole",
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *err, size_t cap, const char *format,
@@ -182,7 +182,7 @@ static int read_kind(struct rules_slice w, struct rules_line *line, char *err, s
 {
 	char q[VALUE_QUOTE_CAP];
 
-	for (unsigned k = 0; k < RULE_KIND_CAP; k++) {
+	for (unsigned k = 0; k < RULE_SINKHOLE; k++) {
 		if (is(w, rule_kind_texts[k])) {
 			line->kind = (enum rule_kind)k;
 			return 0;

@@ -182,6 +182,7 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 	    .cache_dir = rules_cache_dir(c->rule_cache, cache, sizeof(cache), &why),
 	    .name_seed = hash_key,
 	    .sketch_seed = c->sketch_seed,
+	    .sinkholes = c->sinkholes,
 	};
 	struct live_opts live = {
 	    .probe = c->probe,
@@ -280,6 +281,9 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .rules = r->rules,
 	    .lookups = &r->lookups,
 	    .name_seed = r->stat_run.name_seed,
+	    .sinkhole_hour_s = c->sinkhole_hour_s,
+	    .sinkhole_domains = c->sinkhole_domains,
+	    .sinkhole_history = c->sinkhole_history,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .ctx = r,

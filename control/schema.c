@@ -648,13 +648,122 @@ static json_t *flux_schema(void)
 			 flux_ns_schema(), flux_all_schema());
 }
 
+static json_t *class_or_null(void)
+{
+	json_t *list = one_of(classes);
+
+	json_array_append_new(json_object_get(list, "enum"), json_null());
+	return list;
+}
+
+/* How much more is asked under a class of answers than under DATA. */
+static json_t *multipliers_schema(void)
+{
+	static const char *const bases[] = {"minute", "hour_of_week", NULL};
+	static const char *const compared[] = {"NODATA",  "NXDOMAIN", "SERVFAIL",
+					       "REFUSED", "TIMEOUT",  NULL};
+	json_t *fields = json_object();
+
+	for (const char *const *name = compared; *name != NULL; name++) {
+		struct shape s = shape_init();
+
+		shape_put(&s, "est", number(), "queries, as a multiple of those under DATA");
+		shape_put(&s, "lo", number(), "lower end of the 95 % interval");
+		shape_put(&s, "hi", number(), "upper end");
+		shape_put(&s, "n", integer(1), "hours of the week, or minutes, of the class");
+		shape_put(&s, "basis", one_of(bases), "what was compared");
+		json_object_set_new(fields, *name, shape_fini(&s));
+	}
+	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", fields,
+			 "additionalProperties", 0);
+}
+
+static void put_sinkhole_switch(struct shape *s)
+{
+	static const char *const bases[] = {"minute", "hour_of_week", "mixed", NULL};
+	json_t *basis = one_of(bases);
+
+	json_array_append_new(json_object_get(basis, "enum"), json_null());
+	shape_put(
+	    s, "switch_us", integer_or_null(),
+	    "begin of the minute in which nine in ten answers became others; of a group: when "
+	    "half of its domains had; null: never, as far as is known");
+	shape_put(s, "from_class", class_or_null(), "the answers before");
+	shape_put(s, "to_class", class_or_null(), "the answers since");
+	shape_put(s, "before", number_or_null(),
+		  "queries per name and second, 24 h to 1 h before the switch; null: not known");
+	shape_put(s, "after", number_or_null(),
+		  "the same for 24 h from 2 h, or the old TTL, after it; null: not known");
+	shape_put(s, "ratio", number_or_null(), "before / after");
+	shape_put(s, "multipliers", multipliers_schema(), "queries under other answers than DATA");
+	shape_put(s, "basis", basis, "what the multipliers compare");
+}
+
+static void put_sinkhole_rates(struct shape *s)
+{
+	shape_put(s, "group", text(), "the group, as the list gives it");
+	shape_put(s, "name", text(), "registered domain, or ALL of the group");
+	shape_put(s, "queries", integer(0), "queries counted");
+	shape_put(s, "qps", number(), "queries a second; an estimate where p < 1");
+	shape_put(s, "names", integer(0), "distinct full names asked for");
+	shape_put(s, "domains", integer(0), "registered domains asked for");
+	shape_put(s, "clients", integer(0), "distinct clients that asked");
+	shape_put(s, "qps_per_name", number_or_null(), "qps / names");
+	shape_put(s, "qps_per_domain", number_or_null(), "qps / domains");
+	shape_put(s, "by_class", map_of(classes), "queries by how they were answered");
+	shape_put(
+	    s, "neg_ttl", integer_or_null(),
+	    "negative TTL, least of the SOA's own and its minimum (RFC 2308), the greatest seen");
+	shape_put(s, "ans_ttl", integer_or_null(),
+		  "least TTL along an answer or of a delegation, the greatest seen");
+	shape_put(s, "response_bytes", integer(0), "DNS octets in responses");
+}
+
+static json_t *sinkhole_schema_of(bool all)
+{
+	static const char *const known[] = {"SINKHOLED", "SINKHOLE_MAYBE", NULL};
+	static const char *const signals[] = {"IP", "NS", "CNAME", "NAME", "NXDOMAIN", NULL};
+	static const char *const found[] = {"name", "answer", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "sinkhole", one_of(vantages));
+	put_sinkhole_rates(&s);
+	put_sinkhole_switch(&s);
+	shape_put(&s, "class", all ? json_pack("{s:s}", "type", "null") : one_of(known),
+		  "SINKHOLED needs two signals");
+	shape_put(&s, "signals", list_of(one_of(signals), 5),
+		  "what was seen in the last 49 h: listed address, name server, alias or name, and "
+		  "that the domain did not exist before");
+	json_object_set_new(s.fields, "est_queries", number());
+	json_object_set_new(s.fields, "se_queries", number());
+	if (!all) {
+		shape_put(&s, "found", one_of(found), "listed by name, or found by its answers");
+		return shape_fini(&s);
+	}
+	shape_put(&s, "top_client_share", number_or_null(),
+		  "share of the client that asked most; null: not known");
+	shape_put(&s, "left_out_queries", integer(0),
+		  "queries for domains beyond the budget, of all groups");
+	shape_put(&s, "without_past", integer(0), "times that a domain found no room for a past");
+	shape_put(&s, "hll",
+		  json_pack("{s:[{s:s}, o]}", "anyOf", "type", "null", distinct_schema()),
+		  "HyperLogLog registers; null with domains found by their answers");
+	return shape_fini(&s);
+}
+
+static json_t *sinkhole_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", sinkhole_schema_of(false),
+			 sinkhole_schema_of(true));
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
-	    {"flux", flux_schema},         {"ledger", ledger_schema},
-	    {"match", match_schema},       {"nxdomain", nxdomain_schema},
-	    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+} sets[] = {
+    {"dnserror", dnserror_schema}, {"domain", domain_schema},     {"flux", flux_schema},
+    {"ledger", ledger_schema},     {"match", match_schema},       {"nxdomain", nxdomain_schema},
+    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -668,7 +777,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain flux ledger match nxdomain spamtrap traffic";
+	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap traffic";
 }
 
 int schema_print(FILE *out)

@@ -106,6 +106,14 @@ const struct setting settings_table[] = {
      .help = "Secret that chooses the flows. Probes with the same number keep the same flows."},
     {"rules", "FILE", VALUE_TEXTS, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(rules),
      .help = RULES_HELP " Give it again for more files."},
+    {"sinkholes", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(sinkholes),
+     .help = "Follow the sinkholes of this list: a line each of \"GROUP ip PREFIX\", \"GROUP ns "
+	     "NAME\", \"GROUP cname NAME\" (what their answers carry) or \"GROUP name NAME\" (a "
+	     "name or domain to follow whatever answers it)."},
+    {"sinkhole-hour", "S", VALUE_U32, NUMBER(1, 3600, "seconds"), .def = "3600", .group = GROUP_DNS,
+     RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_hour_s),
+     .help = "How long an hour is for set sinkhole, which compares 24 of them before a change of "
+	     "answers with 24 after it. Less is for traffic whose time was compressed."},
     {"psl", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(psl),
      .def_text = PSL_DEFAULT, .help = PSL_HELP},
     {"rule-cache", "DIR|off", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
@@ -169,6 +177,13 @@ const struct setting settings_table[] = {
      RUN_BENCH, ALL_SOURCES, FIELD(flux_mb),
      .help = "What control may use to follow owners of CNAMEs over a day; 768 are enough for 16 "
 	     "million. Above that it follows every second, fourth, ... owner."},
+    {"sinkhole-domains", "N", VALUE_U32, NUMBER(16, 16777216, "domains"), .def = "16384",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_domains),
+     .help = "Domains of sinkholes whose past is remembered, about 2 KB each."},
+    {"sinkhole-history", "N", VALUE_U32, NUMBER(0, 16777216, "domains"), .def = "65536",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_history),
+     .help = "Other domains whose past is remembered, about 1.2 KB each, in case their answers "
+	     "turn into those of a sinkhole; only with a list that has ip, ns or cname."},
     {"frag-datagrams", "N", VALUE_U32, NUMBER(1, 65536, "datagrams"), .def = "256",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(frag_datagrams),
      .help = "Fragmented IP datagrams in reassembly, in each worker."},

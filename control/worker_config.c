@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "worker_config.h"
 
+#include "stats/sink_past.h"
+
 #include <string.h>
+
+#define SINK_ENTRIES 8192u /* registered domains of sinkholes that a worker counts at a time */
 
 struct worker_settings worker_config(const struct config *c, const struct segment *s, unsigned i,
 				     bool live)
@@ -25,6 +29,8 @@ struct worker_settings worker_config(const struct config *c, const struct segmen
 	    .server_entries = c->server_entries,
 	    .rrset_entries = c->rrset_entries,
 	    .error_entries = c->error_entries,
+	    .sink_entries = c->sinkholes != NULL ? SINK_ENTRIES : 0,
+	    .sink_minute_us = sink_part_us(c->interval_s, c->sinkhole_hour_s),
 	    .datagrams = c->frag_datagrams,
 	    .connections = c->tcp_connections,
 	    .stream_bytes = (size_t)c->tcp_buffer_mb << 20,

@@ -293,7 +293,8 @@ static void count_txn(struct matches *m, const struct msgs *batch, const struct 
 		tag = more;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		count_rule(m, batch, x, tag[i]);
+		if (ruleset_kind(m->rules, tag[i]) != RULE_SINKHOLE) /* sinks.c has these */
+			count_rule(m, batch, x, tag[i]);
 }
 
 STAGE void matches_step(struct matches *m, const struct msgs *batch, const struct txn *txn,

@@ -10,6 +10,7 @@
 #include "nameset.h"
 #include "psl.h"
 #include "shape.h"
+#include "sinklist.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -85,6 +86,7 @@ void ruleset_destroy(struct ruleset *r)
 	nameset_destroy(r->part.suffix);
 	shapes_destroy(r->part.shapes);
 	match_hs_destroy(r->part.expressions);
+	sinklist_destroy(r->part.sinks);
 	free(r->part.kinds);
 	free(r);
 }
@@ -119,6 +121,11 @@ void ruleset_scratch_destroy(struct ruleset_scratch *s)
 	free(s->shape_tags);
 	free(s->marks);
 	free(s);
+}
+
+const struct sinklist *ruleset_sinks(const struct ruleset *r)
+{
+	return r->part.sinks;
 }
 
 uint32_t ruleset_generation(const struct ruleset *r)

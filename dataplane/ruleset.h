@@ -13,7 +13,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum rule_kind { RULE_EXACT, RULE_SUFFIX, RULE_REGEX, RULE_DNSBL, RULE_SHAPE, RULE_KIND_CAP };
+enum rule_kind {
+	RULE_EXACT,
+	RULE_SUFFIX,
+	RULE_REGEX,
+	RULE_DNSBL,
+	RULE_SHAPE,
+	RULE_SINKHOLE, /* of a list of sinkholes, no rule file has it: a suffix to follow */
+	RULE_KIND_CAP
+};
 
 struct ruleset;
 struct ruleset_scratch;
@@ -27,6 +35,7 @@ struct ruleset_parts {
 	struct nameset *suffix; /* suffixes and DNSBL zones alike */
 	struct shapes *shapes;
 	struct match_hs *expressions;
+	struct sinklist *sinks; /* what answers of sinkholes carry */
 	size_t patterns;
 	uint64_t depths[2]; /* bit d: some entry of `suffix` has d labels */
 	uint8_t *kinds;     /* enum rule_kind by tag; malloc */
@@ -80,6 +89,9 @@ struct dnsbl_subject {
 /* For a tag of kind RULE_DNSBL that a name has: fills `out`. False where it has not. */
 bool ruleset_dnsbl(const struct ruleset *r, uint32_t tag, const uint8_t *folded, uint32_t len,
 		   struct dnsbl_subject *out);
+
+/* NULL: no addresses, servers or aliases of sinkholes are listed. */
+const struct sinklist *ruleset_sinks(const struct ruleset *r);
 
 uint32_t ruleset_generation(const struct ruleset *r);
 /* Kind of rule `tag`; tags are rule numbers given out by control, from 1 on. */

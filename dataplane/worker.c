@@ -43,6 +43,8 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	errors_step(w->errors, w->msgs, w->txn, n);
 	lap(w, STAGE_ERRORS);
 	matches_step(w->matches, w->msgs, w->txn, n);
+	if (w->sinks != NULL)
+		sinks_step(w->sinks, w->msgs, w->txn, n);
 	flood_step(w->flood, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
@@ -368,6 +370,8 @@ static void adopt(struct worker *w)
 	w->rules = next;
 	match_adopt(w->match, next->rules, next->scratch);
 	matches_adopt(w->matches, next->rules, next->scratch);
+	if (w->sinks != NULL)
+		sinks_adopt(w->sinks, next->rules, next->scratch);
 	seat_adopted(w->set.seat, next->generation);
 	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
 }

@@ -37,6 +37,8 @@ struct worker_settings {
 	/* of the keyed tables */
 	size_t match_entries, domain_entries, client_entries, server_entries;
 	size_t rrset_entries, error_entries;
+	size_t sink_entries;     /* 0: no list of sinkholes */
+	uint64_t sink_minute_us; /* see sinks.h */
 	bool flood_guard; /* spare names below a flood; see flood_guard.h */
 	bool timing;      /* measure stages (bench) */
 };

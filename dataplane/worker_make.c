@@ -9,6 +9,8 @@
 /* 2.4 MB and 512 KB; with less there are more records, not other ones. */
 #define FLOOD_DOMAINS 2048u
 #define FLOOD_CLIENTS 8192u
+#define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
+#define SINK_SENT 131072u
 
 static int create_tables(struct worker *w)
 {
@@ -32,17 +34,27 @@ static int create_tables(struct worker *w)
 	    .channels = s->channels,
 	};
 
+	const struct sinks_settings sinks = {
+	    .domains = s->sink_entries,
+	    .clients = SINK_CLIENTS,
+	    .sent = SINK_SENT,
+	    .minute_us = s->sink_minute_us,
+	    .hash_key = s->hash_key,
+	    .sketch_seed = s->sketch_seed,
+	};
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
 	w->matches = matches_create(w->tally, &matches);
 	w->tables = tables_create(w->tally, &tables);
 	w->rrsets = rrsets_create(w->tally, &rrsets);
 	w->errors = errors_create(w->tally, &errors);
+	w->sinks = s->sink_entries != 0 ? sinks_create(w->tally, &sinks) : NULL;
 	w->flood = flood_create(w->tally, &flood);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
-		       w->flood != NULL && (w->guard != NULL || !s->flood_guard)
+		       w->flood != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
+		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
 }
@@ -98,6 +110,7 @@ void worker_destroy(struct worker *w)
 		return;
 	flood_guard_destroy(w->guard);
 	flood_destroy(w->flood);
+	sinks_destroy(w->sinks);
 	errors_destroy(w->errors);
 	rrsets_destroy(w->rrsets);
 	tables_destroy(w->tables);

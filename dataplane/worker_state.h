@@ -13,6 +13,7 @@
 #include "pair.h"
 #include "rrsets.h"
 #include "seal.h"
+#include "sinks.h"
 #include "stream.h"
 #include "tables.h"
 #include "tally.h"
@@ -35,6 +36,7 @@ struct worker {
 	struct tables *tables;
 	struct rrsets *rrsets;
 	struct errors *errors;
+	struct sinks *sinks; /* NULL: no list of sinkholes */
 	struct flood *flood;
 	struct flood_guard *guard;      /* NULL: off */
 	const struct rules_slot *rules; /* in use; NULL: none */

@@ -39,6 +39,8 @@ struct stat_run {
 	uint32_t rrset_keys;  /* RRset observations and texts of an interval; 0: see rrsets.h */
 	uint32_t flux_mb;     /* of owners of CNAMEs; 0: see flux_cname.h */
 	uint32_t top_domains; /* that `domain` has by each of its orders; 0: none */
+	/* Of sinkholes, see settings; 0: default, none. */
+	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -74,7 +76,7 @@ struct stat_ops {
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
     stat_errors, stat_flood, stat_nxtrend, stat_domains, stat_flux_cname, stat_flux_ns,
-    stat_flux_ip;
+    stat_flux_ip, stat_sinkhole;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -50,6 +50,7 @@ enum ft_rec_type {
 	FT_REC_MATCH = 14,      /* counters of a rule and registered domain */
 	FT_REC_MATCH_TEXT = 15, /* its names, at first sight */
 	FT_REC_FLOOD = 16,      /* a registered domain under a random-subdomain attack */
+	FT_REC_SINK = 17,       /* names and answers of sinkholes */
 	FT_REC_TYPE_CAP
 };
 

@@ -23,6 +23,8 @@ enum ft_gen_scenario {
 	FT_GEN_CNAME_FLUX, /* a day of CNAME owners at caching resolvers; some change their
 			      target */
 	FT_GEN_IP_FLUX, /* addresses and name servers that move, and some that only look like it */
+	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
+	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_SCENARIOS
 };
 
@@ -171,6 +173,23 @@ struct ft_gen_flux {
 	uint32_t trans, vtrans, views, targets;
 };
 
+/* A stage of the botnet scenarios: one way to answer. */
+struct ft_gen_botnet_stage {
+	enum ft_gen_class class_of;
+	uint32_t ttl_s; /* on the wire: of the answer, or the negative TTL; 0: none */
+	uint64_t begin_us, end_us;
+	uint64_t queries;
+	uint32_t names;    /* distinct ones asked for */
+	double model_qps;  /* what the model says, for each registered domain */
+	double multiplier; /* to that of the first stage */
+};
+
+struct ft_gen_botnet {
+	uint32_t stages; /* 0: another scenario */
+	uint32_t domains, names;
+	struct ft_gen_botnet_stage stage[6];
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
@@ -179,6 +198,7 @@ struct ft_gen_truth {
 	struct ft_gen_totals totals;
 	const struct ft_gen_flux *flux; /* by owner, then day */
 	size_t flux_count;
+	struct ft_gen_botnet botnet;
 };
 
 struct ft_gen;

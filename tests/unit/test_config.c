@@ -174,7 +174,6 @@ static void test_refusals(void **state)
 	    {"run --nonsense x",
 	     "\"--nonsense\" is no option of \"fluxtap run\"; there are: --pcap --xdp"},
 	    {"run --intervall 5", "did you mean --interval?"},
-	    {"run --sinkholes x", "there are: "},
 	    {"run --watch x", "there are: "},
 	    {"run -q", "\"-q\" is no option"},
 	    {"run --pcap a --cores 999",

@@ -135,9 +135,13 @@ static void test_same_seed_same_frames(void **state)
 static void test_known_frames(void **state)
 {
 	static const uint64_t known[FT_GEN_SCENARIOS] = {
-	    UINT64_C(0xd7232072555eb315), UINT64_C(0x244d6d451e76b8e7),
-	    UINT64_C(0x22d42003dd9602c2), [FT_GEN_CNAME_FLUX] = UINT64_C(0xfb762d00b8399a52),
-	    [FT_GEN_IP_FLUX] = UINT64_C(0x13d94bb8e654d08e)};
+	    UINT64_C(0xd7232072555eb315),
+	    UINT64_C(0x244d6d451e76b8e7),
+	    UINT64_C(0x22d42003dd9602c2),
+	    [FT_GEN_CNAME_FLUX] = UINT64_C(0xfb762d00b8399a52),
+	    [FT_GEN_IP_FLUX] = UINT64_C(0x13d94bb8e654d08e),
+	    [FT_GEN_BOTNET] = UINT64_C(0xb7b87dae39c17a82),
+	    [FT_GEN_BOTNET_STAGES] = UINT64_C(0xb4e397e32edcb2bb)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {

@@ -11,6 +11,7 @@ enum {
 	NAMES_MOST = INT32_MAX,
 	CLIENTS_MOST = 1 << 24,
 	SERVERS_MOST = 250,
+	BOTNET_KEYS_MOST = 1 << 26,
 	DURATION_MOST_S = 366 * DAY_S,
 };
 
@@ -24,6 +25,8 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_CNAME_FLUX] =
 	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
     [FT_GEN_IP_FLUX] = {.pairs = 1170, .duration_s = 3600, .names = 1, .clients = 4, .servers = 8},
+    [FT_GEN_BOTNET] = {.duration_s = 180000, .names = 852, .clients = 1065, .servers = 2},
+    [FT_GEN_BOTNET_STAGES] = {.duration_s = 21600, .names = 43, .clients = 20, .servers = 2},
 };
 
 void ft_gen_opts_fill(struct ft_gen_opts *o)
@@ -33,8 +36,6 @@ void ft_gen_opts_fill(struct ft_gen_opts *o)
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return;
 	d = &defaults[o->scenario];
-	if (o->pairs == 0)
-		o->pairs = d->pairs;
 	if (o->duration_s == 0)
 		o->duration_s = d->duration_s;
 	if (o->start_us == 0)
@@ -47,12 +48,15 @@ void ft_gen_opts_fill(struct ft_gen_opts *o)
 		o->clients = d->clients;
 	if (o->servers == 0)
 		o->servers = d->servers;
+	if (o->pairs == 0)
+		o->pairs = d->pairs != 0 ? d->pairs : gen_botnet_pairs(o);
 }
 
 const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
-		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux";
+		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
+		       "botnet-stages";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -65,9 +69,16 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 		return "names: 1 to 2147483647";
 	if (o->clients < 1 || o->clients > CLIENTS_MOST)
 		return "clients: 1 to 16777216";
+	if (o->scenario >= FT_GEN_BOTNET && (uint64_t)o->names * o->clients > BOTNET_KEYS_MOST)
+		return "names: names times clients at most 2^26";
 	if (o->servers < 1 || o->servers > SERVERS_MOST)
 		return "servers: 1 to 250";
 	return NULL;
+}
+
+static bool is_botnet(const struct ft_gen *g)
+{
+	return g->opts.scenario == FT_GEN_BOTNET || g->opts.scenario == FT_GEN_BOTNET_STAGES;
 }
 
 struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
@@ -105,6 +116,11 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	g->step_us = duration_us / g->opts.pairs;
 	g->step_rest = duration_us % g->opts.pairs;
 	g->next_us = g->opts.start_us;
+	if (is_botnet(g) && gen_botnet_create(g) != 0) {
+		ft_gen_destroy(g);
+		errno = ENOMEM;
+		return NULL;
+	}
 	return g;
 }
 
@@ -115,6 +131,7 @@ void ft_gen_destroy(struct ft_gen *g)
 	gen_queue_fini(&g->queue);
 	gen_truth_fini(&g->books);
 	gen_flux_fini(g);
+	gen_botnet_destroy(g->botnet);
 	free(g->l4);
 	free(g);
 }
@@ -140,6 +157,8 @@ static void step(struct ft_gen *g)
 		gen_flux_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_IP_FLUX)
 		gen_ip_flux_step(g, now_us);
+	else if (is_botnet(g))
+		gen_botnet_step(g, now_us);
 	else
 		gen_mix_step(g, now_us);
 	g->at++;
@@ -171,5 +190,7 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 
 const struct ft_gen_truth *ft_gen_truth_get(struct ft_gen *g)
 {
+	if (g->botnet)
+		g->books.truth.botnet = *gen_botnet_truth(g->botnet);
 	return g->books.is_closed ? &g->books.truth : NULL;
 }

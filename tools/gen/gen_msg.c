@@ -221,10 +221,37 @@ static uint16_t write_chain(struct gen_buf *b, const struct gen_ask *ask,
 	return owner;
 }
 
+/* 198.51.100.7, wherever the name leads. */
+static void write_sink_address(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner,
+			       uint32_t ttl_s)
+{
+	uint32_t begin = gen_rr_begin(b, owner, GEN_A, ask->qclass, ttl_s);
+
+	gen_buf_u32(b, UINT32_C(198) << 24 | 51 << 16 | 100 << 8 | 7);
+	gen_rr_end(b, begin);
+}
+
+/* ns1.sinkhole.example and so on, without glue, for they are elsewhere. */
+static uint16_t write_sink_referral(struct gen_buf *b, const struct gen_ask *ask,
+				    const struct gen_reply *reply)
+{
+	uint16_t owner = (uint16_t)(GEN_POINTER | (HEADER_LEN + ask->name.zone_off));
+
+	for (unsigned i = 0; i < reply->rrs; i++) {
+		uint32_t begin = gen_rr_begin(b, owner, GEN_NS, ask->qclass, reply->ttl_s);
+
+		gen_buf_octets(b, (const uint8_t *)"\3ns", 3);
+		gen_buf_u8(b, (uint8_t)('1' + i));
+		gen_buf_octets(b, (const uint8_t *)"\10sinkhole\7example", 18);
+		gen_rr_end(b, begin);
+	}
+	return 0;
+}
+
 static uint16_t write_answers(struct gen_buf *b, const struct gen_ask *ask,
 			      const struct gen_reply *reply)
 {
-	uint32_t ttl_s = gen_rdata_ttl_s(ask->answer_h, ask->ts_us);
+	uint32_t ttl_s = reply->ttl_s ? reply->ttl_s : gen_rdata_ttl_s(ask->answer_h, ask->ts_us);
 	uint16_t owner = write_chain(b, ask, reply, ttl_s);
 	uint16_t count = reply->hops;
 	unsigned rrs = reply->rrs ? reply->rrs : 1 + (unsigned)(ask->answer_h >> 8) % 3;
@@ -241,7 +268,10 @@ static uint16_t write_answers(struct gen_buf *b, const struct gen_ask *ask,
 		return count;
 	for (unsigned i = 0;
 	     i < rrs || (b->len < reply->least_bytes && b->len + LEAST_ROOM < GEN_MSG_CAP); i++) {
-		gen_rdata_write(b, ask, owner, gen_rdata_type(ask->qtype, i), i, ttl_s);
+		if (reply->is_sink)
+			write_sink_address(b, ask, owner, ttl_s);
+		else
+			gen_rdata_write(b, ask, owner, gen_rdata_type(ask->qtype, i), i, ttl_s);
 		count++;
 	}
 	if (reply->has_rrsig && ask->qtype != GEN_ANY) {
@@ -282,15 +312,16 @@ void gen_msg_write_reply(struct gen_buf *b, const struct gen_ask *ask, struct ge
 		write_question(b, ask);
 	if (reply->shape == GEN_SHAPE_REFERRAL) {
 		authorities = reply->rrs ? reply->rrs : 2;
-		additionals = write_referral(b, ask, authorities);
+		additionals = reply->is_sink ? write_sink_referral(b, ask, reply)
+					     : write_referral(b, ask, authorities);
 	} else if (reply->shape == GEN_SHAPE_NEGATIVE) {
 		authorities = 1;
-		gen_rdata_write_negative(b, ask, reply->rcode == 3);
+		gen_rdata_write_negative(b, ask, reply->rcode == 3, reply->ttl_s);
 	} else if (reply->shape != GEN_SHAPE_EMPTY) {
 		answers = write_answers(b, ask, reply);
 		if (reply->shape == GEN_SHAPE_NX_CHAIN) {
 			authorities = 1;
-			gen_rdata_write_negative(b, ask, true);
+			gen_rdata_write_negative(b, ask, true, reply->ttl_s);
 		}
 	}
 	if (ask->opcode == GEN_DSO)

@@ -97,6 +97,8 @@ struct gen_reply {
 	bool has_rrsig;
 	bool lacks_question; /* a server that could not read the question does not repeat it */
 	bool has_ede;
+	bool is_sink;   /* data and name servers are a sinkhole's */
+	uint32_t ttl_s; /* 0: as answer_h says; of a negative answer the least of two */
 };
 
 /* A writer over a buffer of GEN_MSG_CAP octets. */

@@ -64,7 +64,8 @@ static void write_noise(struct gen_buf *b, uint64_t h, unsigned words)
 		gen_buf_u64(b, gen_mix64(h + i));
 }
 
-static void write_soa_rdata(struct gen_buf *b, const struct gen_ask *ask, unsigned name_off)
+static void write_soa_rdata(struct gen_buf *b, const struct gen_ask *ask, unsigned name_off,
+			    uint32_t minimum_s)
 {
 	gen_buf_octets(b, (const uint8_t *)"\3ns1", 4);
 	write_pointer(b, name_off);
@@ -74,7 +75,7 @@ static void write_soa_rdata(struct gen_buf *b, const struct gen_ask *ask, unsign
 	gen_buf_u32(b, 7200);
 	gen_buf_u32(b, 1800);
 	gen_buf_u32(b, 1209600);
-	gen_buf_u32(b, NEGATIVE_TTL_S);
+	gen_buf_u32(b, minimum_s);
 }
 
 static void write_txt(struct gen_buf *b, uint64_t h)
@@ -151,7 +152,7 @@ static void write_rdata(struct gen_buf *b, const struct gen_ask *ask, uint16_t t
 		gen_buf_u16(b, (uint16_t)(10 * (i + 1)));
 		gen_rdata_label_name(b, ask, "mx", i + 1);
 		break;
-	case GEN_SOA: write_soa_rdata(b, ask, ask->name.zone_off); break;
+	case GEN_SOA: write_soa_rdata(b, ask, ask->name.zone_off, NEGATIVE_TTL_S); break;
 	case GEN_TXT: write_txt(b, h); break;
 	case GEN_DS:
 	case GEN_DNSKEY:
@@ -192,12 +193,14 @@ void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_
 	gen_rr_end(b, begin);
 }
 
-void gen_rdata_write_negative(struct gen_buf *b, const struct gen_ask *ask, bool is_of_suffix)
+void gen_rdata_write_negative(struct gen_buf *b, const struct gen_ask *ask, bool is_of_suffix,
+			      uint32_t ttl_s)
 {
 	unsigned name_off = is_of_suffix ? ask->name.tld_off : ask->name.zone_off;
 	uint16_t owner = (uint16_t)(GEN_POINTER | (NAME_AT + name_off));
-	uint32_t begin = gen_rr_begin(b, owner, GEN_SOA, ask->qclass, NEGATIVE_TTL_S);
+	uint32_t begin =
+	    gen_rr_begin(b, owner, GEN_SOA, ask->qclass, ttl_s ? 2 * ttl_s : NEGATIVE_TTL_S);
 
-	write_soa_rdata(b, ask, name_off);
+	write_soa_rdata(b, ask, name_off, ttl_s ? ttl_s : NEGATIVE_TTL_S);
 	gen_rr_end(b, begin);
 }

@@ -78,7 +78,9 @@ void gen_rdata_write(struct gen_buf *b, const struct gen_ask *ask, uint16_t owne
 void gen_rdata_write_rrsig(struct gen_buf *b, const struct gen_ask *ask, uint16_t owner,
 			   uint16_t covered, uint32_t ttl_s);
 
-/* The SOA of a negative answer, of the registered domain or of the public suffix above it. */
-void gen_rdata_write_negative(struct gen_buf *b, const struct gen_ask *ask, bool is_of_suffix);
+/* The SOA of a negative answer, of the registered domain or of the public suffix above it. Its
+ * own TTL is greater than its minimum, unless ttl_s is 0. */
+void gen_rdata_write_negative(struct gen_buf *b, const struct gen_ask *ask, bool is_of_suffix,
+			      uint32_t ttl_s);
 
 #endif

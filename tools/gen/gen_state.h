@@ -113,6 +113,7 @@ struct ft_gen {
 	struct gen_slot *lent;        /* the frame the caller looks at */
 	struct ft_gen_totals *totals; /* in the books' truth */
 	struct gen_flux *flux;        /* scenario cname-flux: what was sent; else NULL */
+	struct gen_botnet *botnet; /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -128,6 +129,14 @@ int gen_flux_init(struct ft_gen *g);
 void gen_flux_fini(struct ft_gen *g);
 int gen_flux_close(struct ft_gen *g, struct ft_gen_truth *truth);
 void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us);
+
+/* gen_botnet.c: 0, or -1 without memory. The steps that the defaults of the scenario need. */
+uint64_t gen_botnet_pairs(const struct ft_gen_opts *o);
+int gen_botnet_create(struct ft_gen *g);
+void gen_botnet_step(struct ft_gen *g, uint64_t ts_us);
+const struct ft_gen_botnet *gen_botnet_truth(const struct gen_botnet *b);
+/* Accepts NULL. */
+void gen_botnet_destroy(struct gen_botnet *b);
 
 /* Draws client, server, id and port, RD=1, IN, no EDNS, no question yet. */
 void gen_ask_init(struct ft_gen *g, struct gen_ask *ask, uint64_t ts_us);

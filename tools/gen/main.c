@@ -29,6 +29,9 @@ static const char help[] =
     "                   cname-flux: a day of CNAME owners at five caching resolvers, one of\n"
     "                   each kind of change for 80000 of them, and at least two\n"
     "                   ip-flux: addresses and name servers that move\n"
+    "                   botnet: names of a botnet before and after they get a sinkhole, 50 h or\n"
+    "                   as many parts of a shorter duration; botnet-stages: the same names\n"
+    "                   under each way to answer, an hour each\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000);\n"
@@ -142,7 +145,9 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 		}
 	}
 	fprintf(stderr,
-		OUT_PROGRAM ": --scenario %s: expected mix, flood, zoo, cname-flux or ip-flux\n",
+		OUT_PROGRAM
+		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
+		"or botnet-stages\n",
 		text);
 	return -EINVAL;
 }

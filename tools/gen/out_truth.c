@@ -180,6 +180,30 @@ static void add_ip_flux(json_t *o, const struct ft_gen *g)
 	json_decref(systems);
 }
 
+static json_t *botnet_json(const struct ft_gen_botnet *b)
+{
+	json_t *o = json_object(), *stages = json_array();
+
+	set_count(o, "domains", b->domains);
+	set_count(o, "names", b->names);
+	for (unsigned i = 0; i < b->stages; i++) {
+		const struct ft_gen_botnet_stage *s = &b->stage[i];
+		json_t *stage = json_object();
+
+		json_object_set_new(stage, "class", json_string(ft_gen_class_name(s->class_of)));
+		set_count(stage, "ttl", s->ttl_s);
+		set_count(stage, "begin_us", s->begin_us);
+		set_count(stage, "end_us", s->end_us);
+		set_count(stage, "queries", s->queries);
+		set_count(stage, "names", s->names);
+		json_object_set_new(stage, "model_qps_per_domain", json_real(s->model_qps));
+		json_object_set_new(stage, "multiplier", json_real(s->multiplier));
+		json_array_append_new(stages, stage);
+	}
+	json_object_set_new(o, "stages", stages);
+	return o;
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -204,6 +228,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 		json_object_set_new(o, "flux", flux);
 	}
 	add_ip_flux(o, g);
+	if (truth->botnet.stages > 0)
+		json_object_set_new(o, "botnet", botnet_json(&truth->botnet));
 	errno = 0;
 	if (json_dump_file(o, file, JSON_INDENT(1) | JSON_COMPACT) != 0) {
 		r = -(errno ? errno : EIO);
