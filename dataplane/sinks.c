@@ -47,11 +47,11 @@ struct sinks {
 
 static void emit(struct sinks *s, uint64_t row, const struct ft_sink_rec *r)
 {
-	uint8_t out[FT_SINK_ENTRY_CAP], *at;
-	const size_t n = ft_sink_write(r, out, &at);
+	uint8_t *p = tally_entry_begin(s->tally, FT_REC_SINK, row, FT_SINK_ENTRY_CAP);
+	const size_t n = ft_sink_write(r, p);
 
 	s->emitted += n;
-	tally_emit_entry(s->tally, FT_REC_SINK, row, at, n);
+	tally_entry_end(s->tally, p + n);
 }
 
 static void emit_domain(void *ctx, const void *entry)

@@ -53,11 +53,10 @@ struct ft_sink_rec {
 	size_t data_bytes;
 };
 
-/* Writes an entry into out (FT_SINK_ENTRY_CAP); *entry is where it begins. */
-static inline size_t ft_sink_write(const struct ft_sink_rec *r, uint8_t *out, uint8_t **entry)
+/* Writes an entry into out (FT_SINK_ENTRY_CAP). */
+static inline size_t ft_sink_write(const struct ft_sink_rec *r, uint8_t *out)
 {
-	uint8_t *const body = out + FT_ENTRY_LEN_CAP;
-	uint8_t *p = ft_put_u8(body, r->part);
+	uint8_t *p = ft_put_u8(out + 1, r->part);
 	uint32_t bits = 0;
 
 	p = ft_put_u8(p, r->vantage);
@@ -83,8 +82,7 @@ static inline size_t ft_sink_write(const struct ft_sink_rec *r, uint8_t *out, ui
 		for (; bits != 0; bits &= bits - 1)
 			p = ft_put_varint(p, r->by_class[__builtin_ctz(bits)]);
 	}
-	*entry = ft_entry_close(body, p);
-	return (size_t)(p - *entry);
+	return (size_t)(ft_entry_close(out, p) - out);
 }
 
 static inline void ft_sink_get_counts(struct ft_reader *b, struct ft_sink_rec *r)

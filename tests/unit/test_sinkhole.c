@@ -374,8 +374,8 @@ static void rig_fini(struct rig *r)
 
 static void give(void *stat, uint64_t row, const struct ft_sink_rec *x)
 {
-	uint8_t out[FT_SINK_ENTRY_CAP], *at;
-	const size_t n = ft_sink_write(x, out, &at);
+	uint8_t at[FT_SINK_ENTRY_CAP];
+	const size_t n = ft_sink_write(x, at);
 	const struct ft_rec_hdr h = {.type = FT_REC_SINK, .row = row};
 	const struct stat_record rec = {.hdr = &h, .body = at, .bytes = n};
 
