@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "keyed_merge.h"
 
+#include "../dataplane/fetch.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 
 #define CHUNK_BYTES 65536u
 #define INDEX_MIN 64u
+#define AHEAD 16u /* places of the index */
 
 /* Memory that is given back all at once. */
 struct chunk {
@@ -330,6 +333,18 @@ const void *keyed_merge_keep(struct keyed_merge *m, const void *octets, size_t b
 	void *p = take(m, bytes);
 
 	return p != NULL ? memcpy(p, octets, bytes) : NULL;
+}
+
+const void *keyed_merge_next(const struct keyed_merge *m, size_t *at)
+{
+	while (*at < m->index_len && m->index[*at] == NULL)
+		++*at;
+	/* They stand anywhere in memory: one is on its way while others are looked at. */
+	if (*at + AHEAD < m->index_len && m->index[*at + AHEAD] != NULL) {
+		fetch_read(m->index[*at + AHEAD]);
+		fetch_read((const uint8_t *)m->index[*at + AHEAD] + 128);
+	}
+	return *at < m->index_len ? m->index[(*at)++]->acc : NULL;
 }
 
 const void *const *keyed_merge_sorted(struct keyed_merge *m, size_t *n)

@@ -49,6 +49,8 @@ int keyed_merge_settle(struct keyed_merge *m);
 /* All keys that stay, by rising key octets: accumulators. NULL and *n = 0 where there is
  * none, or no memory (then *n is not 0). Valid until the next keyed_merge_get. */
 const void *const *keyed_merge_sorted(struct keyed_merge *m, size_t *n);
+/* Likewise in no order: *at is 0 at first. NULL at the end. */
+const void *keyed_merge_next(const struct keyed_merge *m, size_t *at);
 const void *keyed_merge_key(const struct keyed_merge *m, const void *acc);
 size_t keyed_merge_keys(const struct keyed_merge *m);
 /* True once a key was left out. */

@@ -19,6 +19,7 @@ struct domains {
 struct ranking {
 	int (*order)(const void *, const void *);
 	size_t n, cap; /* cap: twice as many as stay */
+	bool full;     /* the first cap / 2 are in order, and so many are better than the rest */
 	struct table_sum *sum;
 };
 
@@ -94,8 +95,12 @@ static void cut(struct ranking *r)
 
 static void offer(struct ranking *r, const struct table_sum *t)
 {
-	if (r->n == r->cap)
+	if (r->full && r->order(t, &r->sum[r->cap / 2 - 1]) > 0)
+		return; /* behind the last of those that are in already */
+	if (r->n == r->cap) {
 		cut(r);
+		r->full = true;
+	}
 	r->sum[r->n++] = *t;
 }
 
@@ -189,9 +194,10 @@ static void domains_close(void *stat, struct stat_interval *in)
 	struct table_sum *sum = malloc(2 * cap * sizeof(*sum));
 	if (sum == NULL)
 		return;
-	struct rankings r = {{order_asked, 0, cap, sum}, {order_missing, 0, cap, sum + cap}};
-	if (tables_merged_walk(in->tables, FT_TABLE_DOMAINS, rank, &r) == 0)
-		write_rankings(s, in, &r);
+	struct rankings r = {{.order = order_asked, .cap = cap, .sum = sum},
+			     {.order = order_missing, .cap = cap, .sum = sum + cap}};
+	tables_merged_each(in->tables, FT_TABLE_DOMAINS, rank, &r);
+	write_rankings(s, in, &r);
 	free(sum);
 }
 

@@ -5,6 +5,8 @@
  * octets; one that has many addresses grows. */
 #include "flux_ip.h"
 
+#include "../../dataplane/batch.h"
+#include "../../dataplane/fetch.h"
 #include "../../dataplane/name.h"
 #include "flux_ip_state.h"
 #include "flux_ns.h"
@@ -127,6 +129,10 @@ static void finish_day(struct flux_ip *s)
 
 /* What a row brings. */
 
+#define AHEAD 6u         /* observations */
+#define OWNER_BYTES 256u /* of most owners */
+#define KINDS (RRSETS_KIND(FT_RRSET_A) | RRSETS_KIND(FT_RRSET_AAAA))
+
 static bool is_wanted(void *ctx, const struct ft_rrset *x)
 {
 	const uint8_t type = x->what & FT_RRSET_TYPE;
@@ -165,8 +171,14 @@ static void add_fresh(void *ctx, const struct flux_owner *o, const struct ft_rrs
 	struct flux_net *net = keep_get(nets, key, key, &fresh, &left_out);
 	if (net == NULL)
 		return;
-	const uint32_t off = lookups_domain_off(s->run->lookups, t->owner, t->owner_len);
-	const uint64_t h = name_sketch_hash(t->owner + off, t->owner_len - off, 0);
+	/* Once for a set, whose addresses come one after the other. */
+	if (s->domain_owner_key != t->first.owner_key || s->domain_row != s->in->row) {
+		const uint32_t off = lookups_domain_off(s->run->lookups, t->owner, t->owner_len);
+		s->domain_hash = name_sketch_hash(t->owner + off, t->owner_len - off, 0);
+		s->domain_owner_key = t->first.owner_key;
+		s->domain_row = s->in->row;
+	}
+	const uint64_t h = s->domain_hash;
 	const uint8_t rank = (uint8_t)(__builtin_clzll(h << NET_P | 1u << (NET_P - 1)) + 1);
 	uint8_t *reg = &net->reg[h >> (64 - NET_P)];
 	*reg = rank > *reg ? rank : *reg;
@@ -214,8 +226,8 @@ void flux_ip_account(struct flux_ip *s, struct flux_day *d, struct flux_item *i,
 		s->set.items_cap = d->keep.n; /* the next one thins them */
 }
 
-/* The observations of an owner, type and vantage. */
-static void add_group(struct flux_ip *s, struct flux_day *d, const struct ft_rrset *x, size_t n)
+/* The observations of an owner, type and vantage. True: its score is beyond the threshold. */
+static bool add_group(struct flux_ip *s, struct flux_day *d, const struct ft_rrset *x, size_t n)
 {
 	const struct flux_help help = {
 	    .text = get_text,
@@ -233,11 +245,12 @@ static void add_group(struct flux_ip *s, struct flux_day *d, const struct ft_rrs
 	if (i != NULL && fresh)
 		i->owner = flux_owner_create(x);
 	if (i == NULL || i->owner == NULL)
-		return;
+		return false;
 	const size_t before = fresh ? 0 : flux_owner_bytes(i->owner);
 	const bool candidate = i->owner->n.addr >= FLUX_CANDIDATE;
 	(void)flux_owner_add(&i->owner, x, n, s->in->start_s, &help);
 	flux_ip_account(s, d, i, before, candidate);
+	return i->owner != NULL && i->owner->f_milli > FLUX_HOLZ_MILLI;
 }
 
 static void mark_long(struct flux_day *d, const struct ft_rrset *x)
@@ -272,24 +285,45 @@ static bool is_same_group(const struct ft_rrset *a, const struct ft_rrset *b)
 	return a->owner_key == b->owner_key && (a->what & FT_RRSET_KEY) == (b->what & FT_RRSET_KEY);
 }
 
-static void read_row(struct flux_ip *s, struct flux_day *d)
+static uint64_t key_of(const struct ft_rrset *x)
+{
+	return flux_ip_item_key(x->owner_key, x->what);
+}
+
+/* Owners stand anywhere in memory: they are fetched while others are looked at. */
+static void fetch_ahead(const struct flux_ip *s, const struct flux_day *d, size_t i)
 {
 	const struct ft_rrset *v = s->rows.v;
 
+	if (i + 3 * AHEAD >= s->rows.n)
+		return;
+	keep_fetch_slot(&d->keep, key_of(&v[i + 3 * AHEAD]));
+	keep_fetch_item(&d->keep, key_of(&v[i + 2 * AHEAD]));
+	const struct flux_item *x = keep_find(&d->keep, key_of(&v[i + AHEAD]));
+	for (size_t at = 0; x != NULL && x->owner != NULL && at < OWNER_BYTES; at += CACHE_LINE)
+		fetch_write((const uint8_t *)x->owner + at);
+}
+
+static void read_row(struct flux_ip *s, struct flux_day *d)
+{
+	struct ft_rrset *v = s->rows.v;
+	size_t looks = 0;
+
 	for (size_t i = 0, k; i < s->rows.n; i = k) {
-		for (k = i; k < s->rows.n && is_same_group(&v[i], &v[k]); k++)
-			;
+		bool beyond = false;
+		fetch_ahead(s, d, i);
+		for (k = i + 1; k < s->rows.n && is_same_group(&v[i], &v[k]); k++)
+			fetch_ahead(s, d, k);
 		if ((v[i].what & FT_RRSET_LONG) == 0)
-			add_group(s, d, &v[i], k - i);
+			beyond = add_group(s, d, &v[i], k - i);
 		else
 			mark_long(d, &v[i]);
+		/* Behind all of them: what shares a network with whom is known then. */
+		for (size_t g = i; beyond && g < k; g++)
+			v[looks++] = v[g];
 	}
-	/* Behind all of them: what shares a network with whom is known now. */
-	for (size_t i = 0, k; i < s->rows.n; i = k) {
-		for (k = i; k < s->rows.n && is_same_group(&v[i], &v[k]); k++)
-			if ((v[i].what & FT_RRSET_LONG) == 0)
-				look(s, d, &v[k]);
-	}
+	for (size_t i = 0; i < looks; i++)
+		look(s, d, &v[i]);
 }
 
 static void flux_ip_close(void *stat, struct stat_interval *in)
@@ -303,8 +337,8 @@ static void flux_ip_close(void *stat, struct stat_interval *in)
 		finish_day(s);
 	if (s->ns != NULL)
 		flux_ns_read_row(s->ns, in);
-	if (flux_rows_read(&s->rows, in->rrsets, in->row, is_wanted, s) != 0 || s->rows.n != 0 ||
-	    s->days != NULL) {
+	if (flux_rows_read(&s->rows, in->rrsets, in->row, KINDS, is_wanted, s) != 0 ||
+	    s->rows.n != 0 || s->days != NULL) {
 		struct flux_day *d = (struct flux_day *)keep_row(&s->days, number, &s->set);
 		if (d != NULL) {
 			d->end_s = in->end_s;

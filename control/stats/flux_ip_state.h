@@ -42,6 +42,7 @@ struct flux_ip {
 	void *ns; /* kind `ns`, which stands in front in the list */
 	/* While a row is read: */
 	const struct stat_interval *in;
+	uint64_t domain_owner_key, domain_row, domain_hash; /* of the owner looked at last */
 	uint8_t read[FLUX_READ_CAP][FLUX_ADDRS_CAP / 8];
 };
 

@@ -113,6 +113,12 @@ void flux_ns_finish_day(void *stat)
 
 /* What a row brings. */
 
+#define NS_KINDS (RRSETS_KIND(FT_RRSET_NS) | RRSETS_KIND(FT_RRSET_NS | FT_RRSET_REFERRAL))
+#define GLUE_KINDS                                                                                 \
+	(RRSETS_KIND(FT_RRSET_A | FT_RRSET_REFERRAL) |                                             \
+	 RRSETS_KIND(FT_RRSET_AAAA | FT_RRSET_REFERRAL))
+#define ADDR_KINDS (RRSETS_KIND(FT_RRSET_A) | RRSETS_KIND(FT_RRSET_AAAA))
+
 static bool is_wanted_ns(void *ctx, const struct ft_rrset *x)
 {
 	(void)ctx;
@@ -349,12 +355,12 @@ static void add_group(struct flux_ns *s, struct ns_day *d, const struct ft_rrset
 		look(s, i, &x[k]);
 }
 
-static void read_row(struct flux_ns *s, struct ns_day *d,
+static void read_row(struct flux_ns *s, struct ns_day *d, uint32_t kinds,
 		     bool (*wanted)(void *ctx, const struct ft_rrset *x))
 {
 	const struct ft_rrset *v;
 
-	(void)flux_rows_read(&s->rows, s->in->rrsets, s->in->row, wanted, s);
+	(void)flux_rows_read(&s->rows, s->in->rrsets, s->in->row, kinds, wanted, s);
 	v = s->rows.v;
 	for (size_t i = 0, k; i < s->rows.n; i = k) {
 		for (k = i; k < s->rows.n && v[k].owner_key == v[i].owner_key &&
@@ -378,8 +384,8 @@ void flux_ns_read_row(void *stat, const struct stat_interval *in)
 	d->end_s = in->end_s;
 	d->loss_ppm = in->loss_ppm > d->loss_ppm ? in->loss_ppm : d->loss_ppm;
 	d->lost += rrsets_totals_get(in->rrsets, in->row).left_out;
-	read_row(s, d, is_wanted_ns); /* first: it says who is a name server */
-	read_row(s, d, is_wanted_host);
+	read_row(s, d, NS_KINDS, is_wanted_ns); /* first: it says who is a name server */
+	read_row(s, d, s->hosts != NULL ? GLUE_KINDS | ADDR_KINDS : GLUE_KINDS, is_wanted_host);
 }
 
 static void flux_ns_close(void *stat, struct stat_interval *in)

@@ -57,7 +57,8 @@ static uint8_t *bits_of(const struct flux_owner *o, unsigned view, unsigned whic
 
 struct flux_owner *flux_owner_create(const struct ft_rrset *first)
 {
-	const struct flux_caps cap = {.addr = 2, .view = 1, .ttl = 1};
+	const uint16_t records = first->records < FLUX_CANDIDATE ? first->records : FLUX_CANDIDATE;
+	const struct flux_caps cap = {.addr = records < 2 ? 2 : records, .view = 2, .ttl = 1};
 	struct flux_owner *o = calloc(1, bytes_of(&cap));
 
 	if (o == NULL)

@@ -13,13 +13,15 @@
 struct flux_rows {
 	struct ft_rrset *v; /* by owner, kind (FT_RRSET_KEY), view, minute, set */
 	size_t n, room;
-	bool short_of_memory;
+	uint32_t *bucket; /* [1 << bits], by the top bits of the owner's key */
+	unsigned bits;
 	bool (*wanted)(void *ctx, const struct ft_rrset *x);
 	void *ctx;
 };
 
-/* The observations of a row that are wanted. -ENOMEM: some are not there. */
-int flux_rows_read(struct flux_rows *r, const void *rrsets, uint64_t row,
+/* The observations of a row that are wanted; all of them are of these kinds, as in
+ * rrsets_kinds. `wanted` is asked twice. -ENOMEM: none are there. */
+int flux_rows_read(struct flux_rows *r, const void *rrsets, uint64_t row, uint32_t kinds,
 		   bool (*wanted)(void *ctx, const struct ft_rrset *x), void *ctx);
 void flux_rows_fini(struct flux_rows *r);
 

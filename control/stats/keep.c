@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "keep.h"
 
+#include "../../dataplane/fetch.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,10 +48,15 @@ static bool stays(const struct keep *k, uint64_t rank)
 	return k->shift == 0 || (k->shift < SHIFT_CAP && rank >> (SHIFT_CAP - k->shift) == 0);
 }
 
+static size_t slot_at(const struct keep *k, uint64_t key)
+{
+	return (size_t)(key * 0x9e3779b97f4a7c15ull >> 32) & (k->slots - 1);
+}
+
 /* The slot where the key is, or where it would be put. */
 static uint32_t *slot_of(const struct keep *k, uint64_t key)
 {
-	size_t at = (size_t)(key * 0x9e3779b97f4a7c15ull >> 32) & (k->slots - 1);
+	size_t at = slot_at(k, key);
 
 	while (k->slot[at] != 0 && item_at(k, k->slot[at] - 1)->key != key)
 		at = (at + 1) & (k->slots - 1);
@@ -119,6 +126,20 @@ static void thin(struct keep *k)
 	}
 	if (k->slots != 0)
 		index_all(k);
+}
+
+void keep_fetch_slot(const struct keep *k, uint64_t key)
+{
+	if (k->slots != 0)
+		fetch_write(&k->slot[slot_at(k, key)]);
+}
+
+void keep_fetch_item(const struct keep *k, uint64_t key)
+{
+	const uint32_t number = k->slots != 0 ? k->slot[slot_at(k, key)] : 0;
+
+	if (number != 0)
+		fetch_write(item_at(k, number - 1));
 }
 
 void *keep_find(const struct keep *k, uint64_t key)

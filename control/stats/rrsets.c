@@ -27,6 +27,7 @@ struct item {
 
 struct row {
 	struct keep keep;
+	uint32_t kinds; /* RRSETS_KIND of its entries */
 	uint64_t observations, left_out;
 	uint64_t left_out_of[FT_RRSET_TYPE_CAP];
 };
@@ -101,6 +102,7 @@ static int add(struct row *r, const struct ft_rrset *x)
 	struct item *i = keep_get(&r->keep, key_of(x), x->owner_key, &fresh, &left_out);
 
 	r->observations += x->count;
+	r->kinds |= RRSETS_KIND(x->what);
 	if (i == NULL) {
 		if (left_out)
 			leave_out(r, x->what, x->count);
@@ -244,6 +246,14 @@ bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_
 	    .texts = i->texts,
 	};
 	return true;
+}
+
+uint32_t rrsets_kinds(const void *stat, uint64_t row)
+{
+	const struct row *r =
+	    (const struct row *)rows_find(((const struct rrsets *)stat)->rows, row);
+
+	return r != NULL ? r->kinds : 0;
 }
 
 struct rrsets_totals rrsets_totals_get(const void *stat, uint64_t row)

@@ -25,6 +25,9 @@ void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const s
 /* Owner and rdata of a set; what: type and side. False where they are not there. */
 bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_t set_key,
 		     uint8_t what, struct ft_rrset_text *out);
+/* Which kinds of entries a row has: bit numbers are FT_RRSET_TYPE | FT_RRSET_REFERRAL. */
+uint32_t rrsets_kinds(const void *stat, uint64_t row);
+#define RRSETS_KIND(what) (1u << ((what) & (FT_RRSET_TYPE | FT_RRSET_REFERRAL)))
 struct rrsets_totals rrsets_totals_get(const void *stat, uint64_t row);
 
 #endif

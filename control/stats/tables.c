@@ -299,6 +299,21 @@ static void fill(const struct side *s, const struct acc *a, struct table_sum *ou
 	out->clients = &d->clients;
 }
 
+void tables_merged_each(const struct tables_merged *m, enum ft_table table, tables_walk_fn fn,
+			void *ctx)
+{
+	const struct side *s = &m->side[table];
+	struct table_sum sum;
+	const void *acc;
+	size_t at = 0;
+
+	while ((acc = keyed_merge_next(s->merge, &at)) != NULL) {
+		fill(s, acc, &sum);
+		if (sum.entries != 0)
+			fn(ctx, m, &sum);
+	}
+}
+
 int tables_merged_walk(const struct tables_merged *m, enum ft_table table, tables_walk_fn fn,
 		       void *ctx)
 {

@@ -41,6 +41,8 @@ struct tables_merged;
 
 /* Calls fn for every key that stays, by rising (vantage, id). -ENOMEM. */
 typedef void (*tables_walk_fn)(void *ctx, const struct tables_merged *m, const struct table_sum *s);
+void tables_merged_each(const struct tables_merged *m, enum ft_table table, tables_walk_fn fn,
+			void *ctx); /* in no order */
 int tables_merged_walk(const struct tables_merged *m, enum ft_table table, tables_walk_fn fn,
 		       void *ctx);
 /* One key; false where it is not there. */
