@@ -629,7 +629,7 @@ static void test_truncated(void **state)
 static void test_entries(void **state)
 {
 	static const uint64_t seconds[] = {1, 1ull << 59, 0x7f, 0xff, 0x0fffffffffffffff};
-	uint8_t out[FT_RRSET_ENTRY_CAP];
+	uint8_t out[FT_ENTRY_CAP];
 	struct ft_reader body;
 	struct ft_rrset y;
 
@@ -651,7 +651,7 @@ static void test_entries(void **state)
 				     : UINT64_MAX,
 		};
 		const size_t n = ft_rrset_write(&x, out);
-		assert_true(n <= sizeof(out) && out[0] != 0);
+		assert_true(n <= FT_RRSET_ENTRY_CAP && out[0] != 0);
 		for (size_t len = 0; len <= n; len++) {
 			uint8_t *copy = guard_copy(out, len);
 			struct ft_reader r = ft_reader_init(copy, len);
