@@ -25,6 +25,7 @@ enum ft_gen_scenario {
 	FT_GEN_IP_FLUX, /* addresses and name servers that move, and some that only look like it */
 	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
 	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
+	FT_GEN_ERRORS,        /* block list look-ups and failures of every class */
 	FT_GEN_SCENARIOS
 };
 
@@ -190,12 +191,23 @@ struct ft_gen_botnet {
 	struct ft_gen_botnet_stage stage[6];
 };
 
+/* How often a question of the scenario errors was asked in an interval. */
+struct ft_gen_error {
+	uint64_t start_s, queries;
+	char qname[48];
+	enum ft_gen_class class_of;
+	const char *result;         /* of a block list; NULL: no look-up, then these are empty */
+	char zone[16], subject[24]; /* as a probe should say them */
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
 	    *rows; /* by start, then vantage; only those where something happened */
 	size_t row_count;
 	struct ft_gen_totals totals;
+	const struct ft_gen_error *errors;
+	size_t error_count;
 	const struct ft_gen_flux *flux; /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;

@@ -112,5 +112,33 @@ class Channel(lab.Case):
                                  (count, us, qname, zone, "IN"))
 
 
+class ErrorMix(lab.Case):
+    """The generator's scenario of failures and block list look-ups against its own books."""
+
+    def test_errors(self):
+        pcap, books = lab.traffic("errors", "--pairs", "20000")
+        self.write("r.rules", b"list dnsbl bl.example\ndomains dnsbl dbl.example\n")
+        records = self.run_ok("--pcap", pcap, "--rules", self.path("r.rules"))
+        failed, looked_up = collections.Counter(), collections.Counter()
+        for e in books["errors"]:
+            if e["class"] != "DATA":
+                failed[e["start"], e["qname"], e["class"]] += e["queries"]
+            if "zone" in e:
+                looked_up[e["start"], e["zone"], e["subject"], e["result"]] += e["queries"]
+        self.assertGreater(len(failed), 300)
+        self.assertEqual({c for _, _, c in failed},
+                         {"NXDOMAIN", "SERVFAIL", "REFUSED", "FORMERR", "NOTIMP", "TIMEOUT"})
+        self.assertEqual({r for *_, r in looked_up}, {"LISTED", "NOT_LISTED", "REFUSED"})
+        have = collections.Counter()
+        for name in "nxdomain", "dnserror":
+            for r in lab.of_set(records, name):
+                have[r["start"], r["qname"], r.get("class", "NXDOMAIN")] += r["count"]
+        self.assertEqual(have, failed)
+        have = collections.Counter()
+        for r in lab.of_set(records, "match"):
+            have[r["start"], r["zone"], r["subject"], r["result"]] += r["queries"]
+        self.assertEqual(have, looked_up)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -88,21 +88,6 @@ static uint32_t ttl_of(const struct ft_gen *g)
 	return ttl_s < TTL_MOST_S ? (uint32_t)ttl_s : TTL_MOST_S;
 }
 
-static void put_name(struct gen_name *n, const char *text)
-{
-	n->len = 0;
-	n->zone_off = n->tld_off = 0;
-	n->is_reverse = false;
-	for (const char *p = text; *p != '\0';) {
-		const size_t len = strcspn(p, ".");
-		n->wire[n->len++] = (uint8_t)len;
-		memcpy(n->wire + n->len, p, len);
-		n->len = (uint8_t)(n->len + len);
-		p += len + (p[len] == '.');
-	}
-	n->wire[n->len++] = 0;
-}
-
 static void put_address(struct gen_buf *b, unsigned system, uint64_t i)
 {
 	gen_buf_u8(b, (uint8_t)(FIRST_OCTET + system));
@@ -142,7 +127,7 @@ static void put_ns(struct gen_buf *b, const char *host, uint32_t ttl_s)
 	struct gen_name name;
 	const uint32_t begin = gen_rr_begin(b, GEN_POINTER | 12, GEN_NS, 1, ttl_s);
 
-	put_name(&name, host);
+	gen_name_text(&name, host);
 	gen_buf_octets(b, name.wire, name.len);
 	gen_rr_end(b, begin);
 }
@@ -151,7 +136,7 @@ static void put_glue(struct gen_buf *b, const char *host, uint64_t i, uint32_t t
 {
 	struct gen_name name;
 
-	put_name(&name, host);
+	gen_name_text(&name, host);
 	gen_buf_octets(b, name.wire, name.len);
 	gen_buf_u16(b, GEN_A);
 	gen_buf_u16(b, 1);
@@ -244,7 +229,7 @@ void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us)
 	ask.rd = false;
 	ask.qtype = GEN_A;
 	ask.has_question = true;
-	put_name(&ask.name, plans[at].owner);
+	gen_name_text(&ask.name, plans[at].owner);
 	gen_send_query(g, &ask);
 	send_reply(g, &plans[at], view, round, &ask, &reply);
 	gen_truth_pair(&g->books, &ask, &reply);

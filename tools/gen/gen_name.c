@@ -151,6 +151,21 @@ void gen_name_rank(struct gen_name *n, uint32_t rank)
 	append_tld(n, zone_h >> 8);
 }
 
+void gen_name_text(struct gen_name *n, const char *text)
+{
+	n->len = 0;
+	n->is_reverse = false;
+	for (const char *p = text; *p != '\0';) {
+		const size_t len = strcspn(p, ".");
+		n->zone_off = n->tld_off = n->len;
+		n->wire[n->len++] = (uint8_t)len;
+		memcpy(n->wire + n->len, p, len);
+		n->len = (uint8_t)(n->len + len);
+		p += len + (p[len] == '.');
+	}
+	n->wire[n->len++] = 0;
+}
+
 void gen_name_victim(struct gen_name *n, uint64_t serial, uint64_t seed)
 {
 	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";

@@ -35,6 +35,9 @@ enum gen_name_odd {
 /* The name of `rank` (from 1 on); distinct for distinct ranks. */
 void gen_name_rank(struct gen_name *n, uint32_t rank);
 
+/* A name from its text; the last label is its zone. */
+void gen_name_text(struct gen_name *n, const char *text);
+
 /* The serial-th random-looking name under a victim zone; distinct for distinct serials. */
 void gen_name_victim(struct gen_name *n, uint64_t serial, uint64_t seed);
 

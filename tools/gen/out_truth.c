@@ -146,6 +146,22 @@ static json_t *flux_json(const struct ft_gen_flux *f)
 	return o;
 }
 
+static json_t *error_json(const struct ft_gen_error *e)
+{
+	json_t *o = json_object();
+
+	set_count(o, "start", e->start_s);
+	json_object_set_new(o, "qname", json_string(e->qname));
+	json_object_set_new(o, "class", json_string(ft_gen_class_name(e->class_of)));
+	set_count(o, "queries", e->queries);
+	if (e->result != NULL) {
+		json_object_set_new(o, "zone", json_string(e->zone));
+		json_object_set_new(o, "subject", json_string(e->subject));
+		json_object_set_new(o, "result", json_string(e->result));
+	}
+	return o;
+}
+
 static json_t *text_or_null(const char *text)
 {
 	return text != NULL ? json_string(text) : json_null();
@@ -226,6 +242,12 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 		for (size_t i = 0; i < truth->flux_count; i++)
 			json_array_append_new(flux, flux_json(&truth->flux[i]));
 		json_object_set_new(o, "flux", flux);
+	}
+	if (truth->error_count != 0) {
+		json_t *errors = json_array();
+		for (size_t i = 0; i < truth->error_count; i++)
+			json_array_append_new(errors, error_json(&truth->errors[i]));
+		json_object_set_new(o, "errors", errors);
 	}
 	add_ip_flux(o, g);
 	if (truth->botnet.stages > 0)
