@@ -94,10 +94,14 @@ static int grow_to(struct flux_owner **o, struct flux_caps cap)
 	       from->cap.addr * sizeof(struct flux_addr));
 	memcpy(flux_owner_ttls(to), flux_owner_ttls(from), from->cap.ttl * sizeof(struct flux_ttl));
 	memcpy(flux_owner_seen(to), flux_owner_seen(from), from->cap.seen * sizeof(uint32_t));
-	for (unsigned v = 0; v <= from->cap.view; v++)
-		for (unsigned which = 0; which < 2; which++)
-			memcpy(bits_of(to, v, which), bits_of(from, v, which),
+	if (bits_bytes(&cap) == bits_bytes(&from->cap)) { /* back to back, all alike */
+		memcpy(bits_of(to, 0, 0), bits_of(from, 0, 0),
+		       (from->cap.view + 1u) * 2 * bits_bytes(&cap));
+	} else {
+		for (unsigned i = 0; i < 2 * (from->cap.view + 1u); i++)
+			memcpy(bits_of(to, i / 2, i % 2), bits_of(from, i / 2, i % 2),
 			       bits_bytes(&from->cap));
+	}
 	free(*o);
 	*o = to;
 	return 0;
