@@ -428,4 +428,7 @@ const struct stat_ops stat_flux_cname = {
     .close = flux_close,
     .end = flux_end,
     .destroy = flux_destroy,
+    .state = "flux_cname",
+    .save = flux_cname_save,
+    .load = flux_cname_load,
 };
