@@ -233,6 +233,7 @@ static void begin(struct keeper *k)
 	const int result = pthread_create(&k->thread, NULL, run_thread, k);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	k->running = result == 0;
+	k->result = -result;
 	if (result != 0 && k->said != -result)
 		(void)fprintf(stderr, "fluxtap: cannot start a thread to write %s: %s\n", k->path,
 			      strerror(result));
@@ -249,6 +250,14 @@ void keeper_closed(struct keeper *k, const struct stat_interval *in)
 	memcpy(k->next.gap_s, k->gap.s, sizeof(k->gap.s));
 	k->has_next = true;
 	k->skipped++;
+	k->result = 0; /* what failed is tried again with each interval */
+	keeper_step(k);
+}
+
+void keeper_step(struct keeper *k)
+{
+	if (k == NULL || keeper_busy(k) || k->skipped == 0 || k->result != 0)
+		return;
 	if (now_us() - k->end_us >= REST * (k->end_us - k->begin_us))
 		begin(k);
 }

@@ -30,6 +30,8 @@ const struct state_gap *keeper_gap(const struct keeper *k);
 void keeper_first(struct keeper *k, const struct stat_interval *in);
 /* An interval has closed and is exported. */
 void keeper_closed(struct keeper *k, const struct stat_interval *in);
+/* Now and then, between intervals: begins what had to wait. */
+void keeper_step(struct keeper *k);
 /* A snapshot is being written: no interval may close now, nor rules change. */
 bool keeper_busy(struct keeper *k);
 /* All intervals are closed and the statistics not yet ended: writes the last one, and

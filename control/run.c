@@ -472,6 +472,7 @@ static void loop(struct run *r)
 			stop_all(r);
 			stopping = true;
 		}
+		keeper_step(r->keeper);
 		if (!keeper_busy(r->keeper)) { /* which reads the rules' names */
 			if (hangups != 0) {
 				hangups = 0;

@@ -14,6 +14,7 @@ from test_flux import FIELDS, SMALL, T0, wanted
 from test_match import BEGIN_US, pcap
 from test_trends import exchange
 
+BRIEF = ("--interval", 300, "--top-domains", 0)  # schemas take their time
 STATE = ".state-%s.zst" % lab.PROBE
 
 
@@ -41,7 +42,7 @@ class Files(lab.Case):
         """A run with state; returns what it exported itself, and what it said."""
         out = out or self.out
         before = lab.exported(out)[0] if os.path.isdir(out) else []
-        r = lab.fluxtap("run", "--out", out, "--state", "on", "--interval", 300, "--pcap", path, *more)
+        r = lab.fluxtap("run", "--out", out, "--state", "on", *BRIEF, "--pcap", path, *more)
         self.assertEqual(r.code, 0, str(r))
         self.assertEqual("goes on from its state" in r.err, begin, str(r))
         records = [x for name in sorted(set(lab.exported(out)[0]) - set(before)) for x in lab.unpacked(name)]
@@ -49,7 +50,7 @@ class Files(lab.Case):
 
     def test_two_halves(self):
         """The records of the day, byte for byte; each onset once."""
-        whole = self.run_ok("--pcap", lab.traffic(*SMALL)[0], "--interval", 300)
+        whole = self.run_ok("--pcap", lab.traffic(*SMALL)[0], *BRIEF)
         for at in (0.5, 0.21):  # on the turn of an interval, and within one
             with self.subTest(at=at):
                 shutil.rmtree(self.out, True)
@@ -117,7 +118,7 @@ class Files(lab.Case):
         state = self.path("out", STATE)
         with open(state, "rb") as f:
             good = f.read()
-        alone = self.run_ok("--pcap", two, "--interval", 300)
+        alone = self.run_ok("--pcap", two, *BRIEF)
         for says, data in (("damaged", good[:-1]), ("damaged", good[:len(good) // 2] + b"x" + good[len(good) // 2 + 1:]),
                            ("damaged", b""), ("damaged", b"nonsense" * 100),
                            ("version", good[:8] + struct.pack("<I", 99) + good[12:])):
@@ -178,7 +179,7 @@ class Killed(lab.Case):
         """A run that reads a pipe is killed; the next one goes on, and says what the first took along."""
         c = lab.capture(*SMALL)
         n = len(c.packets) * 6 // 10
-        p = self.start("run", "--quiet", "--out", self.out, "--state", "on", "--interval", 300, "--pcap", "-",
+        p = self.start("run", "--quiet", "--out", self.out, "--state", "on", *BRIEF, "--pcap", "-",
                        stdin=lab.subprocess.PIPE)
         p.stdin.write(c.header())
         self.feed(p, c.packets[:n])
@@ -198,7 +199,7 @@ class Killed(lab.Case):
         self.assertEqual(len(lab.segments()), 1)
         # All that the snapshot does not have comes again: nothing is missing then, and nothing twice.
         rest = c.sub([x for x in c.packets if x[0] >= end_s * 1000000]).save(self.path("rest.pcap"))
-        r = lab.fluxtap("run", "--out", self.out, "--state", "on", "--interval", 300, "--pcap", rest)
+        r = lab.fluxtap("run", "--out", self.out, "--state", "on", *BRIEF, "--pcap", rest)
         self.assertEqual(r.code, 0, str(r))
         self.assertIn("goes on from its state", r.err)
         self.assertEqual(lab.segments(), [])
@@ -234,7 +235,7 @@ class Killed(lab.Case):
         """Whenever it is killed: what has its name is whole, and the next start takes up what there is."""
         path = lab.traffic(*SMALL)[0]
         for k in range(5):
-            p = self.start("run", "--out", self.out, "--state", "on", "--interval", 300, "--pcap", path)
+            p = self.start("run", "--out", self.out, "--state", "on", *BRIEF, "--pcap", path)
             self.until("some files", lambda: len(lab.exported(self.out)[0]) >= 40 * k or p.poll() is not None)
             p.kill()
             said = p.communicate()[1].decode()
@@ -243,7 +244,7 @@ class Killed(lab.Case):
             for name in lab.exported(self.out)[0]:
                 lab.unpacked(name)
         os.path.exists(self.path("out", STATE)) and os.unlink(self.path("out", STATE))
-        r = lab.fluxtap("run", "--out", self.out, "--state", "on", "--interval", 300, "--pcap", path)
+        r = lab.fluxtap("run", "--out", self.out, "--state", "on", *BRIEF, "--pcap", path)
         self.assertEqual(r.code, 0, str(r))
         self.assertEqual(lab.segments(), [])
         self.assertEqual(lab.exported(self.out)[1], [self.path("out", STATE)])
@@ -251,11 +252,11 @@ class Killed(lab.Case):
     def test_living(self):
         """The segment of a run that lives is left alone."""
         c = lab.capture(*SMALL)
-        p = self.start("run", "--quiet", "--out", self.out, "--interval", 300, "--pcap", "-", stdin=lab.subprocess.PIPE)
+        p = self.start("run", "--quiet", "--out", self.out, *BRIEF, "--pcap", "-", stdin=lab.subprocess.PIPE)
         p.stdin.write(c.header())
         self.feed(p, c.packets[:3000])
         self.until("a segment", lambda: len(lab.segments()) == 1, p)
-        r = lab.fluxtap("run", "--quiet", "--out", self.path("other"), "--interval", 300, "--pcap",
+        r = lab.fluxtap("run", "--quiet", "--out", self.path("other"), *BRIEF, "--pcap",
                         c.sub(c.packets[:50]).save(self.path("few.pcap")))
         self.assertEqual(r.code, 0, str(r))
         self.assertEqual(lab.gap_rows(self.records(self.path("other"))), [])
