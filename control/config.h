@@ -29,6 +29,7 @@ struct config {
 	uint32_t interval_s;
 	char *http;   /* "off" */
 	char *socket; /* a path, "auto" or "off" */
+	char *state;  /* "auto", "on" or "off" */
 	bool quiet;
 
 	struct config_prefixes auth, resolvers;

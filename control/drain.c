@@ -18,6 +18,7 @@ struct drain {
 	uint8_t *raw;      /* FT_BLOCK_RAW_CAP, aligned */
 	uint64_t next_row; /* live: the row after the one closed last; 0: none yet */
 	uint64_t bad_blocks;
+	bool begun; /* an interval has closed */
 	bool ended; /* statistics know */
 };
 
@@ -58,6 +59,11 @@ void drain_destroy(struct drain *d)
 const void *drain_stat(const struct drain *d, unsigned index)
 {
 	return d->stat[index];
+}
+
+void *const *drain_stats(const struct drain *d)
+{
+	return d->stat;
 }
 
 uint64_t drain_bad_blocks(const struct drain *d)
@@ -131,6 +137,9 @@ static void close_row(struct drain *d, uint64_t row)
 	    .end_s = (row + 1) * d->set.run->interval_s,
 	};
 
+	if (!d->begun && d->set.first != NULL)
+		d->set.first(d->set.ctx, &in);
+	d->begun = true;
 	for (unsigned i = 0; stat_all[i] != NULL; i++)
 		stat_all[i]->close(d->stat[i], &in);
 	if (d->set.closed != NULL)
@@ -149,8 +158,13 @@ static uint64_t first_row(const struct drain *d)
 	return first;
 }
 
-/* Closes every row whose end is at or before closed_us. */
-static void close_rows(struct drain *d, uint64_t closed_us, bool ended)
+static bool is_held(const struct drain *d)
+{
+	return d->set.hold != NULL && d->set.hold(d->set.ctx);
+}
+
+/* Closes every row whose end is at or before closed_us. False: some must wait. */
+static bool close_rows(struct drain *d, uint64_t closed_us, bool ended)
 {
 	const uint64_t interval_us = d->set.run->interval_s * 1000000ull;
 
@@ -161,7 +175,9 @@ static void close_rows(struct drain *d, uint64_t closed_us, bool ended)
 		    closed_us / interval_us - d->next_row < SILENT_ROWS_CAP)
 			row = d->next_row;
 		if (row == UINT64_MAX || (!ended && (row + 1) * interval_us > closed_us))
-			return;
+			return true;
+		if (is_held(d))
+			return false;
 		close_row(d, row);
 		d->next_row = row + 1;
 	}
@@ -169,6 +185,8 @@ static void close_rows(struct drain *d, uint64_t closed_us, bool ended)
 
 static void end_all(struct drain *d)
 {
+	if (d->set.ending != NULL)
+		d->set.ending(d->set.ctx);
 	for (unsigned i = 0; stat_all[i] != NULL; i++)
 		if (stat_all[i]->end != NULL)
 			stat_all[i]->end(d->stat[i]);
@@ -192,7 +210,8 @@ bool drain_step(struct drain *d)
 	}
 	for (unsigned i = 0; i < d->set.run->workers; i++)
 		drain_ring(d, segment_ring(s, i));
-	close_rows(d, closed_us, ended);
+	if (!close_rows(d, closed_us, ended))
+		return true;
 	if (ended && !d->ended)
 		end_all(d);
 	return !ended;

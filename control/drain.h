@@ -16,8 +16,14 @@ struct drain_opts {
 	const struct segment *segment;
 	const struct stat_run *run; /* must outlive the drain */
 	bool live;                  /* intervals without a packet get their ledger rows, too */
-	/* Called when all statistics have written an interval; may be NULL. */
+	/* All of these may be NULL. Before the first interval closes: */
+	void (*first)(void *ctx, const struct stat_interval *interval);
+	/* Called when all statistics have written an interval. */
 	void (*closed)(void *ctx, const struct stat_interval *interval);
+	/* True: no interval may close yet. Rings are emptied all the same. */
+	bool (*hold)(void *ctx);
+	/* Every interval is closed, and statistics do not know yet that this is the end. */
+	void (*ending)(void *ctx);
 	void *ctx;
 };
 
@@ -32,6 +38,8 @@ bool drain_step(struct drain *d);
 uint64_t drain_bad_blocks(const struct drain *d);
 /* The statistic `index` of stat_all. */
 const void *drain_stat(const struct drain *d, unsigned index);
+/* All of them, in its order. */
+void *const *drain_stats(const struct drain *d);
 
 /* Reads one block: header and zstd frame. Calls each statistic's record. 0, or
  * -EBADMSG for anything that is no sound block. For fuzzing, too. */

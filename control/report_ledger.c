@@ -240,8 +240,26 @@ static void add_record(struct books *b, const json_t *record, const struct equat
 	add_map(b->msg_dropped, json_object_get(record, "msg_dropped"));
 }
 
+/* What a killed run took along stands beside the books. */
+static void print_gap(const json_t *record)
+{
+	static const char *const shown[] = {"rx_packets", "messages", "counted", "held", "records"};
+
+	if (!json_is_string(json_object_get(record, "worker")))
+		return;
+	report_heading(record);
+	puts("  GAP: the run was killed. It had counted since its last export, and took along:");
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+		print_line(shown[i], report_count(record, shown[i]), text_of(shown[i]));
+	putchar('\n');
+}
+
 static int take_record(struct books *b, const json_t *record)
 {
+	if (json_is_true(json_object_get(record, "gap"))) {
+		print_gap(record);
+		return 0;
+	}
 	struct equation e[3] = {
 	    {"packets", report_count(record, "rx_packets"), 0,
 	     sum_of(json_object_get(record, "dropped")), report_count(record, "carried"),

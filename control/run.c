@@ -7,6 +7,8 @@
 #include "drain.h"
 #include "exit.h"
 #include "export/jsonl.h"
+#include "gap.h"
+#include "keeper.h"
 #include "live.h"
 #include "lookups.h"
 #include "pressure.h"
@@ -40,6 +42,7 @@ struct run {
 	unsigned workers, started;
 	struct jsonl *jsonl;
 	struct drain *drain;
+	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
 	struct pressure *pressure;     /* NULL: the level of sampling is fixed */
 	_Atomic uint32_t sample_level; /* pressure's to set */
@@ -117,10 +120,41 @@ static void commit(struct run *r)
 		(void)complain(EXIT_FAILED, jsonl_error(r->jsonl));
 }
 
+/* Behind the export: what the next start shall not take for lost. */
+static void publish_exported(const struct run *r, uint64_t end_s)
+{
+	for (unsigned w = 0; w < r->workers; w++) {
+		const struct ft_ledger *told = ledger_told_get(drain_stat(r->drain, 0), w);
+		for (unsigned i = 0; i < FT_CTR_CAP; i++)
+			atomic_store_explicit(&segment_worker(&r->segment, w)->exported[i],
+					      told->c[i], memory_order_relaxed);
+	}
+	atomic_store_explicit(&r->segment.shm->exported_s, end_s, memory_order_relaxed);
+}
+
+static void interval_first(void *ctx, const struct stat_interval *interval)
+{
+	keeper_first(((struct run *)ctx)->keeper, interval);
+}
+
 static void interval_closed(void *ctx, const struct stat_interval *interval)
 {
-	(void)interval;
-	commit(ctx);
+	struct run *r = ctx;
+
+	commit(r);
+	if (r->export_failed == 0)
+		publish_exported(r, interval->end_s);
+	keeper_closed(r->keeper, interval);
+}
+
+static bool snapshot_is_busy(void *ctx)
+{
+	return keeper_busy(((struct run *)ctx)->keeper);
+}
+
+static void input_ended(void *ctx)
+{
+	keeper_finish(((struct run *)ctx)->keeper);
 }
 
 static int init_prefixes(struct prefix_set *set, const struct config_prefixes *p)
@@ -215,8 +249,10 @@ static int create_workers(struct run *r, char *err, size_t cap)
 	const struct config *c = &r->config;
 	uint64_t hash_key = 0;
 
-	/* Keys differ in every run, so that nobody can choose names that collide. */
-	if (getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key)) {
+	/* Keys differ in every run, so that nobody can choose names that collide; but for one
+	 * that goes on where another was ended. */
+	if (!keeper_hash_key(r->keeper, &hash_key) &&
+	    getrandom(&hash_key, sizeof(hash_key), 0) != sizeof(hash_key)) {
 		(void)snprintf(err, cap, "no random numbers: %s", strerror(errno));
 		return EXIT_MACHINE;
 	}
@@ -240,6 +276,26 @@ static int create_workers(struct run *r, char *err, size_t cap)
 	return EXIT_DONE;
 }
 
+/* What an earlier run left: the counters of a killed one, and its state. */
+static int open_state(struct run *r)
+{
+	const struct config *c = &r->config;
+	struct segment_left *left = calloc(1, sizeof(*left));
+	const bool live = source_is_live(r->source);
+
+	if (left == NULL)
+		return -ENOMEM;
+	if (segment_read_left(c->probe, left)) {
+		gap_write(left, c->probe, rx_now_us() / 1000000, write_record, r);
+		commit(r); /* before the segment goes */
+	}
+	free(left);
+	if (strcmp(c->state, "on") != 0 && (strcmp(c->state, "off") == 0 || !live))
+		return 0;
+	r->keeper = keeper_create(c, live);
+	return r->keeper != NULL ? 0 : -errno;
+}
+
 /* Everything up to the first packet, in the order in which errors are told. */
 static int open_all(struct run *r, char *err, size_t cap)
 {
@@ -260,9 +316,14 @@ static int open_all(struct run *r, char *err, size_t cap)
 	r->source = source_create(c, &code, err, cap);
 	if (r->source == NULL)
 		return code;
+	if (open_state(r) != 0) {
+		(void)snprintf(err, cap, "not enough memory");
+		return EXIT_MACHINE;
+	}
 	if (segment_init(&r->segment, c->probe, r->workers, (size_t)c->ring_mb << 20, err, cap) !=
 	    0)
 		return EXIT_MACHINE;
+	r->segment.shm->live = source_is_live(r->source);
 	const int level = value_sample_level(c->sample);
 	atomic_init(&r->sample_level, level > 0 ? (uint32_t)level : 0);
 	code = create_workers(r, err, cap);
@@ -284,6 +345,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .sinkhole_hour_s = c->sinkhole_hour_s,
 	    .sinkhole_domains = c->sinkhole_domains,
 	    .sinkhole_history = c->sinkhole_history,
+	    .gap = keeper_gap(r->keeper),
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .ctx = r,
@@ -292,11 +354,17 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .segment = &r->segment,
 	    .run = &r->stat_run,
 	    .live = source_is_live(r->source),
+	    .first = interval_first,
 	    .closed = interval_closed,
+	    .hold = snapshot_is_busy,
+	    .ending = input_ended,
 	    .ctx = r,
 	};
 	(void)snprintf(err, cap, "not enough memory");
 	r->drain = drain_create(&drain);
+	if (r->drain != NULL)
+		keeper_use(r->keeper, r->stat_run.name_seed,
+			   &(struct snapshot_stats){stat_all, drain_stats(r->drain)});
 	if (drain.live && level == VALUE_SAMPLE_AUTO) { /* a file waits instead */
 		const struct pressure_opts pressure = {
 		    .segment = &r->segment,
@@ -404,11 +472,14 @@ static void loop(struct run *r)
 			stop_all(r);
 			stopping = true;
 		}
-		if (hangups != 0) {
-			hangups = 0;
-			live_hangup(r->live);
+		keeper_step(r->keeper);
+		if (!keeper_busy(r->keeper)) { /* which reads the rules' names */
+			if (hangups != 0) {
+				hangups = 0;
+				live_hangup(r->live);
+			}
+			live_step(r->live);
 		}
-		live_step(r->live);
 		if (r->pressure != NULL)
 			pressure_step(r->pressure);
 		if (!live)
@@ -448,7 +519,7 @@ static int verdict(struct run *r)
 
 static int run_to_end(struct run *r)
 {
-	char err[512], steered[512];
+	char err[512], steered[512], state[PATH_MAX + 128];
 
 	r->begin_us = rx_now_us();
 	int code = start_all(r, err, sizeof(err));
@@ -471,6 +542,7 @@ static int run_to_end(struct run *r)
 	    .seconds = seconds_since(r->begin_us),
 	    .records = r->records,
 	    .steered = source_counts(r->source, steered, sizeof(steered)),
+	    .state = keeper_text(r->keeper, state, sizeof(state)),
 	    .out = r->config.out,
 	};
 	if (!r->config.quiet)
@@ -481,6 +553,7 @@ static int run_to_end(struct run *r)
 static void close_all(struct run *r)
 {
 	pressure_destroy(r->pressure);
+	keeper_destroy(r->keeper); /* before what it reads */
 	drain_destroy(r->drain);
 	for (unsigned i = 0; r->worker != NULL && i < r->workers; i++)
 		worker_destroy(r->worker[i]);

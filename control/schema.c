@@ -47,6 +47,13 @@ static void shape_put(struct shape *s, const char *name, json_t *schema, const c
 	json_array_append_new(s->required, json_string(name));
 }
 
+/* Adds a field that may be left out. */
+static void shape_put_optional(struct shape *s, const char *name, json_t *schema, const char *text)
+{
+	json_object_set_new(schema, "description", json_string(text));
+	json_object_set_new(s->fields, name, schema);
+}
+
 static json_t *shape_fini(struct shape *s)
 {
 	return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", s->fields,
@@ -143,6 +150,11 @@ static json_t *ledger_schema(void)
 	shape_put(&s, "dropped", map_of(pkt_drops), "packets by the reason why they left early");
 	shape_put(&s, "msg_dropped", map_of(msg_drops),
 		  "messages by the reason why they left early");
+	shape_put_optional(&s, "gap", json_pack("{s:b}", "const", 1),
+			   "what a killed run had counted and not exported: no equation holds; "
+			   "held and held_packets are of its end");
+	shape_put_optional(&s, "ring_bytes", integer(0),
+			   "with gap: sealed blocks that control had not read");
 	return shape_fini(&s);
 }
 
@@ -480,6 +492,12 @@ static json_t *match_schema(void)
 			 match_spike_schema());
 }
 
+static void put_gap(struct shape *s)
+{
+	shape_put_optional(s, "gap_s", integer(1),
+			   "seconds of the day between two runs that nobody watched");
+}
+
 static json_t *flux_target_schema(void)
 {
 	struct shape s = shape_init();
@@ -517,6 +535,8 @@ static json_t *flux_cname_schema(bool onset)
 	shape_put(&s, "first_us", integer(0), "begin of the second of the first observation");
 	shape_put(&s, "last_us", integer(0), "begin of the second of the last one");
 	shape_put(&s, "top_targets", list_of(flux_target_schema(), 16), "those seen most");
+	if (!onset)
+		put_gap(&s);
 	return shape_fini(&s);
 }
 
@@ -562,6 +582,7 @@ static void put_flux_head(struct shape *s, const char *kind, const char *const *
 	shape_put(s, "views", integer(1), "resolvers or clients that saw it; ip: 64 is 64 or more");
 	shape_put(s, "first_us", integer(0), "seen first, to a second");
 	shape_put(s, "last_us", integer(0), "seen last, to a second");
+	put_gap(s);
 }
 
 static json_t *flux_ip_schema(void)

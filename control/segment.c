@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opens and locks a segment; the lock says that its probe lives. */
@@ -64,6 +65,69 @@ static void collect_dead(const char *probe)
 		close(fd);
 	}
 	closedir(d);
+}
+
+/* Whether `n` pieces, `stride` octets apart and each of `bytes`, lie within the segment. */
+static bool lies_within(const struct ft_shm *h, size_t size, uint64_t off, uint64_t stride,
+			size_t bytes)
+{
+	return off % 64 == 0 && stride % 64 == 0 && stride >= bytes && stride <= size &&
+	       off <= size && h->workers <= (size - off) / stride;
+}
+
+static bool copy_left(const struct ft_shm *h, size_t size, struct segment_left *left)
+{
+	const char *base = (const char *)h;
+
+	if (size < sizeof(*h) || h->magic != FT_SHM_MAGIC || h->version != FT_SHM_VERSION ||
+	    h->workers == 0 || h->workers > FT_WORKER_CAP ||
+	    !lies_within(h, size, h->worker_off, h->worker_stride, sizeof(struct ft_shm_worker)) ||
+	    !lies_within(h, size, h->ring_off, h->ring_stride, sizeof(struct ft_ring)))
+		return false;
+	left->pid = h->pid;
+	left->started_us = h->started_us;
+	left->exported_s = atomic_load_explicit(&h->exported_s, memory_order_relaxed);
+	left->live = h->live != 0;
+	left->workers = h->workers;
+	for (unsigned i = 0; i < left->workers; i++) {
+		const struct ft_shm_worker *w =
+		    (const struct ft_shm_worker *)(base + h->worker_off + i * h->worker_stride);
+		const struct ft_ring *r =
+		    (const struct ft_ring *)(base + h->ring_off + i * h->ring_stride);
+		struct segment_left_worker *to = &left->worker[i];
+		for (unsigned c = 0; c < FT_CTR_CAP; c++) {
+			to->total[c] = atomic_load_explicit(&w->total[c], memory_order_relaxed);
+			to->exported[c] =
+			    atomic_load_explicit(&w->exported[c], memory_order_relaxed);
+		}
+		to->clock_us = atomic_load_explicit(&w->clock_us, memory_order_relaxed);
+		to->ring_bytes = atomic_load_explicit(&r->head, memory_order_relaxed) -
+				 atomic_load_explicit(&r->tail, memory_order_relaxed);
+		if (to->ring_bytes > size)
+			to->ring_bytes = 0; /* no ring's positions */
+	}
+	return left->started_us < UINT64_MAX / 2 && left->exported_s < UINT32_MAX;
+}
+
+bool segment_read_left(const char *probe, struct segment_left *left)
+{
+	char name[128];
+	struct stat st;
+	bool whole = false;
+
+	(void)snprintf(name, sizeof(name), "/fluxtap.%s", probe);
+	const int fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	/* Without its lock: its probe lives. */
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
+		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+		whole = p != MAP_FAILED && copy_left(p, (size_t)st.st_size, left);
+		if (p != MAP_FAILED)
+			munmap(p, (size_t)st.st_size);
+	}
+	close(fd);
+	return whole;
 }
 
 static size_t pages(size_t n)

@@ -10,6 +10,7 @@
 
 #include <fluxtap/shm.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct segment {
@@ -18,6 +19,24 @@ struct segment {
 	int fd;
 	char name[128]; /* below /dev/shm, with its slash */
 };
+
+/* What a killed probe left: its counters as they were last published. */
+struct segment_left_worker {
+	uint64_t total[FT_CTR_CAP], exported[FT_CTR_CAP];
+	uint64_t clock_us, ring_bytes; /* ring_bytes: sealed and not read */
+};
+
+struct segment_left {
+	uint64_t pid, started_us, exported_s;
+	bool live;
+	unsigned workers;
+	struct segment_left_worker worker[FT_WORKER_CAP];
+};
+
+/* Reads the segment that a killed probe of this name left, and leaves it where it is:
+ * segment_init takes its place. True where there is one and it can be read. Its octets
+ * are not believed. */
+bool segment_read_left(const char *probe, struct segment_left *left);
 
 /* ring_bytes: power of two, of each worker's ring. -errno and a sentence. */
 int segment_init(struct segment *s, const char *probe, unsigned workers, size_t ring_bytes,

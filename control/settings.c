@@ -75,6 +75,11 @@ const struct setting settings_table[] = {
      FIELD(socket),
      .help = "The control socket, for \"fluxtap reload\". auto: /run/fluxtap/PROBE.sock, or, where "
 	     "that directory cannot be written to, .fluxtap.sock below --out; none in a file run."},
+    {"state", "auto|on|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
+     FIELD(state), .check = value_check_guard,
+     .help = "Keep what is remembered over intervals (the day of flux, sinkholes' and spikes' "
+	     "pasts) in .state-PROBE.zst below --out, and go on from there after a restart. auto: "
+	     "in live runs."},
     {"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(http), .check = value_check_http,
      .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},

@@ -114,6 +114,8 @@ void summary_print(FILE *f, const struct summary *s)
 		(void)fprintf(f, "  memory     %s MiB at most (%s MiB on huge pages)\n",
 			      number((uint64_t)usage.ru_maxrss / 1024),
 			      number(mem_mapped(MEM_HUGE) >> 20));
+	if (s->state[0] != '\0')
+		(void)fprintf(f, "  state      %s\n", s->state);
 	(void)fprintf(f, "  output     %s records in %s (read them with: fluxtap cat %s)\n",
 		      number(s->records), s->out, s->out);
 }

@@ -15,6 +15,7 @@ struct summary {
 	double seconds;      /* the run took, by the host's clock */
 	uint64_t records;    /* exported */
 	const char *steered; /* what the BPF programs did, or "" */
+	const char *state;   /* what was kept of it for the next run, or "" */
 	const char *out;     /* directory */
 };
 

@@ -7,8 +7,7 @@
  * names than the floor and FACTOR times the domain's history; in a run's first interval,
  * where there is no history, most queries must have failed as well. It is over in the
  * first interval with less than half of that. History learns nothing while it lasts. */
-#include "rows.h"
-#include "stat.h"
+#include "flood_state.h"
 
 #include "../../dataplane/few.h"
 #include "../../dataplane/name_text.h"
@@ -22,12 +21,11 @@
 #include <stdlib.h>
 
 #define FACTOR 8.0
-#define LEARN 0.25          /* share of an interval in the history */
-#define WORTH_KNOWING 64.0  /* names: histories below are no help to anybody */
-#define NAMES_A_SECOND 20.0 /* of the floor, but */
-#define FLOOR_LO 1000.0     /* no less */
-#define FLOOR_HI 20000.0    /* and no more than this in an interval */
-#define BUCKETS 32768u
+#define LEARN 0.25             /* share of an interval in the history */
+#define WORTH_KNOWING 64.0     /* names: histories below are no help to anybody */
+#define NAMES_A_SECOND 20.0    /* of the floor, but */
+#define FLOOR_LO 1000.0        /* no less */
+#define FLOOR_HI 20000.0       /* and no more than this in an interval */
 #define DOMAINS_CAP (1u << 18) /* of an interval; more are not looked at */
 #define INLINE 4u              /* hashes that need no struct few */
 #define TOP 8u
@@ -56,30 +54,11 @@ struct skipped {
 
 struct row {
 	struct stat_row head;
-	struct domain *bucket[BUCKETS];
+	struct domain *bucket[FLOOD_BUCKETS];
 	uint32_t domains;
 	struct client *client; /* open addressing, clients_cap a power of two */
 	size_t clients, clients_cap;
 	struct skipped *skipped;
-};
-
-/* What is known of a domain from earlier intervals. */
-struct past {
-	struct past *next; /* of its bucket */
-	uint64_t key;
-	uint8_t vantage;
-	bool flooded, seen; /* seen: in the row that closes */
-	double history;     /* names an interval */
-	uint64_t since_us;
-	char *text;
-};
-
-struct flood {
-	const struct stat_run *run;
-	struct stat_row *rows;
-	uint64_t closed; /* intervals */
-	double floor;
-	struct past *past[BUCKETS];
 };
 
 /* One record to be. */
@@ -102,7 +81,7 @@ static void *flood_create(const struct stat_run *run)
 
 static void row_free(struct row *r)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
+	for (unsigned i = 0; i < FLOOD_BUCKETS; i++) {
 		while (r->bucket[i] != NULL) {
 			struct domain *next = r->bucket[i]->next;
 			free(r->bucket[i]->names);
@@ -134,7 +113,7 @@ static void flood_destroy(void *stat)
 		return;
 	while (s->rows != NULL)
 		row_free(rows_pop(&s->rows));
-	for (unsigned i = 0; i < BUCKETS; i++) {
+	for (unsigned i = 0; i < FLOOD_BUCKETS; i++) {
 		while (s->past[i] != NULL) {
 			struct past *next = s->past[i]->next;
 			past_free(s->past[i]);
@@ -144,16 +123,10 @@ static void flood_destroy(void *stat)
 	free(s);
 }
 
-/* Keys are hashes with this run's secret. */
-static unsigned bucket_of(uint64_t key, unsigned vantage)
-{
-	return (unsigned)((key >> 7 ^ vantage) % BUCKETS);
-}
-
 /* 0 and *out; *out is NULL where there are too many. -ENOMEM. */
 static int domain_get(struct row *r, uint64_t key, uint8_t vantage, struct domain **out)
 {
-	struct domain **bucket = &r->bucket[bucket_of(key, vantage)], *d = *bucket;
+	struct domain **bucket = &r->bucket[flood_bucket(key, vantage)], *d = *bucket;
 
 	while (d != NULL && (d->key != key || d->vantage != vantage))
 		d = d->next;
@@ -347,7 +320,7 @@ static uint64_t names_of(const struct domain *d)
 /* NULL without memory. */
 static struct past *past_get(struct flood *s, const struct domain *d, bool make)
 {
-	struct past **bucket = &s->past[bucket_of(d->key, d->vantage)], *p = *bucket;
+	struct past **bucket = &s->past[flood_bucket(d->key, d->vantage)], *p = *bucket;
 
 	while (p != NULL && (p->key != d->key || p->vantage != d->vantage))
 		p = p->next;
@@ -554,7 +527,7 @@ static void judge_one(struct flood *s, const struct stat_interval *in, struct pa
 /* Domains that have a history and did not come; and histories that say nothing more. */
 static void age(struct flood *s, const struct stat_interval *in, struct findings *all, bool forget)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
+	for (unsigned i = 0; i < FLOOD_BUCKETS; i++) {
 		for (struct past **at = &s->past[i]; *at != NULL;) {
 			struct past *p = *at;
 			if (!p->seen && !forget)
@@ -575,7 +548,7 @@ static void judge_row(struct flood *s, const struct stat_interval *in, struct ro
 {
 	struct findings all = {0};
 
-	for (unsigned i = 0; i < BUCKETS; i++) {
+	for (unsigned i = 0; i < FLOOD_BUCKETS; i++) {
 		for (struct domain *d = r->bucket[i]; d != NULL; d = d->next) {
 			struct past *p = past_get(s, d, (double)names_of(d) >= WORTH_KNOWING);
 			if (p == NULL)
@@ -613,4 +586,7 @@ const struct stat_ops stat_flood = {
     .first_row = flood_first_row,
     .close = flood_close,
     .destroy = flood_destroy,
+    .state = "flood",
+    .save = flood_save,
+    .load = flood_load,
 };

@@ -346,7 +346,8 @@ static int order_seen(const void *left, const void *right)
 
 static void count_row(struct flux_cname *s)
 {
-	qsort(s->seen, s->seen_n, sizeof(*s->seen), order_seen);
+	if (s->seen_n != 0)
+		qsort(s->seen, s->seen_n, sizeof(*s->seen), order_seen);
 	for (size_t i = 0, end; i < s->seen_n; i = end) {
 		for (end = i; end < s->seen_n && s->seen[end].owner == s->seen[i].owner &&
 			      s->seen[end].vantage == s->seen[i].vantage;)
@@ -428,4 +429,7 @@ const struct stat_ops stat_flux_cname = {
     .close = flux_close,
     .end = flux_end,
     .destroy = flux_destroy,
+    .state = "flux_cname",
+    .save = flux_cname_save,
+    .load = flux_cname_load,
 };

@@ -4,21 +4,15 @@
 #ifndef CONTROL_STATS_FLUX_CNAME_H
 #define CONTROL_STATS_FLUX_CNAME_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "state.h"
 
 #define FLUX_CNAME_MB 256u /* budget where the run names none */
 
-/* Takes len octets, in order; 0 or -errno, which ends it. */
-typedef int flux_write_fn(void *ctx, const void *data, size_t len);
-/* Fills all of len octets; 0, or -errno where there are not so many. */
-typedef int flux_read_fn(void *ctx, void *data, size_t len);
-
 /* Between two intervals: what is held in rows that are still open is not part of it. */
-int flux_cname_save(const void *stat, flux_write_fn *write, void *ctx);
+int flux_cname_save(const void *stat, state_write_fn *write, void *ctx);
 /* Into a statistic that has seen nothing yet. 0; -EBADMSG for what was not written by
  * flux_cname_save; -ENOMEM; what `read` returned. It is empty again where it fails. */
-int flux_cname_load(void *stat, flux_read_fn *read, void *ctx);
+int flux_cname_load(void *stat, state_read_fn *read, void *ctx);
 
 struct flux_cname_totals {
 	size_t owners, bytes; /* followed now; of table, targets, views and names */

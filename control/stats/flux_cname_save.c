@@ -38,7 +38,7 @@ struct more_image {
 /* --- writing --- */
 
 struct out {
-	flux_write_fn *write;
+	state_write_fn *write;
 	void *ctx;
 	int result;
 };
@@ -105,7 +105,7 @@ static void put_owner(void *ctx, const struct owner *o)
 		put_more(out, flux_more_of(o));
 }
 
-int flux_cname_save(const void *stat, flux_write_fn *write, void *ctx)
+int flux_cname_save(const void *stat, state_write_fn *write, void *ctx)
 {
 	const struct flux_cname *s = stat;
 	struct out out = {write, ctx, 0};
@@ -131,7 +131,7 @@ int flux_cname_save(const void *stat, flux_write_fn *write, void *ctx)
 /* --- reading: nothing is believed, and no more is taken than has come --- */
 
 struct in {
-	flux_read_fn *read;
+	state_read_fn *read;
 	void *ctx;
 	struct flux_cname *s;
 };
@@ -320,7 +320,7 @@ static int get_owner(struct in *in)
 	return 1;
 }
 
-int flux_cname_load(void *stat, flux_read_fn *read, void *ctx)
+int flux_cname_load(void *stat, state_read_fn *read, void *ctx)
 {
 	struct in in = {read, ctx, stat};
 	struct flux_cname *s = stat;

@@ -82,6 +82,8 @@ static void write_owner(const struct flux_cname *s, const struct owner *o, uint6
 	set_count(r, "first_us", (day_s + o->first) * 1000000);
 	set_count(r, "last_us", (day_s + o->last) * 1000000);
 	json_object_set_new(r, "top_targets", targets_json(m, day_s));
+	if (!is_onset && state_gap_of(s->run->gap, s->day) != 0)
+		set_count(r, "gap_s", state_gap_of(s->run->gap, s->day));
 	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 

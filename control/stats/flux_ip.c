@@ -359,6 +359,16 @@ static void flux_ip_end(void *stat)
 	finish_day(stat);
 }
 
+static int flux_ip_save_state(const void *stat, state_write_fn *write, void *ctx)
+{
+	return state_save_piece(flux_ip_save, stat, write, ctx);
+}
+
+static int flux_ip_load_state(void *stat, state_read_fn *read, void *ctx)
+{
+	return state_load_piece(flux_ip_load, stat, read, ctx);
+}
+
 const struct stat_ops stat_flux_ip = {
     .set = "flux",
     .create = flux_ip_create,
@@ -367,4 +377,7 @@ const struct stat_ops stat_flux_ip = {
     .close = flux_ip_close,
     .end = flux_ip_end,
     .destroy = flux_ip_destroy,
+    .state = "flux_ip",
+    .save = flux_ip_save_state,
+    .load = flux_ip_load_state,
 };

@@ -162,6 +162,8 @@ void flux_ip_write(struct flux_ip *s, const struct flux_owner *o, bool onset)
 	set_count(r, "last_us", (day_s + o->last_s) * 1000000);
 	json_object_set_new(r, "sample_addrs", sample_addrs(o));
 	json_object_set_new(r, "cut", json_boolean((o->flags & FLUX_CUT) != 0));
+	if (!onset && state_gap_of(s->run->gap, d->keep.head.number) != 0)
+		set_count(r, "gap_s", state_gap_of(s->run->gap, d->keep.head.number));
 	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 

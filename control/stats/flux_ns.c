@@ -393,6 +393,16 @@ static void flux_ns_close(void *stat, struct stat_interval *in)
 	in->flux_ns = stat; /* kind `ip`, which is next, says when to read and to finish */
 }
 
+static int flux_ns_save_state(const void *stat, state_write_fn *write, void *ctx)
+{
+	return state_save_piece(flux_ns_save, stat, write, ctx);
+}
+
+static int flux_ns_load_state(void *stat, state_read_fn *read, void *ctx)
+{
+	return state_load_piece(flux_ns_load, stat, read, ctx);
+}
+
 const struct stat_ops stat_flux_ns = {
     .set = NULL, /* `flux` is in the list once */
     .create = flux_ns_create,
@@ -400,6 +410,9 @@ const struct stat_ops stat_flux_ns = {
     .first_row = flux_ns_first_row,
     .close = flux_ns_close,
     .destroy = flux_ns_destroy,
+    .state = "flux_ns",
+    .save = flux_ns_save_state,
+    .load = flux_ns_load_state,
 };
 
 /* Double flux. */

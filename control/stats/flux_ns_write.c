@@ -135,6 +135,8 @@ void flux_ns_write(struct flux_ns *s, const struct moves *m, bool onset)
 	json_object_set_new(r, "ns_e2lds", count_domains(s, m));
 	json_object_set_new(r, "double_flux", json_boolean(m->double_flux));
 	json_object_set_new(r, "sets", sets_json(m, day_s));
+	if (!onset && state_gap_of(s->run->gap, d->keep.head.number) != 0)
+		set_count(r, "gap_s", state_gap_of(s->run->gap, d->keep.head.number));
 	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 

@@ -30,6 +30,7 @@ struct ledger {
 	const struct stat_run *run;
 	struct stat_row *rows;
 	struct account *before; /* [workers]: levels at the end of the interval before */
+	struct ft_ledger *told; /* [workers]: sums of what was written */
 	struct ledger_sums sums;
 };
 
@@ -41,7 +42,10 @@ static void *ledger_create(const struct stat_run *run)
 		return NULL;
 	s->run = run;
 	s->before = calloc(run->workers, sizeof(*s->before));
-	if (s->before == NULL) {
+	s->told = calloc(run->workers, sizeof(*s->told));
+	if (s->before == NULL || s->told == NULL) {
+		free(s->before);
+		free(s->told);
 		free(s);
 		return NULL;
 	}
@@ -57,6 +61,7 @@ static void ledger_destroy(void *stat)
 	while (s->rows != NULL)
 		free(rows_pop(&s->rows));
 	free(s->before);
+	free(s->told);
 	free(s);
 }
 
@@ -238,6 +243,8 @@ static void ledger_close(void *stat, struct stat_interval *in)
 	for (unsigned w = 0; w < s->run->workers; w++) {
 		write_account(s, in, json_integer(w), &r->worker[w]);
 		s->before[w] = r->worker[w];
+		for (unsigned i = 0; i < FT_CTR_CAP; i++)
+			s->told[w].c[i] += r->worker[w].l.c[i];
 	}
 	add_sums(s, in, &all);
 	if (s->rows == &r->head)
@@ -247,6 +254,11 @@ static void ledger_close(void *stat, struct stat_interval *in)
 const struct ledger_sums *ledger_sums_get(const void *stat)
 {
 	return &((const struct ledger *)stat)->sums;
+}
+
+const struct ft_ledger *ledger_told_get(const void *stat, unsigned worker)
+{
+	return &((const struct ledger *)stat)->told[worker];
 }
 
 const struct stat_ops stat_ledger = {

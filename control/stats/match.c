@@ -483,6 +483,16 @@ static void match_close(void *stat, struct stat_interval *in)
 	row_free(rows_pop(&s->rows));
 }
 
+static int match_save(const void *stat, state_write_fn *write, void *ctx)
+{
+	return match_spikes_save(((const struct match *)stat)->spikes, write, ctx);
+}
+
+static int match_load(void *stat, state_read_fn *read, void *ctx)
+{
+	return match_spikes_load(((struct match *)stat)->spikes, read, ctx);
+}
+
 const struct stat_ops stat_match = {
     .set = "match",
     .create = match_create,
@@ -490,4 +500,7 @@ const struct stat_ops stat_match = {
     .first_row = match_first_row,
     .close = match_close,
     .destroy = match_destroy,
+    .state = "match_spikes",
+    .save = match_save,
+    .load = match_load,
 };

@@ -137,3 +137,13 @@ void match_spikes_close(struct match_spikes *s, const struct stat_interval *in)
 	keyed_merge_destroy(s->sums);
 	s->sums = NULL;
 }
+
+int match_spikes_save(const struct match_spikes *s, state_write_fn *write, void *ctx)
+{
+	return spikes_save(s->spikes, write, ctx);
+}
+
+int match_spikes_load(struct match_spikes *s, state_read_fn *read, void *ctx)
+{
+	return spikes_load(s->spikes, read, ctx);
+}

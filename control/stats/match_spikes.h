@@ -25,4 +25,8 @@ void match_spikes_add(struct match_spikes *s, const struct match_spikes_item *it
 /* Writes what stands out and forgets the interval. */
 void match_spikes_close(struct match_spikes *s, const struct stat_interval *in);
 
+/* What is remembered, for a snapshot; and back. As spikes_save and spikes_load. */
+int match_spikes_save(const struct match_spikes *s, state_write_fn *write, void *ctx);
+int match_spikes_load(struct match_spikes *s, state_read_fn *read, void *ctx);
+
 #endif

@@ -239,6 +239,22 @@ static void nxtrend_close(void *stat, struct stat_interval *in)
 		close_cuts(s, in);
 }
 
+static int nxtrend_save(const void *stat, state_write_fn *write, void *ctx)
+{
+	const struct nxtrend *s = stat;
+	const int result = spikes_save(s->spikes, write, ctx);
+
+	return result != 0 ? result : traps_save(s->traps, write, ctx);
+}
+
+static int nxtrend_load(void *stat, state_read_fn *read, void *ctx)
+{
+	struct nxtrend *s = stat;
+	const int result = spikes_load(s->spikes, read, ctx);
+
+	return result != 0 ? result : traps_load(s->traps, read, ctx);
+}
+
 const struct stat_ops stat_nxtrend = {
     .set = "spamtrap",
     .create = nxtrend_create,
@@ -246,4 +262,7 @@ const struct stat_ops stat_nxtrend = {
     .first_row = nxtrend_first_row,
     .close = nxtrend_close,
     .destroy = nxtrend_destroy,
+    .state = "nxtrend",
+    .save = nxtrend_save,
+    .load = nxtrend_load,
 };

@@ -10,6 +10,7 @@
 #include "../../dataplane/tables.h"
 #include "../rules.h"
 #include "sink_stat.h"
+#include "sinkhole.h"
 #include "tables.h"
 
 #include <errno.h>
@@ -520,6 +521,16 @@ static void sinkhole_close(void *stat, struct stat_interval *in)
 		row_free(&s->rows);
 }
 
+static int sinkhole_save_state(const void *stat, state_write_fn *write, void *ctx)
+{
+	return state_save_piece(sinkhole_save, stat, write, ctx);
+}
+
+static int sinkhole_load_state(void *stat, state_read_fn *read, void *ctx)
+{
+	return state_load_piece(sinkhole_load, stat, read, ctx);
+}
+
 const struct stat_ops stat_sinkhole = {
     .set = "sinkhole",
     .create = sinkhole_create,
@@ -527,4 +538,7 @@ const struct stat_ops stat_sinkhole = {
     .first_row = sinkhole_first_row,
     .close = sinkhole_close,
     .destroy = sinkhole_destroy,
+    .state = "sinkhole",
+    .save = sinkhole_save_state,
+    .load = sinkhole_load_state,
 };

@@ -4,12 +4,16 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WAYS 8u
 #define WEEK_HOURS 168u
 #define WEEKS_LEARNED 2u
 #define DRIFT_SLACK 0.5 /* standard deviations that do not count */
 #define DRIFT_LIMIT 8.0
+#define MAGIC 0x314b5053u /* "SPK1" */
+#define ROWS_CAP (1ull << 40)
+#define SUM_CAP 1e39 /* no square of a count comes near */
 
 /* What is known of a key. Means are sums with falling weights; those of all intervals
  * since the table began, with or without the key, sum up to weight_of(). */
@@ -195,4 +199,90 @@ struct spike spikes_step(struct spikes *s, uint64_t key, uint64_t start_s, uint6
 	    (place->key == 0 || place->sum * pow(s->keep, (double)(row - place->row)) < p->sum))
 		*place = unknown;
 	return out;
+}
+
+/* --- snapshots: a head, the hours, then each past as it stands --- */
+
+struct head {
+	uint32_t magic, interval_s;
+	uint64_t first_row, end_row, keys;
+};
+
+int spikes_save(const struct spikes *s, state_write_fn *write, void *ctx)
+{
+	struct head h = {MAGIC, s->interval_s, s->first_row, s->end_row, 0};
+	int result;
+
+	for (size_t i = 0; i < s->sets * WAYS; i++)
+		h.keys += s->past[i].key != 0;
+	result = write(ctx, &h, sizeof(h));
+	if (result == 0)
+		result = write(ctx, s->hour, sizeof(s->hour));
+	for (size_t i = 0; i < s->sets * WAYS && result == 0; i++)
+		if (s->past[i].key != 0)
+			result = write(ctx, &s->past[i], sizeof(s->past[i]));
+	return result;
+}
+
+static bool is_sum(double x)
+{
+	return x >= 0 && x <= SUM_CAP; /* not NaN */
+}
+
+static int put_past(struct spikes *s, const struct past *p)
+{
+	struct past *set = &s->past[(p->key & (s->sets - 1)) * WAYS];
+	unsigned i = 0;
+
+	if (p->key == 0 || p->row > s->end_row || !is_sum(p->sum) || !is_sum(p->squares) ||
+	    !is_sum(p->drift))
+		return -EBADMSG;
+	while (i < WAYS && set[i].key != 0 && set[i].key != p->key)
+		i++;
+	if (i == WAYS || set[i].key == p->key)
+		return -EBADMSG;
+	set[i] = *p;
+	return 0;
+}
+
+static int read_all(struct spikes *s, state_read_fn *read, void *ctx)
+{
+	struct head h;
+	struct past p;
+	int result = read(ctx, &h, sizeof(h));
+
+	if (result != 0)
+		return result;
+	if (h.magic != MAGIC || h.keys > s->sets * WAYS)
+		return -EBADMSG;
+	if (h.interval_s != s->interval_s)
+		return -EINVAL;
+	if (h.first_row == UINT64_MAX ? h.end_row != 0 || h.keys != 0
+				      : h.first_row > h.end_row || h.end_row > ROWS_CAP)
+		return -EBADMSG;
+	s->first_row = h.first_row;
+	s->end_row = h.end_row;
+	result = read(ctx, s->hour, sizeof(s->hour));
+	for (unsigned i = 0; i < WEEK_HOURS && result == 0; i++)
+		if (!is_sum(s->hour[i].count) || !is_sum(s->hour[i].intervals))
+			result = -EBADMSG;
+	for (uint64_t i = 0; i < h.keys && result == 0; i++) {
+		result = read(ctx, &p, sizeof(p));
+		if (result == 0)
+			result = put_past(s, &p);
+	}
+	return result;
+}
+
+int spikes_load(struct spikes *s, state_read_fn *read, void *ctx)
+{
+	const int result = read_all(s, read, ctx);
+
+	if (result == 0)
+		return 0;
+	memset(s->past, 0, s->sets * WAYS * sizeof(*s->past));
+	memset(s->hour, 0, sizeof(s->hour));
+	s->first_row = UINT64_MAX;
+	s->end_row = 0;
+	return result;
 }

@@ -9,9 +9,9 @@
 #ifndef CONTROL_STATS_SPIKE_H
 #define CONTROL_STATS_SPIKE_H
 
+#include "state.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #define SPIKE_FLOOR 10u
 #define SPIKE_CHANCE 1e-6
@@ -39,6 +39,12 @@ void spikes_destroy(struct spikes *s);
  * learns it. Once for each key and interval; a key that is not looked at had none.
  * Intervals must not go back. */
 struct spike spikes_step(struct spikes *s, uint64_t key, uint64_t start_s, uint64_t count);
+
+/* What is known, for a snapshot; and back, into a table that has seen nothing. 0;
+ * -EBADMSG for what cannot be, -EINVAL for another interval, or what `read` returned: the
+ * table is empty then. */
+int spikes_save(const struct spikes *s, state_write_fn *write, void *ctx);
+int spikes_load(struct spikes *s, state_read_fn *read, void *ctx);
 
 /* The chance that a Poisson variable of mean mu is x or more; also of real x > 0. */
 double spike_tail(double x, double mu);

@@ -10,6 +10,8 @@
 #include <fluxtap/block.h>
 #include <fluxtap/counters.h>
 
+#include "state.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +43,7 @@ struct stat_run {
 	uint32_t top_domains; /* that `domain` has by each of its orders; 0: none */
 	/* Of sinkholes, see settings; 0: default, none. */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
+	const struct state_gap *gap; /* that a restart left; NULL: none */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* Takes over the record. */
@@ -72,6 +75,14 @@ struct stat_ops {
 	/* The input has ended and all rows are closed; NULL: nothing is left to be written. */
 	void (*end)(void *stat);
 	void (*destroy)(void *stat);
+	/* What it remembers over intervals, for a snapshot; NULL: nothing. `state` is the
+	 * name of it there. save: between two closes, also in another thread while records
+	 * come in; what is held for open rows is not part of it. load: before the first close
+	 * and in a run with the same name_seed, sample_key and interval; 0, or -errno: it
+	 * holds nothing unsound then. */
+	const char *state;
+	int (*save)(const void *stat, state_write_fn *write, void *ctx);
+	int (*load)(void *stat, state_read_fn *read, void *ctx);
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
@@ -90,6 +101,8 @@ struct ledger_sums {
 	char broken_text[256]; /* of the first one */
 };
 const struct ledger_sums *ledger_sums_get(const void *stat);
+/* What was written of a worker so far; levels: added up, and of no use. */
+const struct ft_ledger *ledger_told_get(const void *stat, unsigned worker);
 struct traffic_sums {
 	uint64_t dense[FT_TRAFFIC_DENSE_CAP]; /* all vantages; FT_TRAFFIC_RTT_MAX by maximum */
 	uint64_t *rtt;                        /* [DD_BINS] */

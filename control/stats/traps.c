@@ -8,6 +8,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define MAGIC 0x31505254u /* "TRP1" */
+#define DAYS_CAP (1ull << 32)
+
 struct entry {
 	uint8_t key[TRAP_KEY_BYTES];
 	bool used;
@@ -138,4 +141,82 @@ bool traps_step(struct traps *t, const uint8_t *key, const struct trap_day *d, s
 		return false;
 	e->told = e->day + 1;
 	return true;
+}
+
+/* --- snapshots: a head, then each entry --- */
+
+struct head {
+	uint32_t magic, version;
+	uint64_t n, swept, left_out;
+};
+
+struct image {
+	uint8_t key[TRAP_KEY_BYTES], pad[7];
+	uint16_t count[TRAP_SPAN_DAYS], more_pad[2];
+	uint64_t day, told, first_us, last_us;
+	struct handful clients;
+	uint32_t last_pad;
+};
+static_assert(sizeof(struct image) % 8 == 0, "no octets that nobody sets");
+
+int traps_save(const struct traps *t, state_write_fn *write, void *ctx)
+{
+	const struct head h = {MAGIC, 1, t->n, t->swept, t->left_out};
+	int result = write(ctx, &h, sizeof(h));
+
+	for (size_t i = 0; i < t->slots && result == 0; i++) {
+		const struct entry *e = &t->entry[i];
+		struct image x = {.day = e->day,
+				  .told = e->told,
+				  .first_us = e->first_us,
+				  .last_us = e->last_us,
+				  .clients = e->clients};
+		if (!e->used)
+			continue;
+		memcpy(x.key, e->key, sizeof(x.key));
+		memcpy(x.count, e->count, sizeof(x.count));
+		result = write(ctx, &x, sizeof(x));
+	}
+	return result;
+}
+
+static int put_entry(struct traps *t, const struct image *x)
+{
+	struct entry *e = place_of(t, t->entry, x->key);
+
+	if (e->used || x->day > DAYS_CAP || x->clients.n > FT_ERROR_EXACT + 1)
+		return -EBADMSG;
+	memcpy(e->key, x->key, sizeof(e->key));
+	memcpy(e->count, x->count, sizeof(e->count));
+	e->used = true;
+	e->day = x->day;
+	e->told = x->told;
+	e->first_us = x->first_us;
+	e->last_us = x->last_us;
+	e->clients = x->clients;
+	t->n++;
+	return 0;
+}
+
+int traps_load(struct traps *t, state_read_fn *read, void *ctx)
+{
+	struct head h;
+	struct image x;
+	int result = read(ctx, &h, sizeof(h));
+
+	if (result == 0 && (h.magic != MAGIC || h.version != 1 || h.n > t->cap))
+		result = -EBADMSG;
+	for (uint64_t i = 0; result == 0 && i < h.n; i++) {
+		result = read(ctx, &x, sizeof(x));
+		if (result == 0)
+			result = put_entry(t, &x);
+	}
+	if (result != 0) {
+		memset(t->entry, 0, t->slots * sizeof(*t->entry));
+		t->n = 0;
+		return result;
+	}
+	t->swept = h.swept;
+	t->left_out = h.left_out;
+	return 0;
 }

@@ -9,8 +9,7 @@
 #define CONTROL_STATS_TRAPS_H
 
 #include "../../dataplane/handful.h"
-
-#include <stddef.h>
+#include "state.h"
 
 #define TRAP_COUNT 10u
 #define TRAP_CLIENTS 3u
@@ -44,5 +43,10 @@ void traps_destroy(struct traps *t);
 bool traps_step(struct traps *t, const uint8_t *key, const struct trap_day *d, struct trap *out);
 /* Domains that found no room. */
 uint64_t traps_left_out(const struct traps *t);
+
+/* What is known, for a snapshot; and back, into a table that has seen nothing. 0;
+ * -EBADMSG for what cannot be, or what `read` returned: the table is empty then. */
+int traps_save(const struct traps *t, state_write_fn *write, void *ctx);
+int traps_load(struct traps *t, state_read_fn *read, void *ctx);
 
 #endif

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define FT_SHM_MAGIC 0x50415458554c46ull /* "FLUXTAP" */
-#define FT_SHM_VERSION 1
+#define FT_SHM_VERSION 2
 #define FT_WORKER_CAP 64u
 
 /* A byte ring with one producer and one consumer. Both positions only grow; the
@@ -41,6 +41,9 @@ struct ft_shm_worker {
 	_Atomic uint64_t turns;      /* loop turns with packets */
 	_Atomic uint64_t idle_turns; /* and without */
 	_Alignas(64) _Atomic uint64_t total[FT_CTR_CAP]; /* running totals, enum ft_counter */
+	/* Those of the intervals that are exported: control stores them, behind its export. What
+	 * lies between them and `total` is in flight. */
+	_Alignas(64) _Atomic uint64_t exported[FT_CTR_CAP];
 };
 
 struct ft_shm {
@@ -52,6 +55,8 @@ struct ft_shm {
 	uint64_t worker_stride;
 	uint64_t ring_off, ring_stride; /* likewise for the rings */
 	char probe[64];
+	uint64_t live;               /* 0: it reads files, its time is theirs */
+	_Atomic uint64_t exported_s; /* end of the last interval that is exported; 0: none yet */
 };
 
 #endif

@@ -323,7 +323,12 @@ def of_set(records, name):
 
 
 def all_rows(records):
-    return [r for r in of_set(records, "ledger") if r["worker"] == "all"]
+    return [r for r in of_set(records, "ledger") if r["worker"] == "all" and "gap" not in r]
+
+
+def gap_rows(records):
+    """What killed runs took along."""
+    return [r for r in of_set(records, "ledger") if "gap" in r]
 
 
 def total(records, field):
@@ -344,7 +349,7 @@ def stripped(records):
     out = []
     for r in records:
         if r["set"] == "ledger":
-            if r["worker"] != "all":
+            if r["worker"] != "all" or "gap" in r:
                 continue
             r = {k: v for k, v in r.items() if k not in EXEMPT}
         out.append(json.dumps(r))
@@ -359,6 +364,8 @@ def ledger_faults(records, ended=True):
     """Every equation of the ledger that does not hold, as text."""
     faults, by_worker, by_start = [], {}, {}
     for r in of_set(records, "ledger"):
+        if "gap" in r:
+            continue
         key = (r["start"], r["worker"])
         if r["worker"] in by_start.setdefault(r["start"], {}):
             faults.append("two rows for %s" % (key,))

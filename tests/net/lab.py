@@ -265,7 +265,7 @@ class Run:
     def __init__(self, out, code, stdout, stderr):
         self.code, self.stdout, self.stderr = code, stdout, stderr
         self.traffic = list(records("traffic", out))
-        self.ledger = list(records("ledger", out))
+        self.ledger = [row for row in records("ledger", out) if "gap" not in row]
 
     def book(self, key):
         """A figure of the ledger, over all intervals and workers."""
