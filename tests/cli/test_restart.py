@@ -2,6 +2,7 @@
 """State over restarts: two runs over two halves of a capture say of the day what one run over the whole
 says; a run that was killed leaves sound files, a gap in the ledger, and its past to the next one."""
 
+import datetime
 import json
 import os
 import shutil
@@ -175,6 +176,14 @@ class Killed(lab.Case):
             return 0
         return struct.unpack_from("<Q", head, 104)[0]
 
+    def exported_end(self):
+        """Until when there are ledgers, by the newest one's name; 0: there is none."""
+        names = [os.path.basename(n) for n in lab.exported(self.out)[0] if os.path.basename(n).startswith("ledger-")]
+        if not names:
+            return 0
+        begun = datetime.datetime.strptime(max(names).split("-")[1], "%Y%m%dT%H%M%SZ")
+        return int(begun.replace(tzinfo=datetime.timezone.utc).timestamp()) + 300
+
     def test_kill(self):
         """A run that reads a pipe is killed; the next one goes on, and says what the first took along."""
         c = lab.capture(*SMALL)
@@ -184,8 +193,9 @@ class Killed(lab.Case):
         p.stdin.write(c.header())
         self.feed(p, c.packets[:n])
         last_s = c.packets[n - 1][0] // 1000000
-        # What was read up to an interval that the pipe's reader has let go of.
-        self.until("a snapshot", lambda: self.snapshot_end() > T0 + 36000, p)
+        # What was read up to an interval that the pipe's reader has let go of; a snapshot that had to
+        # wait for others to be written has caught up by then.
+        self.until("a snapshot", lambda: T0 + 36000 < self.snapshot_end() == self.exported_end(), p)
         p.send_signal(signal.SIGKILL)
         p.wait()
         end_s = self.snapshot_end()
