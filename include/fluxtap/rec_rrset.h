@@ -50,7 +50,7 @@ struct ft_rrset_text {
 	uint32_t texts; /* rdata that are here */
 };
 
-#define FT_RRSET_ENTRY_CAP 80u /* octets of an FT_REC_RRSET entry at most */
+#define FT_RRSET_ENTRY_CAP 80u /* octets of an FT_REC_RRSET entry at most: below 128 */
 /* Octets of a text without owner and rdata at most. */
 #define FT_RRSET_TEXT_FIXED_CAP 48u
 #define FT_RRSET_SECONDS_LIST 7u /* so many are written as octets, more as a bitmap */
@@ -86,7 +86,7 @@ static inline size_t ft_rrset_write(const struct ft_rrset *x, uint8_t *out)
 		p = ft_put_u8(p, FT_RRSET_SECONDS_LIST + 1);
 		p = ft_put_u64(p, x->seconds);
 	}
-	return (size_t)(ft_entry_close(out, p) - out);
+	return (size_t)(ft_entry_close_brief(out, p) - out);
 }
 
 /* Writes a text into out (FT_ENTRY_CAP); owner and rdata must fit. */

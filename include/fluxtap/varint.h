@@ -67,6 +67,13 @@ static inline uint8_t *ft_entry_close(uint8_t *entry, const uint8_t *end)
 	return entry + FT_ENTRY_LEN_CAP + n;
 }
 
+/* The same of a body that is never longer than 127 octets. */
+static inline uint8_t *ft_entry_close_brief(uint8_t *entry, uint8_t *end)
+{
+	entry[0] = (uint8_t)(end - entry - 1);
+	return end;
+}
+
 struct ft_reader {
 	const uint8_t *at, *end;
 	bool bad;
