@@ -333,7 +333,9 @@ static void flux_ip_close(void *stat, struct stat_interval *in)
 
 	s->in = in;
 	s->ns = in->flux_ns;
-	if (s->days != NULL && s->days->number != number)
+	/* Either may have a day that the other has not; no interval may have ended at midnight. */
+	if ((s->days != NULL && s->days->number != number) ||
+	    (s->ns != NULL && flux_ns_has_other_day(s->ns, number)))
 		finish_day(s);
 	if (s->ns != NULL)
 		flux_ns_read_row(s->ns, in);

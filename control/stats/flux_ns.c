@@ -96,6 +96,13 @@ static uint64_t flux_ns_first_row(const void *stat)
 	return UINT64_MAX;
 }
 
+bool flux_ns_has_other_day(const void *stat, uint64_t number)
+{
+	const struct flux_ns *s = stat;
+
+	return s->days != NULL && s->days->number != number;
+}
+
 void flux_ns_finish_day(void *stat)
 {
 	struct flux_ns *s = stat;

@@ -21,6 +21,9 @@ void flux_ns_read_row(void *stat, const struct stat_interval *in);
  * say so. Called while a row closes, behind flux_ns. */
 bool flux_ns_is_fluxing(void *stat, const uint8_t *name, uint32_t len, bool mark);
 
+/* Whether it holds a day other than that one. */
+bool flux_ns_has_other_day(const void *stat, uint64_t number);
+
 /* Writes the day's records. Called by kind `ip`, which knows when it has marked all. */
 void flux_ns_finish_day(void *stat);
 
