@@ -87,7 +87,8 @@ static int read_records(struct drain *d, const struct ft_block_hdr *block, size_
 		    .bytes = h->bytes - sizeof(*h) - h->pad,
 		};
 		for (unsigned i = 0; stat_all[i] != NULL; i++) {
-			const int r = stat_all[i]->record(d->stat[i], &rec);
+			const int r =
+			    stat_all[i]->record != NULL ? stat_all[i]->record(d->stat[i], &rec) : 0;
 			if (r != 0)
 				return r;
 		}
@@ -151,6 +152,8 @@ static uint64_t first_row(const struct drain *d)
 	uint64_t first = UINT64_MAX;
 
 	for (unsigned i = 0; stat_all[i] != NULL; i++) {
+		if (stat_all[i]->first_row == NULL)
+			continue;
 		const uint64_t row = stat_all[i]->first_row(d->stat[i]);
 		if (row < first)
 			first = row;

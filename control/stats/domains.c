@@ -41,19 +41,6 @@ static void domains_destroy(void *stat)
 	free(stat);
 }
 
-static int domains_record(void *stat, const struct stat_record *rec)
-{
-	(void)stat;
-	(void)rec;
-	return 0;
-}
-
-static uint64_t domains_first_row(const void *stat)
-{
-	(void)stat;
-	return UINT64_MAX;
-}
-
 static uint64_t queries_of(const struct table_sum *t)
 {
 	return ft_table_queries(FT_TABLE_DOMAINS, t->c);
@@ -204,8 +191,6 @@ static void domains_close(void *stat, struct stat_interval *in)
 const struct stat_ops stat_domains = {
     .set = "domain",
     .create = domains_create,
-    .record = domains_record,
-    .first_row = domains_first_row,
     .close = domains_close,
     .destroy = domains_destroy,
 };

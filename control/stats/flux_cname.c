@@ -408,24 +408,9 @@ static void flux_end(void *stat)
 }
 
 /* It waits for nothing: rows close when `rrsets` has something in them. */
-static uint64_t flux_first_row(const void *stat)
-{
-	(void)stat;
-	return UINT64_MAX;
-}
-
-static int flux_record(void *stat, const struct stat_record *rec)
-{
-	(void)stat;
-	(void)rec;
-	return 0;
-}
-
 const struct stat_ops stat_flux_cname = {
     .set = "flux",
     .create = flux_create,
-    .record = flux_record,
-    .first_row = flux_first_row,
     .close = flux_close,
     .end = flux_end,
     .destroy = flux_destroy,

@@ -91,19 +91,6 @@ static void flux_ip_destroy(void *stat)
 	free(s);
 }
 
-static int flux_ip_record(void *stat, const struct stat_record *rec)
-{
-	(void)stat;
-	(void)rec;
-	return 0; /* everything comes from rrsets */
-}
-
-static uint64_t flux_ip_first_row(const void *stat)
-{
-	(void)stat;
-	return UINT64_MAX;
-}
-
 size_t flux_ip_bytes(const void *stat)
 {
 	const struct flux_day *d = (const struct flux_day *)((const struct flux_ip *)stat)->days;
@@ -374,8 +361,6 @@ static int flux_ip_load_state(void *stat, state_read_fn *read, void *ctx)
 const struct stat_ops stat_flux_ip = {
     .set = "flux",
     .create = flux_ip_create,
-    .record = flux_ip_record,
-    .first_row = flux_ip_first_row,
     .close = flux_ip_close,
     .end = flux_ip_end,
     .destroy = flux_ip_destroy,

@@ -83,19 +83,6 @@ static void flux_ns_destroy(void *stat)
 	free(s);
 }
 
-static int flux_ns_record(void *stat, const struct stat_record *rec)
-{
-	(void)stat;
-	(void)rec;
-	return 0; /* everything comes from rrsets */
-}
-
-static uint64_t flux_ns_first_row(const void *stat)
-{
-	(void)stat;
-	return UINT64_MAX;
-}
-
 bool flux_ns_has_other_day(const void *stat, uint64_t number)
 {
 	const struct flux_ns *s = stat;
@@ -413,8 +400,6 @@ static int flux_ns_load_state(void *stat, state_read_fn *read, void *ctx)
 const struct stat_ops stat_flux_ns = {
     .set = NULL, /* `flux` is in the list once */
     .create = flux_ns_create,
-    .record = flux_ns_record,
-    .first_row = flux_ns_first_row,
     .close = flux_ns_close,
     .destroy = flux_ns_destroy,
     .state = "flux_ns",

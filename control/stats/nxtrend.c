@@ -69,19 +69,6 @@ static void *nxtrend_create(const struct stat_run *run)
 	return s;
 }
 
-static int nxtrend_record(void *stat, const struct stat_record *rec)
-{
-	(void)stat;
-	(void)rec;
-	return 0;
-}
-
-static uint64_t nxtrend_first_row(const void *stat)
-{
-	(void)stat;
-	return UINT64_MAX;
-}
-
 /* --- names that do not exist --- */
 
 static void never_mind(void *ctx, const void *acc)
@@ -258,8 +245,6 @@ static int nxtrend_load(void *stat, state_read_fn *read, void *ctx)
 const struct stat_ops stat_nxtrend = {
     .set = "spamtrap",
     .create = nxtrend_create,
-    .record = nxtrend_record,
-    .first_row = nxtrend_first_row,
     .close = nxtrend_close,
     .destroy = nxtrend_destroy,
     .state = "nxtrend",

@@ -67,7 +67,8 @@ struct stat_interval {
 struct stat_ops {
 	const char *set;
 	void *(*create)(const struct stat_run *run); /* NULL + errno */
-	/* -ENOMEM, or -EBADMSG for a body that cannot be. */
+	/* -ENOMEM, or -EBADMSG for a body that cannot be. NULL, as is first_row: all that it
+	 * needs is what others leave in an interval that closes. */
 	int (*record)(void *stat, const struct stat_record *rec);
 	/* The smallest row it holds something for; UINT64_MAX: none. */
 	uint64_t (*first_row)(const void *stat);

@@ -227,7 +227,7 @@ static inline void flux_rig_record(struct flux_rig *r, uint64_t row, const struc
 	const struct ft_rec_hdr h = {.type = e->type, .row = row};
 	const struct stat_record rec = {NULL, &h, e->b, e->n};
 
-	if (stat_rrsets.record(r->rrsets, &rec) != 0 || stat_flux_cname.record(r->flux, &rec) != 0)
+	if (stat_rrsets.record(r->rrsets, &rec) != 0)
 		abort();
 }
 
