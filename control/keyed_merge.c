@@ -12,7 +12,7 @@
 
 #define CHUNK_BYTES 65536u
 #define INDEX_MIN 64u
-#define AHEAD 16u /* places of the index */
+#define AHEAD 8u /* accumulators */
 
 /* Memory that is given back all at once. */
 struct chunk {
@@ -40,6 +40,7 @@ struct keyed_merge {
 	struct chunk *chunks;
 	struct slot **index; /* [index_len], open addressing */
 	size_t index_len, n;
+	struct slot **slots; /* [n] of index_len / 2, as they were made: one behind the other */
 	const void **order; /* for sorting: slots, then accumulators */
 	size_t order_cap;
 	struct slot *free_slots;
@@ -61,8 +62,9 @@ struct keyed_merge *keyed_merge_create(const struct keyed_merge_settings *settin
 	while (m->index_len < 2 * settings->expected)
 		m->index_len *= 2;
 	m->index = calloc(m->index_len, sizeof(struct slot *));
+	m->slots = malloc(m->index_len / 2 * sizeof(struct slot *));
 	m->limit_key = calloc(1, settings->key_bytes);
-	if (m->index == NULL || m->limit_key == NULL) {
+	if (m->index == NULL || m->slots == NULL || m->limit_key == NULL) {
 		keyed_merge_destroy(m);
 		errno = ENOMEM;
 		return NULL;
@@ -80,6 +82,7 @@ void keyed_merge_destroy(struct keyed_merge *m)
 		m->chunks = next;
 	}
 	free(m->index);
+	free(m->slots);
 	free(m->order);
 	free(m->limit_key);
 	free(m);
@@ -154,19 +157,19 @@ static struct slot *look_up(const struct keyed_merge *m, const void *key, uint64
 
 static int grow_index(struct keyed_merge *m)
 {
-	struct slot **old = m->index;
-	const size_t old_len = m->index_len;
+	struct slot **slots = realloc(m->slots, m->index_len * sizeof(*slots));
 
-	m->index = calloc(2 * old_len, sizeof(struct slot *));
-	if (m->index == NULL) {
-		m->index = old;
+	if (slots == NULL)
 		return -ENOMEM;
-	}
-	m->index_len = 2 * old_len;
-	for (size_t i = 0; i < old_len; i++)
-		if (old[i] != NULL)
-			put_index(m, old[i]);
-	free(old);
+	m->slots = slots;
+	struct slot **index = calloc(2 * m->index_len, sizeof(*index));
+	if (index == NULL)
+		return -ENOMEM;
+	free(m->index);
+	m->index = index;
+	m->index_len *= 2;
+	for (size_t i = 0; i < m->n; i++)
+		put_index(m, m->slots[i]);
 	return 0;
 }
 
@@ -191,8 +194,6 @@ static int by_key(const void *a, const void *b, void *ctx)
 /* All slots, in order; -ENOMEM. */
 static int sort(struct keyed_merge *m, int (*order)(const void *, const void *, void *))
 {
-	size_t n = 0;
-
 	if (m->order_cap < m->n) {
 		void *p = realloc(m->order, m->n * sizeof(*m->order));
 		if (p == NULL)
@@ -200,10 +201,8 @@ static int sort(struct keyed_merge *m, int (*order)(const void *, const void *, 
 		m->order = p;
 		m->order_cap = m->n;
 	}
-	for (size_t i = 0; i < m->index_len; i++)
-		if (m->index[i] != NULL)
-			m->order[n++] = m->index[i];
-	qsort_r(m->order, n, sizeof(*m->order), order, m);
+	memcpy(m->order, m->slots, m->n * sizeof(*m->order));
+	qsort_r(m->order, m->n, sizeof(*m->order), order, m);
 	return 0;
 }
 
@@ -227,8 +226,10 @@ int keyed_merge_settle(struct keyed_merge *m)
 	if (sort(m, by_hash) != 0)
 		return -ENOMEM;
 	memset(m->index, 0, m->index_len * sizeof(struct slot *));
-	for (size_t i = 0; i < m->set.budget; i++)
-		put_index(m, (struct slot *)(uintptr_t)m->order[i]);
+	for (size_t i = 0; i < m->set.budget; i++) {
+		m->slots[i] = (struct slot *)(uintptr_t)m->order[i];
+		put_index(m, m->slots[i]);
+	}
 	for (size_t i = m->set.budget; i < m->n; i++)
 		give_back(m, (struct slot *)(uintptr_t)m->order[i]);
 	m->n = m->set.budget;
@@ -257,9 +258,33 @@ static struct slot *make_slot(struct keyed_merge *m)
 	return take(m, sizeof(*s) + m->set.acc_bytes + m->set.key_bytes);
 }
 
-int keyed_merge_get(struct keyed_merge *m, const void *key, void **acc)
+uint64_t keyed_merge_hash(const struct keyed_merge *m, const void *key)
 {
-	const uint64_t hash = XXH3_64bits_withSeed(key, m->set.key_bytes, m->set.seed);
+	return XXH3_64bits_withSeed(key, m->set.key_bytes, m->set.seed);
+}
+
+void keyed_merge_fetch_place(const struct keyed_merge *m, uint64_t hash)
+{
+	fetch_write(&m->index[hash & (m->index_len - 1)]);
+}
+
+static void fetch_slot(const struct slot *s)
+{
+	fetch_write(s);
+	fetch_write((const uint8_t *)s + 64);
+	fetch_write((const uint8_t *)s + 128);
+}
+
+void keyed_merge_fetch(const struct keyed_merge *m, uint64_t hash)
+{
+	const struct slot *s = m->index[hash & (m->index_len - 1)];
+
+	if (s != NULL)
+		fetch_slot(s);
+}
+
+int keyed_merge_get_hashed(struct keyed_merge *m, const void *key, uint64_t hash, void **acc)
+{
 	struct slot *s = look_up(m, key, hash);
 
 	if (s == NULL) {
@@ -276,16 +301,20 @@ int keyed_merge_get(struct keyed_merge *m, const void *key, void **acc)
 		s->hash = hash;
 		memcpy(key_of(m, s), key, m->set.key_bytes);
 		put_index(m, s);
-		m->n++;
+		m->slots[m->n++] = s;
 	}
 	*acc = s->acc;
 	return 0;
 }
 
+int keyed_merge_get(struct keyed_merge *m, const void *key, void **acc)
+{
+	return keyed_merge_get_hashed(m, key, keyed_merge_hash(m, key), acc);
+}
+
 const void *keyed_merge_find(const struct keyed_merge *m, const void *key)
 {
-	const struct slot *s =
-	    look_up(m, key, XXH3_64bits_withSeed(key, m->set.key_bytes, m->set.seed));
+	const struct slot *s = look_up(m, key, keyed_merge_hash(m, key));
 
 	return s != NULL ? s->acc : NULL;
 }
@@ -337,14 +366,9 @@ const void *keyed_merge_keep(struct keyed_merge *m, const void *octets, size_t b
 
 const void *keyed_merge_next(const struct keyed_merge *m, size_t *at)
 {
-	while (*at < m->index_len && m->index[*at] == NULL)
-		++*at;
-	/* They stand anywhere in memory: one is on its way while others are looked at. */
-	if (*at + AHEAD < m->index_len && m->index[*at + AHEAD] != NULL) {
-		fetch_read(m->index[*at + AHEAD]);
-		fetch_read((const uint8_t *)m->index[*at + AHEAD] + 128);
-	}
-	return *at < m->index_len ? m->index[(*at)++]->acc : NULL;
+	if (*at + AHEAD < m->n)
+		fetch_slot(m->slots[*at + AHEAD]);
+	return *at < m->n ? m->slots[(*at)++]->acc : NULL;
 }
 
 const void *const *keyed_merge_sorted(struct keyed_merge *m, size_t *n)

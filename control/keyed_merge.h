@@ -4,7 +4,7 @@
  * Exact up to a budget of keys. Above it the keys with the lowest keyed hash stay (ties by
  * key octets) and the others leave: which ones stay depends on the set of keys alone, and
  * whoever stays has been there from its first entry on, so that nothing of it is missing.
- * Control's thread alone; memory grows with the keys, up to 9/8 of the budget. */
+ * One thread at a time; memory grows with the keys, up to 9/8 of the budget. */
 #ifndef CONTROL_KEYED_MERGE_H
 #define CONTROL_KEYED_MERGE_H
 
@@ -33,6 +33,12 @@ void keyed_merge_destroy(struct keyed_merge *m);
 /* The accumulator of a key, made of zeros if it is not there. Returns 0 and *acc; 1 where
  * the key is left out; -ENOMEM. Valid until the next call. */
 int keyed_merge_get(struct keyed_merge *m, const void *key, void **acc);
+/* The same in steps, so that others are on their way from memory meanwhile: the hash of a
+ * key, its place in the index, what stands there; then keyed_merge_get with its hash. */
+uint64_t keyed_merge_hash(const struct keyed_merge *m, const void *key);
+void keyed_merge_fetch_place(const struct keyed_merge *m, uint64_t hash);
+void keyed_merge_fetch(const struct keyed_merge *m, uint64_t hash);
+int keyed_merge_get_hashed(struct keyed_merge *m, const void *key, uint64_t hash, void **acc);
 /* Likewise without making one: NULL where there is none. */
 const void *keyed_merge_find(const struct keyed_merge *m, const void *key);
 /* The part `id` of an accumulator, made of zeros if it is not there; NULL: no memory. */
