@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stage 8, drain: blocks out of the rings, merged into statistics, intervals closed.
  *
- * Control's thread alone. An interval closes when every worker has said that all
- * of its records are in the ring. What arrives in a ring is checked as if it came
- * from the wire: the segment is memory that others can reach. */
+ * An interval closes when every worker has said that all of its records are in the ring.
+ * First its merges are taken out of their shards, then the statistics with records of their
+ * own close it, then those that only read; with more than one thread the latter run beside
+ * one another and beside later intervals' records. Control's main thread calls. What arrives
+ * in a ring is checked as if it came from the wire: others can reach the segment. */
 #ifndef CONTROL_DRAIN_H
 #define CONTROL_DRAIN_H
 
@@ -15,7 +17,10 @@ struct drain;
 struct drain_opts {
 	const struct segment *segment;
 	const struct stat_run *run; /* must outlive the drain */
-	bool live;                  /* intervals without a packet get their ledger rows, too */
+	unsigned threads;           /* of control, the caller among them; 0: one */
+	const uint16_t *cpu;        /* [cpus], whose they are; see crew.h */
+	size_t cpus;
+	bool live; /* intervals without a packet get their ledger rows, too */
 	/* All of these may be NULL. Before the first interval closes: */
 	void (*first)(void *ctx, const struct stat_interval *interval);
 	/* Called when all statistics have written an interval. */
@@ -34,6 +39,10 @@ void drain_destroy(struct drain *d);
 /* Takes what is in the rings and closes what is due. True while there is more to
  * come; false once every worker has ended and every interval is closed. */
 bool drain_step(struct drain *d);
+/* An interval is on its way between `first` and `closed`: statistics are at work. */
+bool drain_is_closing(const struct drain *d);
+/* CPU time of control's further threads, nanoseconds. */
+uint64_t drain_cpu_ns(const struct drain *d);
 /* A block that could not be read: a fault of ours. 0 in a sound run. */
 uint64_t drain_bad_blocks(const struct drain *d);
 /* The statistic `index` of stat_all. */

@@ -41,7 +41,7 @@ struct keyed_merge {
 	struct slot **index; /* [index_len], open addressing */
 	size_t index_len, n;
 	struct slot **slots; /* [n] of index_len / 2, as they were made: one behind the other */
-	const void **order; /* for sorting: slots, then accumulators */
+	const void **order;  /* for sorting: slots, then accumulators */
 	size_t order_cap;
 	struct slot *free_slots;
 	struct part *free_parts;

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,7 +41,8 @@ struct run {
 	struct live *live;
 	struct worker **worker; /* [workers] */
 	unsigned workers, started;
-	struct jsonl *jsonl;
+	struct jsonl *jsonl; /* below write_lock, as is `records` */
+	pthread_mutex_t write_lock;
 	struct drain *drain;
 	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
@@ -107,8 +109,10 @@ static void write_record(void *ctx, const char *set, uint64_t start_s, json_t *r
 {
 	struct run *r = ctx;
 
+	(void)pthread_mutex_lock(&r->write_lock);
 	if (jsonl_write(r->jsonl, set, start_s, record) == 0)
 		r->records++;
+	(void)pthread_mutex_unlock(&r->write_lock);
 }
 
 static void commit(struct run *r)
@@ -353,6 +357,9 @@ static int open_all(struct run *r, char *err, size_t cap)
 	const struct drain_opts drain = {
 	    .segment = &r->segment,
 	    .run = &r->stat_run,
+	    .threads = (unsigned)c->control_core.n,
+	    .cpu = c->control_core.v,
+	    .cpus = c->control_core.n,
 	    .live = source_is_live(r->source),
 	    .first = interval_first,
 	    .closed = interval_closed,
@@ -389,8 +396,8 @@ static void place_control(const struct config *c)
 		return;
 	if (c->control_core.n != 0)
 		CPU_ZERO(&set);
-	for (size_t i = 0; i < c->control_core.n; i++)
-		CPU_SET(c->control_core.v[i], &set);
+	if (c->control_core.n != 0) /* the others are its crew's */
+		CPU_SET(c->control_core.v[0], &set);
 	for (size_t i = 0; c->control_core.n == 0 && i < c->cores.n; i++)
 		CPU_CLR(c->cores.v[i], &set);
 	if (CPU_COUNT(&set) != 0)
@@ -472,7 +479,8 @@ static void loop(struct run *r)
 			stop_all(r);
 			stopping = true;
 		}
-		keeper_step(r->keeper);
+		if (!drain_is_closing(r->drain))
+			keeper_step(r->keeper);
 		if (!keeper_busy(r->keeper)) { /* which reads the rules' names */
 			if (hangups != 0) {
 				hangups = 0;
@@ -572,7 +580,7 @@ static void close_all(struct run *r)
 
 int run_main(int argc, char **argv)
 {
-	struct run r = {0};
+	struct run r = {.write_lock = PTHREAD_MUTEX_INITIALIZER};
 	char err[1024] = "";
 	int code = config_parse_run(argc, argv, &r.config, err, sizeof(err));
 

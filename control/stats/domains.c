@@ -91,11 +91,10 @@ static void offer(struct ranking *r, const struct table_sum *t)
 	r->sum[r->n++] = *t;
 }
 
-static void rank(void *ctx, const struct tables_merged *m, const struct table_sum *t)
+static void rank(void *ctx, const struct table_sum *t)
 {
 	struct rankings *r = ctx;
 
-	(void)m;
 	if (t->text == NULL) /* lost with a block, to a full ring */
 		return;
 	offer(&r->asked, t);
@@ -108,25 +107,21 @@ static void set_count(json_t *o, const char *key, uint64_t n)
 	json_object_set_new(o, key, json_integer((json_int_t)n));
 }
 
-static void put_estimates(json_t *o, const struct stat_interval *in, const struct table_sum *t)
+static void put_estimates(json_t *o, const struct table_sum *t)
 {
-	const struct estimate e = tables_merged_queries(in->tables, FT_TABLE_DOMAINS, t);
+	const struct estimate e = tables_queries(t);
 
 	json_object_set_new(o, "est_queries", json_real(e.value));
 	json_object_set_new(o, "se_queries", json_real(e.se));
 	json_object_set_new(o, "est_query_bytes",
-			    json_real(tables_merged_estimate(in->tables, FT_TABLE_DOMAINS, t,
-							     FT_DOMAIN_QUERY_BYTES)));
+			    json_real(tables_estimate(t, FT_DOMAIN_QUERY_BYTES)));
 	json_object_set_new(o, "est_response_bytes",
-			    json_real(tables_merged_estimate(in->tables, FT_TABLE_DOMAINS, t,
-							     FT_DOMAIN_RESPONSE_BYTES)));
+			    json_real(tables_estimate(t, FT_DOMAIN_RESPONSE_BYTES)));
 	json_t *classes = json_object();
 	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
 		if (t->c[FT_DOMAIN_CLASS + i] != 0)
-			json_object_set_new(
-			    classes, ft_class_texts[i],
-			    json_real(tables_merged_estimate(in->tables, FT_TABLE_DOMAINS, t,
-							     FT_DOMAIN_CLASS + i)));
+			json_object_set_new(classes, ft_class_texts[i],
+					    json_real(tables_estimate(t, FT_DOMAIN_CLASS + i)));
 	json_object_set_new(o, "est_by_class", classes);
 }
 
@@ -151,7 +146,7 @@ static void write_domain(const struct domains *s, const struct stat_interval *in
 	set_count(o, "query_bytes", t->c[FT_DOMAIN_QUERY_BYTES]);
 	set_count(o, "response_bytes", t->c[FT_DOMAIN_RESPONSE_BYTES]);
 	if (t->level != 0)
-		put_estimates(o, in, t);
+		put_estimates(o, t);
 	s->run->write(s->run->ctx, "domain", in->start_s, o);
 }
 
@@ -183,7 +178,7 @@ static void domains_close(void *stat, struct stat_interval *in)
 		return;
 	struct rankings r = {{.order = order_asked, .cap = cap, .sum = sum},
 			     {.order = order_missing, .cap = cap, .sum = sum + cap}};
-	tables_merged_each(in->tables, FT_TABLE_DOMAINS, rank, &r);
+	tables_each(in->tables, FT_TABLE_DOMAINS, rank, &r);
 	write_rankings(s, in, &r);
 	free(sum);
 }

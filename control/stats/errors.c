@@ -1,25 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Sets `nxdomain` and `dnserror`: the two error channels, a record for each distinct
- * (qname, qtype, qclass, response_ip, soa_rrname, rcode) of an interval and vantage
- * point. Where there are more than the budget, those with the lowest keyed hashes
- * stay, and a record of kind ALL says how many transactions have none. */
+/* Distinct (qname, qtype, qclass, response_ip, soa_rrname, rcode) of an interval and
+ * vantage point that ended in an error. Where there are more than the budget, those with
+ * the lowest keyed hashes stay, and the others are in the totals. */
 #include "errors.h"
 
-#include "../../dataplane/handful.h"
-#include "../../dataplane/name_text.h"
-#include "../envelope.h"
 #include "keep.h"
 #include "stat.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ITEMS_CAP (1u << 19) /* keys of an interval */
 #define TEXT_CAP (48u << 20) /* octets of their names */
-#define SETS 2u              /* 0: nxdomain */
 
 struct item {
 	struct keep_item keep; /* rank: the key */
@@ -34,26 +27,23 @@ struct item {
 
 struct row {
 	struct keep keep;
-	struct {
-		uint64_t count, left_out;
-	} total[FT_VANTAGE_CAP][SETS];
+	struct errors_totals total;
 };
 
 struct errors {
 	const struct stat_run *run;
 	struct stat_row *rows;
-	uint64_t closed_end; /* rows below are closed */
 	struct keep_settings set;
 };
 
-static unsigned set_of(uint8_t what)
+unsigned errors_set_of(uint8_t what)
 {
 	return (what & FT_ERROR_NXDOMAIN) != 0 ? 0 : 1;
 }
 
 static void leave_out(struct row *r, uint8_t what, uint64_t count)
 {
-	r->total[what & FT_ERROR_VANTAGE][set_of(what)].left_out += count;
+	r->total.of[what & FT_ERROR_VANTAGE][errors_set_of(what)].left_out += count;
 }
 
 static void drop(struct keep *k, const void *item)
@@ -63,7 +53,7 @@ static void drop(struct keep *k, const void *item)
 	leave_out((struct row *)k, i->what, i->count);
 }
 
-static void *errors_create(const struct stat_run *run)
+static void *errors_create(const struct stat_run *run, unsigned shards)
 {
 	struct errors *s = calloc(1, sizeof(*s));
 
@@ -72,28 +62,33 @@ static void *errors_create(const struct stat_run *run)
 	s->run = run;
 	s->set = (struct keep_settings){
 	    .item_bytes = sizeof(struct item),
-	    .items_cap = ITEMS_CAP,
-	    .text_cap = TEXT_CAP,
+	    .items_cap = (ITEMS_CAP + shards - 1) / shards,
+	    .text_cap = TEXT_CAP / shards,
 	    .row_bytes = sizeof(struct row),
 	    .drop = drop,
 	};
 	return s;
 }
 
-void errors_set_budget(void *stat, size_t items, size_t text_bytes)
+void errors_set_budget(void *merge, size_t items, size_t text_bytes)
 {
-	struct errors *s = stat;
+	struct errors *s = merge;
 
 	s->set.items_cap = items;
 	s->set.text_cap = text_bytes;
 }
 
-static void errors_destroy(void *stat)
+static void errors_part_free(void *part)
 {
-	struct errors *s = stat;
+	keep_free(part);
+}
+
+static void errors_destroy(void *merge)
+{
+	struct errors *s = merge;
 
 	while (s != NULL && s->rows != NULL)
-		keep_pop(&s->rows);
+		keep_free(rows_pop(&s->rows));
 	free(s);
 }
 
@@ -103,7 +98,7 @@ static struct item *item_get(struct row *r, uint64_t key, uint8_t what, uint64_t
 	bool fresh, left_out;
 	struct item *i = keep_get(&r->keep, key, key, &fresh, &left_out);
 
-	r->total[what & FT_ERROR_VANTAGE][set_of(what)].count += count;
+	r->total.of[what & FT_ERROR_VANTAGE][errors_set_of(what)].count += count;
 	*result = i == NULL && !left_out ? -ENOMEM : 0;
 	if (i != NULL && fresh)
 		i->what = what & (FT_ERROR_VANTAGE | FT_ERROR_TIMEOUT | FT_ERROR_NXDOMAIN);
@@ -168,9 +163,9 @@ static int add_text(const struct errors *s, struct row *r, const struct ft_error
 	return result < 0 ? result : 0;
 }
 
-static int errors_record(void *stat, const struct stat_record *rec)
+static int errors_record(void *merge, const struct stat_record *rec)
 {
-	struct errors *s = stat;
+	struct errors *s = merge;
 	struct ft_reader r = ft_reader_init(rec->body, rec->bytes), body;
 
 	if (rec->hdr->type != FT_REC_ERROR && rec->hdr->type != FT_REC_ERROR_TEXT)
@@ -192,14 +187,25 @@ static int errors_record(void *stat, const struct stat_record *rec)
 	return r.bad ? -EBADMSG : 0;
 }
 
-static uint64_t errors_first_row(const void *stat)
+static int errors_shard_of(uint16_t type, const uint8_t **at, const uint8_t *end, unsigned n)
 {
-	const struct errors *s = stat;
-	const struct stat_row *r = s->rows;
+	struct ft_reader r = {.at = *at, .end = end}, body;
 
-	while (r != NULL && r->number < s->closed_end)
-		r = r->next;
-	return rows_first(r);
+	if (type != FT_REC_ERROR && type != FT_REC_ERROR_TEXT)
+		return -ENOTSUP;
+	if (!ft_entry_next(&r, &body))
+		return -EBADMSG;
+	*at = r.at;
+	(void)ft_get_u8(&body);
+	const uint64_t key = ft_get_u64(&body);
+	return body.bad ? -EBADMSG : (int)((key & UINT32_MAX) * n >> 32);
+}
+
+static void *errors_take(void *merge, uint64_t row)
+{
+	struct errors *s = merge;
+
+	return rows_is_first(s->rows, row) ? rows_pop(&s->rows) : NULL;
 }
 
 static void row_each(const struct keep *k, void (*each)(void *ctx, const struct error_row *x),
@@ -230,68 +236,35 @@ static void row_each(const struct keep *k, void (*each)(void *ctx, const struct 
 	}
 }
 
-void errors_each(const void *stat, uint64_t row, void (*each)(void *ctx, const struct error_row *x),
+void errors_each(const struct stat_parts *p, void (*each)(void *ctx, const struct error_row *x),
 		 void *ctx)
 {
-	const struct keep *k = rows_find(((const struct errors *)stat)->rows, row);
-
-	if (k != NULL)
-		row_each(k, each, ctx);
+	for (unsigned i = 0; p != NULL && i < p->n; i++)
+		if (p->part[i] != NULL)
+			row_each(p->part[i], each, ctx);
 }
 
-uint64_t errors_total(const void *stat, uint64_t row, uint64_t *left_out)
+struct errors_totals errors_totals_get(const struct stat_parts *p)
 {
-	const struct row *r =
-	    (const struct row *)rows_find(((const struct errors *)stat)->rows, row);
-	uint64_t count = 0;
+	struct errors_totals sum = {0};
 
-	*left_out = 0;
-	for (unsigned i = 0; r != NULL && i < FT_VANTAGE_CAP * SETS; i++) {
-		count += r->total[i / SETS][i % SETS].count;
-		*left_out += r->total[i / SETS][i % SETS].left_out;
+	for (unsigned i = 0; p != NULL && i < p->n; i++) {
+		const struct row *r = p->part[i];
+		for (unsigned k = 0; r != NULL && k < FT_VANTAGE_CAP * ERRORS_SETS; k++) {
+			sum.of[k / ERRORS_SETS][k % ERRORS_SETS].count +=
+			    r->total.of[k / ERRORS_SETS][k % ERRORS_SETS].count;
+			sum.of[k / ERRORS_SETS][k % ERRORS_SETS].left_out +=
+			    r->total.of[k / ERRORS_SETS][k % ERRORS_SETS].left_out;
+		}
 	}
-	return count;
-}
-
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
-/* Null for no name. */
-static void set_name(json_t *o, const char *key, const uint8_t *name, uint32_t n, bool fold)
-{
-	uint8_t folded[FT_NAME_CAP];
-	char text[NAME_TEXT_CAP];
-
-	if (n == 0) {
-		json_object_set_new(o, key, json_null());
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		folded[i] = fold && name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 32 : name[i];
-	(void)name_text(folded, n, text, true);
-	json_object_set_new(o, key, json_string(text));
-}
-
-static void set_class(json_t *o, uint16_t qclass)
-{
-	static const char *const texts[] = {
-	    [1] = "IN", [3] = "CH", [4] = "HS", [254] = "NONE", [255] = "ANY"};
-	char text[16];
-
-	if (qclass < sizeof(texts) / sizeof(*texts) && texts[qclass] != NULL)
-		(void)snprintf(text, sizeof(text), "%s", texts[qclass]);
-	else /* RFC 3597 section 5 */
-		(void)snprintf(text, sizeof(text), "CLASS%u", qclass);
-	json_object_set_new(o, "qclass", json_string(text));
+	return sum;
 }
 
 uint32_t errors_nx_cut(const struct ft_error_text *x, const uint8_t **name)
 {
 	uint32_t at = 0, cut = 0;
 
-	if (set_of(x->what) != 0 || x->soa_len == 0 || x->soa_len >= x->qname_len)
+	if (errors_set_of(x->what) != 0 || x->soa_len == 0 || x->soa_len >= x->qname_len)
 		return 0;
 	while (at < (uint32_t)x->qname_len - x->soa_len) {
 		cut = at;
@@ -308,115 +281,11 @@ uint32_t errors_nx_cut(const struct ft_error_text *x, const uint8_t **name)
 	return x->qname_len - cut;
 }
 
-static void set_nx_cut(json_t *o, const struct ft_error_text *x)
-{
-	const uint8_t *cut = NULL;
-	const uint32_t n = errors_nx_cut(x, &cut);
-
-	set_name(o, "nx_cut", cut, n, true);
-}
-
-static const char *class_text(const struct ft_error_text *x)
-{
-	if ((x->what & FT_ERROR_TIMEOUT) != 0)
-		return ft_class_texts[FT_CLASS_TIMEOUT];
-	switch (x->rcode) {
-	case FT_RCODE_FORMERR: return ft_class_texts[FT_CLASS_FORMERR];
-	case FT_RCODE_SERVFAIL: return ft_class_texts[FT_CLASS_SERVFAIL];
-	case FT_RCODE_NOTIMP: return ft_class_texts[FT_CLASS_NOTIMP];
-	case FT_RCODE_REFUSED: return ft_class_texts[FT_CLASS_REFUSED];
-	case FT_RCODE_BADVERS: return ft_class_texts[FT_CLASS_BADVERS];
-	case FT_RCODE_BADCOOKIE: return ft_class_texts[FT_CLASS_BADCOOKIE];
-	default: return ft_class_texts[FT_CLASS_OTHER];
-	}
-}
-
-/* The interval that is written, for the calls below. */
-struct writing {
-	const struct errors *stat;
-	const struct stat_interval *in;
-};
-
-static json_t *begin_record(const struct writing *w, unsigned set, unsigned vantage)
-{
-	return envelope_create(set == 0 ? "nxdomain" : "dnserror", w->stat->run->probe,
-			       ft_vantage_texts[vantage], w->in->start_s, w->in->end_s, 1,
-			       w->in->loss_ppm);
-}
-
-static void end_record(const struct writing *w, unsigned set, json_t *o)
-{
-	w->stat->run->write(w->stat->run->ctx, set == 0 ? "nxdomain" : "dnserror", w->in->start_s,
-			    o);
-}
-
-static void write_row(void *ctx, const struct error_row *x)
-{
-	const struct writing *w = ctx;
-	const struct ft_error_text *t = &x->text;
-	const unsigned set = set_of(t->what);
-	const bool timeout = (t->what & FT_ERROR_TIMEOUT) != 0;
-	json_t *o = begin_record(w, set, t->what & FT_ERROR_VANTAGE);
-	char text[INET6_ADDRSTRLEN];
-
-	set_name(o, "qname", t->qname, t->qname_len, true);
-	set_name(o, "qname_raw", t->qname, t->qname_len, false);
-	json_object_set_new(o, "qtype", json_string(ft_qtype_text(t->qtype, text, sizeof(text))));
-	set_class(o, t->qclass);
-	json_object_set_new(o, "response_ip",
-			    json_string(inet_ntop((t->what & FT_ERROR_V6) != 0 ? AF_INET6 : AF_INET,
-						  t->server, text, sizeof(text))));
-	set_name(o, "soa_rrname_raw", t->soa, t->soa_len, false);
-	json_object_set_new(o, "response_us",
-			    timeout ? json_null() : json_integer((json_int_t)x->time_us));
-	set_count(o, "count", x->count);
-	set_count(o, "clients", x->clients);
-	set_nx_cut(o, t);
-	if (set != 0) {
-		json_object_set_new(o, "rcode",
-				    timeout
-					? json_null()
-					: json_string(ft_rcode_text(t->rcode, text, sizeof(text))));
-		json_object_set_new(o, "class", json_string(class_text(t)));
-	}
-	end_record(w, set, o);
-}
-
-static void write_left_out(const struct writing *w, const struct row *r)
-{
-	for (unsigned i = 0; i < FT_VANTAGE_CAP * SETS; i++) {
-		const unsigned vantage = i / SETS, set = i % SETS;
-		if (r->total[vantage][set].left_out == 0)
-			continue;
-		json_t *o = begin_record(w, set, vantage);
-		json_object_set_new(o, "kind", json_string("ALL"));
-		set_count(o, "count", r->total[vantage][set].count);
-		set_count(o, "left_out", r->total[vantage][set].left_out);
-		end_record(w, set, o);
-	}
-}
-
-static void errors_close(void *stat, struct stat_interval *in)
-{
-	struct errors *s = stat;
-	struct writing w = {.stat = s, .in = in};
-
-	/* A closed row stays for those behind in the list; it goes with the next one. */
-	while (s->closed_end > rows_first(s->rows))
-		keep_pop(&s->rows);
-	s->closed_end = in->row + 1;
-	in->errors = s;
-	if (!rows_is_first(s->rows, in->row))
-		return;
-	row_each((const struct keep *)s->rows, write_row, &w);
-	write_left_out(&w, (const struct row *)s->rows);
-}
-
-const struct stat_ops stat_errors = {
-    .set = "dnserror",
+const struct merge_ops merge_errors = {
     .create = errors_create,
     .record = errors_record,
-    .first_row = errors_first_row,
-    .close = errors_close,
+    .shard_of = errors_shard_of,
+    .take = errors_take,
+    .part_free = errors_part_free,
     .destroy = errors_destroy,
 };

@@ -362,7 +362,7 @@ static void count_row(struct flux_cname *s)
 /* What did not fit the interval was not seen whole: it is out for the day. */
 static void follow_interval(struct flux_cname *s)
 {
-	const struct rrsets_totals t = rrsets_totals_get(s->in->rrsets, s->in->row);
+	const struct rrsets_totals t = rrsets_totals_get(s->in->rrsets);
 	unsigned shift = 0;
 
 	for (double p = t.p; p > 0 && p < 1; p *= 2)
@@ -392,7 +392,7 @@ static void flux_close(void *stat, struct stat_interval *in)
 	s->loss_ppm = in->loss_ppm > s->loss_ppm ? in->loss_ppm : s->loss_ppm;
 	s->seen_n = s->onsets.n = 0;
 	if (in->rrsets != NULL) {
-		rrsets_each(in->rrsets, in->row, take_seen, s);
+		rrsets_each(in->rrsets, take_seen, s);
 		follow_interval(s);
 		count_row(s);
 		flux_cname_write_onsets(s);

@@ -57,8 +57,7 @@ static size_t know(struct flux_cname *s, const struct flux_seen *x, size_t n)
 			continue;
 		struct flux_known *k = &s->known[kept++];
 		*k = (struct flux_known){.key = s->known[i].key};
-		if (!rrsets_text_get(s->in->rrsets, s->in->row, x->owner, k->key, FT_RRSET_CNAME,
-				     &text) ||
+		if (!rrsets_text_get(s->in->rrsets, x->owner, k->key, FT_RRSET_CNAME, &text) ||
 		    text.texts != 1)
 			continue;
 		k->wire = text.rdata + 1;
@@ -216,8 +215,7 @@ static void keep_names(struct flux_cname *s, struct flux_more *m, const struct f
 	const unsigned n = flux_more_top(m, lookup, k, top);
 	int result = flux_more_keep_names(m, top, n, &s->more_bytes);
 	for (size_t i = 0; i < k->n && result == 0 && m->names->owner == NULL; i++)
-		if (rrsets_text_get(s->in->rrsets, s->in->row, x->owner, k->v[i].key,
-				    FT_RRSET_CNAME, &text))
+		if (rrsets_text_get(s->in->rrsets, x->owner, k->v[i].key, FT_RRSET_CNAME, &text))
 			result =
 			    flux_more_name_owner(m, text.owner, text.owner_len, &s->more_bytes);
 	s->short_of_memory |= result != 0;

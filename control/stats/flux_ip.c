@@ -74,9 +74,9 @@ void flux_ip_pop_day(struct flux_ip *s)
 	for (size_t i = 0; k != NULL && i < k->n; i++)
 		flux_owner_destroy(((const struct flux_item *)keep_at(k, i))->owner);
 	if (s->days != NULL)
-		keep_pop(&s->days);
+		keep_free(rows_pop(&s->days));
 	while (s->nets != NULL)
-		keep_pop(&s->nets);
+		keep_free(rows_pop(&s->nets));
 	s->set.items_cap = s->owners_cap;
 }
 
@@ -132,7 +132,7 @@ static bool get_text(void *ctx, const struct ft_rrset *x, struct ft_rrset_text *
 {
 	const struct flux_ip *s = ctx;
 
-	return rrsets_text_get(s->in->rrsets, s->in->row, x->owner_key, x->set_key, x->what, out);
+	return rrsets_text_get(s->in->rrsets, x->owner_key, x->set_key, x->what, out);
 }
 
 /* An address that is new for its owner: its system, and one more domain for its network. */
@@ -284,7 +284,9 @@ static void fetch_ahead(const struct flux_ip *s, const struct flux_day *d, size_
 
 	if (i + 3 * AHEAD >= s->rows.n)
 		return;
+	rrsets_text_fetch_place(s->in->rrsets, &v[i + 3 * AHEAD]);
 	keep_fetch_slot(&d->keep, key_of(&v[i + 3 * AHEAD]));
+	rrsets_text_fetch(s->in->rrsets, &v[i + 2 * AHEAD]);
 	keep_fetch_item(&d->keep, key_of(&v[i + 2 * AHEAD]));
 	const struct flux_item *x = keep_find(&d->keep, key_of(&v[i + AHEAD]));
 	for (size_t at = 0; x != NULL && x->owner != NULL && at < OWNER_BYTES; at += CACHE_LINE)
@@ -326,15 +328,13 @@ static void flux_ip_close(void *stat, struct stat_interval *in)
 		finish_day(s);
 	if (s->ns != NULL)
 		flux_ns_read_row(s->ns, in);
-	if (flux_rows_read(&s->rows, in->rrsets, in->row, KINDS, is_wanted, s) != 0 ||
-	    s->rows.n != 0 || s->days != NULL) {
+	if (flux_rows_read(&s->rows, in->rrsets, KINDS, is_wanted, s) != 0 || s->rows.n != 0 ||
+	    s->days != NULL) {
 		struct flux_day *d = (struct flux_day *)keep_row(&s->days, number, &s->set);
 		if (d != NULL) {
 			d->end_s = in->end_s;
 			d->loss_ppm = in->loss_ppm > d->loss_ppm ? in->loss_ppm : d->loss_ppm;
-			d->lost += in->rrsets != NULL
-				       ? rrsets_totals_get(in->rrsets, in->row).left_out
-				       : 0;
+			d->lost += in->rrsets != NULL ? rrsets_totals_get(in->rrsets).left_out : 0;
 			read_row(s, d);
 		}
 	}
@@ -367,4 +367,5 @@ const struct stat_ops stat_flux_ip = {
     .state = "flux_ip",
     .save = flux_ip_save_state,
     .load = flux_ip_load_state,
+    .behind = true, /* flux_ns */
 };

@@ -65,9 +65,9 @@ void flux_ns_pop_day(struct flux_ns *s)
 	for (size_t i = 0; k != NULL && i < k->n; i++)
 		moves_destroy(((const struct ns_item *)keep_at(k, i))->moves);
 	if (s->days != NULL)
-		keep_pop(&s->days);
+		keep_free(rows_pop(&s->days));
 	while (s->hosts != NULL)
-		keep_pop(&s->hosts);
+		keep_free(rows_pop(&s->hosts));
 	s->set.items_cap = s->entries_cap;
 }
 
@@ -133,7 +133,7 @@ static bool is_wanted_host(void *ctx, const struct ft_rrset *x)
 
 static bool get_text(const struct flux_ns *s, const struct ft_rrset *x, struct ft_rrset_text *out)
 {
-	return rrsets_text_get(s->in->rrsets, s->in->row, x->owner_key, x->set_key, x->what, out);
+	return rrsets_text_get(s->in->rrsets, x->owner_key, x->set_key, x->what, out);
 }
 
 static void learn_hosts(struct flux_ns *s, const struct ft_rrset_text *t)
@@ -354,7 +354,7 @@ static void read_row(struct flux_ns *s, struct ns_day *d, uint32_t kinds,
 {
 	const struct ft_rrset *v;
 
-	(void)flux_rows_read(&s->rows, s->in->rrsets, s->in->row, kinds, wanted, s);
+	(void)flux_rows_read(&s->rows, s->in->rrsets, kinds, wanted, s);
 	v = s->rows.v;
 	for (size_t i = 0, k; i < s->rows.n; i = k) {
 		for (k = i; k < s->rows.n && v[k].owner_key == v[i].owner_key &&
@@ -377,7 +377,7 @@ void flux_ns_read_row(void *stat, const struct stat_interval *in)
 		return;
 	d->end_s = in->end_s;
 	d->loss_ppm = in->loss_ppm > d->loss_ppm ? in->loss_ppm : d->loss_ppm;
-	d->lost += rrsets_totals_get(in->rrsets, in->row).left_out;
+	d->lost += rrsets_totals_get(in->rrsets).left_out;
 	read_row(s, d, NS_KINDS, is_wanted_ns); /* first: it says who is a name server */
 	read_row(s, d, s->hosts != NULL ? GLUE_KINDS | ADDR_KINDS : GLUE_KINDS, is_wanted_host);
 }

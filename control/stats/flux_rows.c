@@ -86,7 +86,7 @@ static void sort_bucket(struct ft_rrset *v, size_t n)
 	}
 }
 
-int flux_rows_read(struct flux_rows *r, const void *rrsets, uint64_t row, uint32_t kinds,
+int flux_rows_read(struct flux_rows *r, const struct stat_parts *rrsets, uint32_t kinds,
 		   bool (*wanted)(void *ctx, const struct ft_rrset *x), void *ctx)
 {
 	size_t sum = 0;
@@ -94,11 +94,11 @@ int flux_rows_read(struct flux_rows *r, const void *rrsets, uint64_t row, uint32
 	r->n = 0;
 	r->wanted = wanted;
 	r->ctx = ctx;
-	if (rrsets == NULL || (rrsets_kinds(rrsets, row) & kinds) == 0)
+	if ((rrsets_kinds(rrsets) & kinds) == 0)
 		return 0;
-	if (make_buckets(r, rrsets_totals_get(rrsets, row).kept) != 0)
+	if (make_buckets(r, rrsets_totals_get(rrsets).kept) != 0)
 		return -ENOMEM;
-	rrsets_each(rrsets, row, count, r);
+	rrsets_each(rrsets, count, r);
 	if (make_room(r) != 0) {
 		r->n = 0;
 		return -ENOMEM;
@@ -108,7 +108,7 @@ int flux_rows_read(struct flux_rows *r, const void *rrsets, uint64_t row, uint32
 		r->bucket[i] = (uint32_t)sum;
 		sum += n;
 	}
-	rrsets_each(rrsets, row, take, r);
+	rrsets_each(rrsets, take, r);
 	/* Now each bucket's number is where it ends. */
 	for (size_t i = 0, begin = 0; i < (size_t)1 << r->bits; begin = r->bucket[i++])
 		sort_bucket(r->v + begin, r->bucket[i] - begin);

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+struct stat_parts;
+
 #define DAY_S 86400u
 
 struct flux_rows {
@@ -21,7 +23,7 @@ struct flux_rows {
 
 /* The observations of a row that are wanted; all of them are of these kinds, as in
  * rrsets_kinds. `wanted` is asked twice. -ENOMEM: none are there. */
-int flux_rows_read(struct flux_rows *r, const void *rrsets, uint64_t row, uint32_t kinds,
+int flux_rows_read(struct flux_rows *r, const struct stat_parts *rrsets, uint32_t kinds,
 		   bool (*wanted)(void *ctx, const struct ft_rrset *x), void *ctx);
 void flux_rows_fini(struct flux_rows *r);
 

@@ -28,10 +28,12 @@ struct keep *keep_row(struct stat_row **list, uint64_t row, const struct keep_se
 	return k;
 }
 
-void keep_pop(struct stat_row **list)
+void keep_free(void *keep)
 {
-	struct keep *k = rows_pop(list);
+	struct keep *k = keep;
 
+	if (k == NULL)
+		return;
 	free(k->item);
 	free(k->slot);
 	free(k->text);
@@ -126,6 +128,12 @@ static void thin(struct keep *k)
 	}
 	if (k->slots != 0)
 		index_all(k);
+}
+
+void keep_thin(struct keep *k, unsigned shift)
+{
+	while (k->shift < shift)
+		thin(k);
 }
 
 void keep_fetch_slot(const struct keep *k, uint64_t key)

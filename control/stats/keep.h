@@ -47,8 +47,10 @@ struct keep {
 /* The keep of a row in a list of them in rising order; where it is not there, made, all
  * zero behind struct keep. NULL: no memory. */
 struct keep *keep_row(struct stat_row **list, uint64_t row, const struct keep_settings *set);
-/* Frees the first of the list. */
-void keep_pop(struct stat_row **list);
+/* Frees one that is in no list any more; accepts NULL. */
+void keep_free(void *keep);
+/* Lets only ranks below 2^(64 - shift) stay, where more do now. */
+void keep_thin(struct keep *k, unsigned shift);
 
 /* The item of a key, made where it is not there (*fresh). NULL: *left_out, or no
  * memory. Valid until the next call. */

@@ -211,7 +211,7 @@ static void close_cuts(struct nxtrend *s, const struct stat_interval *in)
 
 	if (g.cuts == NULL)
 		return; /* the rows of the channel are there all the same */
-	errors_each(in->errors, in->row, gather, &g);
+	errors_each(in->errors, gather, &g);
 	const void *const *sorted = keyed_merge_sorted(g.cuts, &n);
 	for (size_t i = 0; sorted != NULL && i < n; i++)
 		look_at_cut(s, in, keyed_merge_key(g.cuts, sorted[i]), sorted[i]);

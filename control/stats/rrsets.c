@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* When which RRset was seen, merged by row: what the sets `flux` and `integrity` will
- * be made of. Writes no set of its own. */
+/* When which RRset was seen, merged by row: what the set `flux` is made of. Sharded by
+ * owner, so that each has all of it. Entries are read a batch at a time, and what each
+ * will touch is on its way while others are read. */
 #include "rrsets.h"
 
 #include "../../dataplane/flow.h"
@@ -14,6 +15,7 @@
 #define ITEMS_CAP (1u << 19) /* observations and texts of an interval */
 #define TEXT_BYTES 64u       /* octets of owners and rdata, for each of them */
 #define TEXT_CAP (1u << 31)
+#define BATCH 16u
 #define SIDE (FT_RRSET_TYPE | FT_RRSET_REFERRAL)
 
 /* An observation, or a text: then only set_key, what and the numbers of rdata count. */
@@ -34,8 +36,8 @@ struct row {
 
 struct rrsets {
 	struct stat_row *rows;
-	uint64_t closed_end; /* rows below are closed */
 	struct keep_settings set;
+	struct ft_rrset_text batch[BATCH];
 };
 
 static void leave_out(struct row *r, uint8_t what, uint64_t count)
@@ -51,10 +53,11 @@ static void drop(struct keep *k, const void *item)
 	leave_out((struct row *)k, i->what, i->count);
 }
 
-static void *rrsets_create(const struct stat_run *run)
+static void *rrsets_create(const struct stat_run *run, unsigned shards)
 {
 	struct rrsets *s = calloc(1, sizeof(*s));
-	const size_t items = run->rrset_keys != 0 ? run->rrset_keys : ITEMS_CAP;
+	const size_t all = run->rrset_keys != 0 ? run->rrset_keys : ITEMS_CAP;
+	const size_t items = (all + shards - 1) / shards;
 
 	if (s != NULL)
 		s->set = (struct keep_settings){
@@ -67,20 +70,25 @@ static void *rrsets_create(const struct stat_run *run)
 	return s;
 }
 
-void rrsets_set_budget(void *stat, size_t items, size_t text_bytes)
+void rrsets_set_budget(void *merge, size_t items, size_t text_bytes)
 {
-	struct rrsets *s = stat;
+	struct rrsets *s = merge;
 
 	s->set.items_cap = items;
 	s->set.text_cap = text_bytes;
 }
 
-static void rrsets_destroy(void *stat)
+static void rrsets_part_free(void *part)
 {
-	struct rrsets *s = stat;
+	keep_free(part);
+}
+
+static void rrsets_destroy(void *merge)
+{
+	struct rrsets *s = merge;
 
 	while (s != NULL && s->rows != NULL)
-		keep_pop(&s->rows);
+		keep_free(rows_pop(&s->rows));
 	free(s);
 }
 
@@ -151,63 +159,96 @@ static int add_text(struct row *r, const struct ft_rrset_text *x)
 	return put < 0 ? put : 0;
 }
 
-static int rrsets_record(void *stat, const struct stat_record *rec)
+/* Merges a batch: places of the index, items, then what is done with them. */
+static int add_batch(struct row *r, const struct ft_rrset_text *x, size_t n)
 {
-	struct rrsets *s = stat;
-	struct ft_reader r = ft_reader_init(rec->body, rec->bytes), body;
+	int result = 0;
 
-	if (rec->hdr->type != FT_REC_RRSET && rec->hdr->type != FT_REC_RRSET_TEXT)
+	for (size_t i = 0; i < n; i++) {
+		keep_fetch_slot(&r->keep, key_of(&x[i].first));
+		if (x[i].owner != NULL)
+			keep_fetch_slot(&r->keep, text_key(x[i].first.owner_key, x[i].first.set_key,
+							   x[i].first.what));
+	}
+	for (size_t i = 0; i < n; i++)
+		keep_fetch_item(&r->keep, key_of(&x[i].first));
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = x[i].owner != NULL ? add_text(r, &x[i]) : add(r, &x[i].first);
+	return result;
+}
+
+static int rrsets_record(void *merge, const struct stat_record *rec)
+{
+	struct rrsets *s = merge;
+	struct ft_reader r = ft_reader_init(rec->body, rec->bytes), body;
+	const bool texts = rec->hdr->type == FT_REC_RRSET_TEXT;
+
+	if (rec->hdr->type != FT_REC_RRSET && !texts)
 		return 0;
 	struct row *row = (struct row *)keep_row(&s->rows, rec->hdr->row, &s->set);
 	if (row == NULL)
 		return -ENOMEM;
-	while (ft_entry_next(&r, &body)) {
-		struct ft_rrset_text x;
-		const bool is_text =
-		    rec->hdr->type == FT_REC_RRSET_TEXT && (body.at[0] & FT_RRSET_LONG) == 0;
-		int result = -EBADMSG;
-		if (!is_text && ft_rrset_read(&body, &x.first))
-			result = add(row, &x.first);
-		else if (is_text && ft_rrset_text_read(&body, &x))
-			result = add_text(row, &x);
-		if (result != 0)
-			return result;
+	for (bool more = true; more;) {
+		size_t n = 0;
+		bool bad = false;
+		while (n < BATCH && !bad && (more = ft_entry_next(&r, &body))) {
+			struct ft_rrset_text *x = &s->batch[n++];
+			const bool is_text = texts && (body.at[0] & FT_RRSET_LONG) == 0;
+			x->owner = NULL;
+			bad = is_text ? !ft_rrset_text_read(&body, x)
+				      : !ft_rrset_read(&body, &x->first);
+		}
+		const int result = add_batch(row, s->batch, n - bad);
+		if (result != 0 || bad)
+			return bad ? -EBADMSG : result;
 	}
 	return r.bad ? -EBADMSG : 0;
 }
 
-/* A closed row stays for those behind in the list; it goes with the next one. */
-static void pop_closed(struct rrsets *s)
+static unsigned shard_of(uint64_t owner_key, unsigned n)
 {
-	while (s->closed_end > rows_first(s->rows))
-		keep_pop(&s->rows);
+	return (unsigned)((owner_key & UINT32_MAX) * n >> 32);
 }
 
-static uint64_t rrsets_first_row(const void *stat)
+static int rrsets_shard_of(uint16_t type, const uint8_t **at, const uint8_t *end, unsigned n)
 {
-	const struct rrsets *s = stat;
-	const struct stat_row *r = s->rows;
+	struct ft_reader r = {.at = *at, .end = end}, body;
 
-	while (r != NULL && r->number < s->closed_end)
-		r = r->next;
-	return rows_first(r);
+	if (type != FT_REC_RRSET && type != FT_REC_RRSET_TEXT)
+		return -ENOTSUP;
+	if (!ft_entry_next(&r, &body))
+		return -EBADMSG;
+	*at = r.at;
+	(void)ft_get_u8(&body);
+	const uint64_t owner_key = ft_get_u64(&body);
+	return body.bad ? -EBADMSG : (int)shard_of(owner_key, n);
 }
 
-static void rrsets_close(void *stat, struct stat_interval *in)
+static void *rrsets_take(void *merge, uint64_t row)
 {
-	struct rrsets *s = stat;
+	struct rrsets *s = merge;
 
-	pop_closed(s);
-	s->closed_end = in->row + 1;
-	in->rrsets = s;
+	return rows_is_first(s->rows, row) ? rows_pop(&s->rows) : NULL;
 }
 
-void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const struct ft_rrset *x),
-		 void *ctx)
+/* The same owners stay in all shards: those that stay in the one that has least room. */
+static void rrsets_join(const struct stat_parts *p)
 {
-	const struct keep *k = rows_find(((const struct rrsets *)stat)->rows, row);
+	unsigned shift = 0;
 
-	for (size_t n = 0; k != NULL && n < k->n; n++) {
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct keep *k = p->part[i];
+		shift = k != NULL && k->shift > shift ? k->shift : shift;
+	}
+	for (unsigned i = 0; i < p->n; i++)
+		if (p->part[i] != NULL)
+			keep_thin(p->part[i], shift);
+}
+
+static void each_of(const struct keep *k, void (*each)(void *ctx, const struct ft_rrset *x),
+		    void *ctx)
+{
+	for (size_t n = 0; n < k->n; n++) {
 		const struct item *i = keep_at(k, n);
 		const struct ft_rrset x = {
 		    .what = i->what,
@@ -226,10 +267,39 @@ void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const s
 	}
 }
 
-bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_t set_key,
-		     uint8_t what, struct ft_rrset_text *out)
+void rrsets_each(const struct stat_parts *p, void (*each)(void *ctx, const struct ft_rrset *x),
+		 void *ctx)
 {
-	const struct keep *k = rows_find(((const struct rrsets *)stat)->rows, row);
+	for (unsigned i = 0; p != NULL && i < p->n; i++)
+		if (p->part[i] != NULL)
+			each_of(p->part[i], each, ctx);
+}
+
+static const struct keep *keep_of(const struct stat_parts *p, uint64_t owner_key)
+{
+	return p != NULL ? p->part[shard_of(owner_key, p->n)] : NULL;
+}
+
+void rrsets_text_fetch_place(const struct stat_parts *p, const struct ft_rrset *x)
+{
+	const struct keep *k = keep_of(p, x->owner_key);
+
+	if (k != NULL)
+		keep_fetch_slot(k, text_key(x->owner_key, x->set_key, x->what));
+}
+
+void rrsets_text_fetch(const struct stat_parts *p, const struct ft_rrset *x)
+{
+	const struct keep *k = keep_of(p, x->owner_key);
+
+	if (k != NULL)
+		keep_fetch_item(k, text_key(x->owner_key, x->set_key, x->what));
+}
+
+bool rrsets_text_get(const struct stat_parts *p, uint64_t owner_key, uint64_t set_key, uint8_t what,
+		     struct ft_rrset_text *out)
+{
+	const struct keep *k = keep_of(p, owner_key);
 	const struct item *i = k != NULL ? keep_find(k, text_key(owner_key, set_key, what)) : NULL;
 
 	if (i == NULL || i->keep.text_bytes == 0)
@@ -248,35 +318,41 @@ bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_
 	return true;
 }
 
-uint32_t rrsets_kinds(const void *stat, uint64_t row)
+uint32_t rrsets_kinds(const struct stat_parts *p)
 {
-	const struct row *r =
-	    (const struct row *)rows_find(((const struct rrsets *)stat)->rows, row);
+	uint32_t kinds = 0;
 
-	return r != NULL ? r->kinds : 0;
+	for (unsigned i = 0; p != NULL && i < p->n; i++)
+		if (p->part[i] != NULL)
+			kinds |= ((const struct row *)p->part[i])->kinds;
+	return kinds;
 }
 
-struct rrsets_totals rrsets_totals_get(const void *stat, uint64_t row)
+struct rrsets_totals rrsets_totals_get(const struct stat_parts *p)
 {
-	const struct row *r =
-	    (const struct row *)rows_find(((const struct rrsets *)stat)->rows, row);
 	struct rrsets_totals t = {.p = 1};
 
-	if (r == NULL)
-		return t;
-	t.observations = r->observations;
-	t.left_out = r->left_out;
-	memcpy(t.left_out_of, r->left_out_of, sizeof(t.left_out_of));
-	t.p = r->keep.shift < 64 ? 1.0 / (double)(1ull << r->keep.shift) : 0;
-	t.kept = r->keep.n;
+	for (unsigned i = 0; p != NULL && i < p->n; i++) {
+		const struct row *r = p->part[i];
+		if (r == NULL)
+			continue;
+		t.observations += r->observations;
+		t.left_out += r->left_out;
+		for (unsigned k = 0; k < FT_RRSET_TYPE_CAP; k++)
+			t.left_out_of[k] += r->left_out_of[k];
+		/* The same in all: see rrsets_join. */
+		t.p = r->keep.shift < 64 ? 1.0 / (double)(1ull << r->keep.shift) : 0;
+		t.kept += r->keep.n;
+	}
 	return t;
 }
 
-const struct stat_ops stat_rrsets = {
-    .set = NULL, /* for others to make sets of */
+const struct merge_ops merge_rrsets = {
     .create = rrsets_create,
     .record = rrsets_record,
-    .first_row = rrsets_first_row,
-    .close = rrsets_close,
+    .shard_of = rrsets_shard_of,
+    .take = rrsets_take,
+    .part_free = rrsets_part_free,
+    .join = rrsets_join,
     .destroy = rrsets_destroy,
 };

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* RRset observations of an interval, merged over the workers: for the sets that are
- * made of them, which stand behind it in the list and ask when the row closes. Control's
- * thread; what is handed out is valid during the call, or until the next record. */
+/* RRset observations of an interval, merged over the workers: for the sets that are made
+ * of them. A merge (stat.h); `p` is what an interval left of it, and may be NULL. What is
+ * handed out is valid as long as the interval closes. */
 #ifndef CONTROL_STATS_RRSETS_H
 #define CONTROL_STATS_RRSETS_H
 
 #include <fluxtap/rec_rrset.h>
+
+struct stat_parts;
 
 struct rrsets_totals {
 	uint64_t observations; /* all */
@@ -15,19 +17,22 @@ struct rrsets_totals {
 	size_t kept; /* entries */
 };
 
-/* Before the first record; the default is for a busy resolver's minute. Observations
- * and texts are items. */
-void rrsets_set_budget(void *stat, size_t items, size_t text_bytes);
+/* Before the first record, of one shard; the default is for a busy resolver's minute.
+ * Observations and texts are items. */
+void rrsets_set_budget(void *merge, size_t items, size_t text_bytes);
 
-/* Calls `each` for every entry of a row, in no order; minutes as in struct ft_rrset. */
-void rrsets_each(const void *stat, uint64_t row, void (*each)(void *ctx, const struct ft_rrset *x),
+/* Calls `each` for every entry, in no order; minutes as in struct ft_rrset. */
+void rrsets_each(const struct stat_parts *p, void (*each)(void *ctx, const struct ft_rrset *x),
 		 void *ctx);
 /* Owner and rdata of a set; what: type and side. False where they are not there. */
-bool rrsets_text_get(const void *stat, uint64_t row, uint64_t owner_key, uint64_t set_key,
-		     uint8_t what, struct ft_rrset_text *out);
-/* Which kinds of entries a row has: bit numbers are FT_RRSET_TYPE | FT_RRSET_REFERRAL. */
-uint32_t rrsets_kinds(const void *stat, uint64_t row);
+bool rrsets_text_get(const struct stat_parts *p, uint64_t owner_key, uint64_t set_key, uint8_t what,
+		     struct ft_rrset_text *out);
+/* Fetch what rrsets_text_get will look at: first its place, then, some time later, it. */
+void rrsets_text_fetch_place(const struct stat_parts *p, const struct ft_rrset *x);
+void rrsets_text_fetch(const struct stat_parts *p, const struct ft_rrset *x);
+/* Which kinds of entries there are: bit numbers are FT_RRSET_TYPE | FT_RRSET_REFERRAL. */
+uint32_t rrsets_kinds(const struct stat_parts *p);
 #define RRSETS_KIND(what) (1u << ((what) & (FT_RRSET_TYPE | FT_RRSET_REFERRAL)))
-struct rrsets_totals rrsets_totals_get(const void *stat, uint64_t row);
+struct rrsets_totals rrsets_totals_get(const struct stat_parts *p);
 
 #endif

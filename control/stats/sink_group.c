@@ -126,7 +126,7 @@ int sink_group_write(struct sinkhole *s, const struct stat_interval *in, const s
 		all.se_queries = hypot(all.se_queries, l->se_queries);
 		found |= l->automatic;
 		if (l->automatic &&
-		    tables_merged_get(in->tables, FT_TABLE_DOMAINS, l->key.vantage, l->key.id, &t))
+		    tables_get(in->tables, FT_TABLE_DOMAINS, l->key.vantage, l->key.id, &t))
 			mini_merge(&clients, t.clients);
 	}
 	all.by_class = by_class;

@@ -65,7 +65,7 @@ static void row_free(struct stat_row **rows)
 			free(g);
 		}
 	}
-	keep_pop(rows);
+	keep_free(rows_pop(rows));
 }
 
 static void *sinkhole_create(const struct stat_run *run)
@@ -355,7 +355,7 @@ static int collect_found(struct sinkhole *s, const struct stat_interval *in, str
 
 	while (in->tables != NULL && (i = sink_table_next(&s->table, i)) != NULL) {
 		if (i->key.rule == 0 || i->text == NULL || i->past.has_names ||
-		    !tables_merged_get(in->tables, FT_TABLE_DOMAINS, i->key.vantage, i->key.id, &t))
+		    !tables_get(in->tables, FT_TABLE_DOMAINS, i->key.vantage, i->key.id, &t))
 			continue;
 		struct sink_line *l = line_add(out);
 		if (l == NULL)
@@ -374,8 +374,7 @@ static int collect_found(struct sinkhole *s, const struct stat_interval *in, str
 		l->level = t.level;
 		l->asked = t.names;
 		if (t.level != 0) {
-			const struct estimate e =
-			    tables_merged_queries(in->tables, FT_TABLE_DOMAINS, &t);
+			const struct estimate e = tables_queries(&t);
 			l->est_queries = e.value;
 			l->se_queries = e.se;
 		}
@@ -448,7 +447,7 @@ struct others {
 	const struct stat_interval *in;
 };
 
-static void add_other(void *ctx, const struct tables_merged *m, const struct table_sum *t)
+static void add_other(void *ctx, const struct table_sum *t)
 {
 	struct others *o = ctx;
 	struct sink_table *table = &o->s->table;
@@ -456,7 +455,6 @@ static void add_other(void *ctx, const struct tables_merged *m, const struct tab
 	const uint64_t start_us = o->in->start_s * 1000000;
 	bool fresh;
 
-	(void)m;
 	memcpy(key.id, t->id, sizeof(key.id));
 	struct sink_item *i = sink_table_get(table, &key, &fresh);
 	if (i == NULL)
@@ -514,7 +512,7 @@ static void sinkhole_close(void *stat, struct stat_interval *in)
 	}
 	if (s->table.others_cap != 0 && s->run->rules != NULL &&
 	    rules_have_answers(s->run->rules) && in->tables != NULL)
-		(void)tables_merged_walk(in->tables, FT_TABLE_DOMAINS, add_other, &others);
+		(void)tables_walk(in->tables, FT_TABLE_DOMAINS, add_other, &others);
 	s->closed_us = in->end_s * 1000000;
 	free(l.v);
 	if (r != NULL)

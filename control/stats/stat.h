@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A statistic: one file here, which subscribes to block records and emits a set.
+/* A statistic: one file here, which subscribes to block records and emits a set; a merge:
+ * entries of all workers added up by key, for statistics to read.
  *
- * Control's thread alone. A statistic sees every record of every worker, in any
- * order, keeps what it needs by interval ("row"), and writes its records when the
- * interval closes. The list of statistics stands in stats.c. */
+ * Records come in any order; what is kept of them is kept by interval ("row") until it
+ * closes. Statistics with records of their own are control's thread's. One that only reads
+ * what an interval leaves may run in another thread, while records of later intervals come
+ * in. Merges are split into shards by key, each with one thread at a time. Lists: stats.c. */
 #ifndef CONTROL_STATS_STAT_H
 #define CONTROL_STATS_STAT_H
 
@@ -18,7 +20,6 @@
 
 struct lookups;
 struct rules;
-struct tables_merged;
 
 struct stat_record {
 	const struct ft_block_hdr *block;
@@ -46,29 +47,53 @@ struct stat_run {
 	const struct state_gap *gap; /* that a restart left; NULL: none */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
-	/* Takes over the record. */
+	/* Takes over the record. Any of control's threads may call. */
 	void (*write)(void *ctx, const char *set, uint64_t start_s, json_t *record);
 	void *ctx;
+};
+
+enum stat_merge { STAT_TABLES, STAT_RRSETS, STAT_ERRORS, STAT_MERGES };
+#define STAT_SHARDS_CAP 16u
+
+/* What the shards of a merge have of an interval; NULL where one has nothing. */
+struct stat_parts {
+	unsigned n;
+	void *part[STAT_SHARDS_CAP];
 };
 
 /* An interval that closes. */
 struct stat_interval {
 	uint64_t row, start_s, end_s;
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
-	/* Known once `tables` has closed it, the third; NULL: no entries. See tables.h. */
-	const struct tables_merged *tables;
-	/* Known once `rrsets` has closed it, for rrsets_each and the like. See rrsets.h. */
-	const void *rrsets;
-	/* Known once `errors` has closed it, for errors_each. See errors.h. */
-	const void *errors;
+	/* For what tables.h, rrsets.h and errors.h offer; NULL: nothing has come. */
+	const struct stat_parts *tables, *rrsets, *errors;
 	void *flux_ns; /* known once it has closed it, for kind `ip` of the set */
 };
+
+struct merge_ops {
+	/* So many shards share the budget of the run. NULL + errno. */
+	void *(*create)(const struct stat_run *run, unsigned shards);
+	/* As of a statistic; for records that `shard_of` is for, and others. */
+	int (*record)(void *merge, const struct stat_record *rec);
+	/* The shard of n of the entry at *at, and *at behind it; -EBADMSG; -ENOTSUP: records
+	 * of this type are not for this merge. */
+	int (*shard_of)(uint16_t type, const uint8_t **at, const uint8_t *end, unsigned n);
+	/* Hands over what it has of a row; NULL: nothing. */
+	void *(*take)(void *merge, uint64_t row);
+	void (*part_free)(void *part); /* accepts NULL */
+	/* All parts of a row are there; NULL: they need nothing more. */
+	void (*join)(const struct stat_parts *parts);
+	void (*destroy)(void *merge);
+};
+extern const struct merge_ops merge_tables, merge_rrsets, merge_errors;
+/* By enum stat_merge. */
+extern const struct merge_ops *const merge_all[STAT_MERGES];
 
 struct stat_ops {
 	const char *set;
 	void *(*create)(const struct stat_run *run); /* NULL + errno */
-	/* -ENOMEM, or -EBADMSG for a body that cannot be. NULL, as is first_row: all that it
-	 * needs is what others leave in an interval that closes. */
+	/* -ENOMEM, or -EBADMSG for a body that cannot be. NULL, as is first_row: it only
+	 * reads what an interval leaves. */
 	int (*record)(void *stat, const struct stat_record *rec);
 	/* The smallest row it holds something for; UINT64_MAX: none. */
 	uint64_t (*first_row)(const void *stat);
@@ -84,13 +109,13 @@ struct stat_ops {
 	const char *state;
 	int (*save)(const void *stat, state_write_fn *write, void *ctx);
 	int (*load)(void *stat, state_read_fn *read, void *ctx);
+	bool behind; /* it reads what the one before it in the list leaves, too */
 };
 
-extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
-    stat_errors, stat_flood, stat_nxtrend, stat_domains, stat_flux_cname, stat_flux_ns,
-    stat_flux_ip, stat_sinkhole;
+extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
+    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend;
 
-/* All of them, ledger first, ended by NULL. */
+/* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];
 
 /* Sums since the start, for the summary. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The list of statistics. `ledger` closes an interval first: the others' records
- * carry the loss that it finds. `tables` comes before those that write what it merges,
- * `rrsets` before those that are made of it. */
+/* The lists of statistics and merges. `ledger` closes an interval first: the others'
+ * records carry the loss that it finds. Those that only read come last. */
 #include "stat.h"
 
 const struct stat_ops *const stat_all[] = {
-    &stat_ledger,     &stat_traffic, &stat_match,    &stat_tables, &stat_rrsets,
-    &stat_flux_cname, &stat_flux_ns, &stat_flux_ip,  &stat_errors, &stat_domains,
-    &stat_nxtrend,    &stat_flood,   &stat_sinkhole, NULL};
+    &stat_ledger,  &stat_traffic, &stat_match,    &stat_flood,   &stat_sinkhole, &stat_flux_cname,
+    &stat_flux_ns, &stat_flux_ip, &stat_channels, &stat_domains, &stat_nxtrend,  NULL};
+
+const struct merge_ops *const merge_all[STAT_MERGES] = {
+    [STAT_TABLES] = &merge_tables, [STAT_RRSETS] = &merge_rrsets, [STAT_ERRORS] = &merge_errors};

@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #define KEY_BYTES 17u /* vantage, id */
+#define BATCH 8u      /* entries: what each will touch is on its way while others are read */
 
 /* What is merged of a key. Behind it struct domain_acc (domains). */
 struct acc {
@@ -39,15 +43,19 @@ struct side { /* one table */
 	struct table_left left;
 };
 
-struct tables_merged {
+struct tables_part {
 	struct stat_row head;
 	struct side side[FT_TABLE_CAP];
 };
 
-struct tables_stat {
+struct tables_merge {
 	const struct stat_run *run;
+	unsigned shards; /* that share the budget */
 	struct stat_row *rows;
-	struct tables_merged *closed; /* the one closed last */
+	size_t expected[FT_TABLE_CAP]; /* an interval is about as rich as the one before */
+	struct ft_table_rec batch[BATCH];
+	uint8_t key[BATCH][KEY_BYTES];
+	uint64_t hash[BATCH];
 };
 
 static struct domain_acc *domain_of(const struct acc *a)
@@ -78,19 +86,19 @@ static void leave(void *ctx, const void *acc)
 		    (double)ft_table_queries(s->table, ((const struct level_acc *)part)->c);
 }
 
-static void row_free(struct tables_merged *r)
+static void part_free(void *part)
 {
+	struct tables_part *r = part;
+
 	for (unsigned k = 0; r != NULL && k < FT_TABLE_CAP; k++)
 		keyed_merge_destroy(r->side[k].merge);
 	free(r);
 }
 
-static struct tables_merged *row_create(const struct tables_stat *t)
+static struct tables_part *part_create(const struct tables_merge *t)
 {
-	/* An interval is about as rich as the one before, if that is still here. */
-	const struct tables_merged *before =
-	    t->rows != NULL ? (const struct tables_merged *)t->rows : t->closed;
-	struct tables_merged *r = calloc(1, sizeof(*r));
+	struct tables_part *r = calloc(1, sizeof(*r));
+	const size_t keys = t->run->table_keys != 0 ? t->run->table_keys : TABLES_KEYS;
 
 	if (r == NULL)
 		return NULL;
@@ -101,8 +109,8 @@ static struct tables_merged *row_create(const struct tables_stat *t)
 		    .acc_bytes = sizeof(struct acc) + counters +
 				 (k == FT_TABLE_DOMAINS ? sizeof(struct domain_acc) : 0),
 		    .part_bytes = sizeof(struct level_acc) + counters,
-		    .budget = t->run->table_keys != 0 ? t->run->table_keys : TABLES_KEYS,
-		    .expected = before != NULL ? keyed_merge_keys(before->side[k].merge) : 0,
+		    .budget = (keys + t->shards - 1) / t->shards,
+		    .expected = t->expected[k],
 		    .seed = t->run->sample_key,
 		    .leave = leave,
 		    .ctx = &r->side[k],
@@ -110,43 +118,42 @@ static struct tables_merged *row_create(const struct tables_stat *t)
 		r->side[k].table = (enum ft_table)k;
 		r->side[k].merge = keyed_merge_create(&s);
 		if (r->side[k].merge == NULL) {
-			row_free(r);
+			part_free(r);
 			return NULL;
 		}
 	}
 	return r;
 }
 
-static struct tables_merged *row_get(struct tables_stat *t, uint64_t number)
+static struct tables_part *row_get(struct tables_merge *t, uint64_t number)
 {
 	struct stat_row **place = rows_place(&t->rows, number);
 
 	if (*place != NULL && (*place)->number == number)
-		return (struct tables_merged *)*place;
-	struct tables_merged *r = row_create(t);
+		return (struct tables_part *)*place;
+	struct tables_part *r = part_create(t);
 	if (r != NULL)
 		rows_put(place, &r->head, number);
 	return r;
 }
 
-static void *merged_create(const struct stat_run *run)
+static void *merge_create(const struct stat_run *run, unsigned shards)
 {
-	struct tables_stat *t = calloc(1, sizeof(*t));
+	struct tables_merge *t = calloc(1, sizeof(*t));
 
-	if (t != NULL)
-		t->run = run;
+	if (t == NULL)
+		return NULL;
+	t->run = run;
+	t->shards = shards;
 	return t;
 }
 
-static void merged_destroy(void *stat)
+static void merge_destroy(void *merge)
 {
-	struct tables_stat *t = stat;
+	struct tables_merge *t = merge;
 
-	if (t == NULL)
-		return;
-	while (t->rows != NULL)
-		row_free(rows_pop(&t->rows));
-	row_free(t->closed);
+	while (t != NULL && t->rows != NULL)
+		part_free(rows_pop(&t->rows));
 	free(t);
 }
 
@@ -204,16 +211,12 @@ static void add_left(struct side *s, const struct ft_table_rec *rec)
 	    weight_of(rec->level) * (double)ft_table_queries(s->table, rec->c);
 }
 
-static int add_entry(const struct tables_stat *t, struct side *s, const struct ft_table_rec *rec)
+static int add_entry(struct side *s, const struct ft_table_rec *rec, const uint8_t *key,
+		     uint64_t hash)
 {
-	uint8_t key[KEY_BYTES] = {rec->vantage};
 	void *acc;
+	int r = keyed_merge_get_hashed(s->merge, key, hash, &acc);
 
-	if (s->table == FT_TABLE_DOMAINS && !rec->by_id)
-		tables_domain_id(rec->text, rec->text_bytes, t->run->sample_key, key + 1);
-	else
-		memcpy(key + 1, rec->id, sizeof(rec->id));
-	int r = keyed_merge_get(s->merge, key, &acc);
 	if (r == 1)
 		add_left(s, rec);
 	if (r != 0)
@@ -223,64 +226,102 @@ static int add_entry(const struct tables_stat *t, struct side *s, const struct f
 	return r == 0 && rec->counts ? add_counts(s, acc, rec) : r;
 }
 
-static int merged_record(void *stat, const struct stat_record *rec)
+static void put_key(const struct tables_merge *t, const struct ft_table_rec *rec, uint8_t *key)
 {
-	struct tables_stat *t = stat;
+	key[0] = rec->vantage;
+	if (rec->table == FT_TABLE_DOMAINS && !rec->by_id)
+		tables_domain_id(rec->text, rec->text_bytes, t->run->sample_key, key + 1);
+	else
+		memcpy(key + 1, rec->id, sizeof(rec->id));
+}
+
+static int add_batch(struct tables_merge *t, struct side *s, size_t n)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		put_key(t, &t->batch[i], t->key[i]);
+		t->hash[i] = keyed_merge_hash(s->merge, t->key[i]);
+		keyed_merge_fetch_place(s->merge, t->hash[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		keyed_merge_fetch(s->merge, t->hash[i]);
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = add_entry(s, &t->batch[i], t->key[i], t->hash[i]);
+	return result;
+}
+
+static int merge_record(void *merge, const struct stat_record *rec)
+{
+	struct tables_merge *t = merge;
 	const uint8_t *at = rec->body, *end = at + rec->bytes;
 	uint32_t left = ft_rec_records(rec->hdr);
-	struct ft_table_rec entry;
 
 	if (rec->hdr->type < FT_REC_DOMAIN || rec->hdr->type > FT_REC_SERVER)
 		return 0;
-	struct tables_merged *row = row_get(t, rec->hdr->row);
+	struct tables_part *row = row_get(t, rec->hdr->row);
 	if (row == NULL)
 		return -ENOMEM;
 	const enum ft_table table = (enum ft_table)(rec->hdr->type - FT_REC_DOMAIN);
-	for (; at != end; left--) {
-		if (left == 0 || !ft_table_read(table, &at, end, &entry))
-			return -EBADMSG;
-		const int r = add_entry(t, &row->side[table], &entry);
-		if (r != 0)
-			return r;
+	while (at != end) {
+		size_t n = 0;
+		bool bad = false;
+		for (; at != end && n < BATCH && !bad; n++)
+			bad = left-- == 0 || !ft_table_read(table, &at, end, &t->batch[n]);
+		const int r = add_batch(t, &row->side[table], n - bad);
+		if (r != 0 || bad)
+			return bad ? -EBADMSG : r;
 	}
 	return left == 0 ? 0 : -EBADMSG;
 }
 
-static uint64_t merged_first_row(const void *stat)
+/* By the octets that stand for it: a name is always written in the same way. */
+static int merge_shard_of(uint16_t type, const uint8_t **at, const uint8_t *end, unsigned n)
 {
-	const struct tables_stat *t = stat;
+	struct ft_reader r = {.at = *at, .end = end};
+	struct ft_table_rec rec = {.table = FT_TABLE_CAP};
 
-	return rows_first(t->rows);
+	if (type < FT_REC_DOMAIN || type > FT_REC_SERVER)
+		return -ENOTSUP;
+	if (!ft_table_read_key((enum ft_table)(type - FT_REC_DOMAIN), &r, &rec))
+		return -EBADMSG;
+	*at = r.end;
+	const uint64_t hash = rec.table == FT_TABLE_DOMAINS && !rec.by_id
+				  ? XXH3_64bits(rec.text, rec.text_bytes)
+				  : XXH3_64bits(rec.id, sizeof(rec.id));
+	return (int)((hash >> 32) * n >> 32);
 }
 
-static void merged_close(void *stat, struct stat_interval *in)
+static void *merge_take(void *merge, uint64_t row)
 {
-	struct tables_stat *t = stat;
+	struct tables_merge *t = merge;
 
-	if (!rows_is_first(t->rows, in->row))
-		return;
-	struct tables_merged *r = rows_pop(&t->rows);
-	row_free(t->closed);
-	t->closed = r;
-	for (unsigned k = 0; k < FT_TABLE_CAP; k++)
+	if (!rows_is_first(t->rows, row))
+		return NULL;
+	struct tables_part *r = rows_pop(&t->rows);
+	for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
 		(void)keyed_merge_settle(r->side[k].merge); /* without memory: a few keys more */
-	in->tables = r;
+		t->expected[k] = keyed_merge_keys(r->side[k].merge);
+	}
+	return r;
 }
 
-const struct stat_ops stat_tables = {
-    .set = "tables",
-    .create = merged_create,
-    .record = merged_record,
-    .first_row = merged_first_row,
-    .close = merged_close,
-    .destroy = merged_destroy,
+const struct merge_ops merge_tables = {
+    .create = merge_create,
+    .record = merge_record,
+    .shard_of = merge_shard_of,
+    .take = merge_take,
+    .part_free = part_free,
+    .destroy = merge_destroy,
 };
 
-static void fill(const struct side *s, const struct acc *a, struct table_sum *out)
+static void fill(const struct tables_part *from, const struct side *s, const struct acc *a,
+		 struct table_sum *out)
 {
 	const uint8_t *key = keyed_merge_key(s->merge, a);
 
 	*out = (struct table_sum){
+	    .table = s->table,
 	    .vantage = key[0],
 	    .id = key + 1,
 	    .first_s = a->entries != 0 ? a->first_s : 1,
@@ -289,6 +330,7 @@ static void fill(const struct side *s, const struct acc *a, struct table_sum *ou
 	    .entries = a->entries,
 	    .level = a->level,
 	    .c = a->c,
+	    .from = from,
 	};
 	if (s->table != FT_TABLE_DOMAINS)
 		return;
@@ -299,35 +341,86 @@ static void fill(const struct side *s, const struct acc *a, struct table_sum *ou
 	out->clients = &d->clients;
 }
 
-void tables_merged_each(const struct tables_merged *m, enum ft_table table, tables_walk_fn fn,
-			void *ctx)
+static void each_of(const struct tables_part *part, enum ft_table table, tables_walk_fn fn,
+		    void *ctx)
 {
-	const struct side *s = &m->side[table];
+	const struct side *s = &part->side[table];
 	struct table_sum sum;
 	const void *acc;
 	size_t at = 0;
 
 	while ((acc = keyed_merge_next(s->merge, &at)) != NULL) {
-		fill(s, acc, &sum);
-		if (sum.entries != 0)
-			fn(ctx, m, &sum);
+		fill(part, s, acc, &sum);
+		if (sum.entries != 0) /* not a name whose counts were lost */
+			fn(ctx, &sum);
 	}
 }
 
-int tables_merged_walk(const struct tables_merged *m, enum ft_table table, tables_walk_fn fn,
-		       void *ctx)
+void tables_each(const struct stat_parts *p, enum ft_table table, tables_walk_fn fn, void *ctx)
 {
-	const struct side *s = &m->side[table];
-	struct table_sum sum;
-	size_t n;
-	const void *const *acc = keyed_merge_sorted(s->merge, &n);
+	for (unsigned i = 0; p != NULL && i < p->n; i++)
+		if (p->part[i] != NULL)
+			each_of(p->part[i], table, fn, ctx);
+}
 
-	if (acc == NULL)
-		return n == 0 ? 0 : -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		fill(s, acc[i], &sum);
-		if (sum.entries != 0) /* a name whose counts were lost */
-			fn(ctx, m, &sum);
+/* What is left of each part while they are walked together. */
+struct heads {
+	struct {
+		const struct tables_part *part;
+		const struct side *side;
+		const void *const *acc, *const *end;
+	} of[STAT_SHARDS_CAP];
+	unsigned n;
+};
+
+static int heads_init(struct heads *h, const struct stat_parts *p, enum ft_table table)
+{
+	h->n = 0;
+	for (unsigned i = 0; p != NULL && i < p->n; i++) {
+		const struct tables_part *part = p->part[i];
+		size_t n;
+		if (part == NULL)
+			continue;
+		const void *const *acc = keyed_merge_sorted(part->side[table].merge, &n);
+		if (acc == NULL && n != 0)
+			return -ENOMEM;
+		if (n == 0)
+			continue;
+		h->of[h->n].part = part;
+		h->of[h->n].side = &part->side[table];
+		h->of[h->n].acc = acc;
+		h->of[h->n++].end = acc + n;
+	}
+	return 0;
+}
+
+/* The head with the smallest key. */
+static unsigned heads_first(const struct heads *h)
+{
+	unsigned first = 0;
+
+	for (unsigned i = 1; i < h->n; i++)
+		if (memcmp(keyed_merge_key(h->of[i].side->merge, *h->of[i].acc),
+			   keyed_merge_key(h->of[first].side->merge, *h->of[first].acc),
+			   KEY_BYTES) < 0)
+			first = i;
+	return first;
+}
+
+int tables_walk(const struct stat_parts *p, enum ft_table table, tables_walk_fn fn, void *ctx)
+{
+	struct table_sum sum;
+	struct heads h;
+
+	if (heads_init(&h, p, table) != 0)
+		return -ENOMEM;
+	while (h.n != 0) {
+		const unsigned i = heads_first(&h);
+		fill(h.of[i].part, h.of[i].side, *h.of[i].acc, &sum);
+		if (sum.entries != 0)
+			fn(ctx, &sum);
+		if (++h.of[i].acc == h.of[i].end)
+			h.of[i] = h.of[--h.n];
 	}
 	return 0;
 }
@@ -340,40 +433,41 @@ static const struct acc *acc_of(const struct side *s, uint8_t vantage, const uin
 	return keyed_merge_find(s->merge, key);
 }
 
-bool tables_merged_get(const struct tables_merged *m, enum ft_table table, uint8_t vantage,
-		       const uint8_t id[16], struct table_sum *s)
+bool tables_get(const struct stat_parts *p, enum ft_table table, uint8_t vantage,
+		const uint8_t id[16], struct table_sum *s)
 {
-	const struct acc *a = acc_of(&m->side[table], vantage, id);
-
-	if (a == NULL || a->entries == 0)
-		return false;
-	fill(&m->side[table], a, s);
-	return true;
+	for (unsigned i = 0; p != NULL && i < p->n; i++) {
+		const struct tables_part *part = p->part[i];
+		const struct acc *a = part != NULL ? acc_of(&part->side[table], vantage, id) : NULL;
+		if (a == NULL || a->entries == 0)
+			continue;
+		fill(part, &part->side[table], a, s);
+		return true;
+	}
+	return false;
 }
 
-struct estimate tables_merged_queries(const struct tables_merged *m, enum ft_table table,
-				      const struct table_sum *sum)
+struct estimate tables_queries(const struct table_sum *sum)
 {
-	const struct side *s = &m->side[table];
+	const struct side *s = &sum->from->side[sum->table];
 	const struct acc *a = acc_of(s, sum->vantage, sum->id);
 	struct estimate_level level[FT_SAMPLE_LEVEL_MAX];
-	uint64_t exact = ft_table_queries(table, a->c);
+	uint64_t exact = ft_table_queries(sum->table, a->c);
 	const void *part = NULL;
 	uint32_t id;
 	size_t n = 0;
 
 	while (keyed_merge_next_part(s->merge, a, &part, &id)) {
 		const struct level_acc *l = part;
-		exact -= ft_table_queries(table, l->c);
+		exact -= ft_table_queries(sum->table, l->c);
 		level[n++] = (struct estimate_level){.level = id, .group = l->group};
 	}
 	return estimate_sum(exact, level, n);
 }
 
-double tables_merged_estimate(const struct tables_merged *m, enum ft_table table,
-			      const struct table_sum *sum, unsigned counter)
+double tables_estimate(const struct table_sum *sum, unsigned counter)
 {
-	const struct side *s = &m->side[table];
+	const struct side *s = &sum->from->side[sum->table];
 	const struct acc *a = acc_of(s, sum->vantage, sum->id);
 	double value = (double)a->c[counter];
 	const void *part = NULL;
@@ -385,7 +479,19 @@ double tables_merged_estimate(const struct tables_merged *m, enum ft_table table
 	return value;
 }
 
-const struct table_left *tables_merged_left(const struct tables_merged *m, enum ft_table table)
+struct table_left tables_left(const struct stat_parts *p, enum ft_table table)
 {
-	return &m->side[table].left;
+	struct table_left sum = {0};
+
+	for (unsigned i = 0; p != NULL && i < p->n; i++) {
+		if (p->part[i] == NULL)
+			continue;
+		const struct table_left *l =
+		    &((const struct tables_part *)p->part[i])->side[table].left;
+		sum.entries += l->entries;
+		sum.estimated_queries += l->estimated_queries;
+		for (size_t k = 0; k < FT_TABLE_COUNTERS; k++)
+			sum.c[k] += l->c[k];
+	}
+	return sum;
 }

@@ -275,18 +275,16 @@ static inline void ft_get_domain_id(struct ft_reader *r, struct ft_table_rec *re
 	rec->counts = !rec->by_id || rec->text_bytes == 0;
 }
 
-/* Reads the entry at *at, of any octets, and moves *at behind it. False: it cannot be.
- * Fields that the entry does not have are not written; text points into the octets. */
-static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const uint8_t *end,
-				 struct ft_table_rec *rec)
+/* What an entry begins with: whose it is. The rest of it is left in *r. */
+static inline bool ft_table_read_key(enum ft_table table, struct ft_reader *r,
+				     struct ft_table_rec *rec)
 {
-	struct ft_reader r = {.at = *at, .end = end};
-	const uint64_t length = ft_get_varint(&r, UINT64_MAX);
+	const uint64_t length = ft_get_varint(r, UINT64_MAX);
 
-	if (r.bad || length == 0 || length > (uint64_t)(end - r.at))
+	if (r->bad || length == 0 || length > (uint64_t)(r->end - r->at))
 		return false;
-	*at = r.end = r.at + length;
-	const uint8_t head = ft_get_u8(&r);
+	r->end = r->at + length;
+	const uint8_t head = ft_get_u8(r);
 	rec->table = table;
 	rec->vantage = head & 3;
 	rec->level = head >> 3;
@@ -294,11 +292,22 @@ static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const 
 	rec->counts = true;
 	rec->text = NULL;
 	if (table == FT_TABLE_DOMAINS)
-		ft_get_domain_id(&r, rec);
+		ft_get_domain_id(r, rec);
 	else
-		ft_get_addr(&r, rec->id, rec->by_id);
-	if (rec->level > FT_SAMPLE_LEVEL_MAX || r.bad)
+		ft_get_addr(r, rec->id, rec->by_id);
+	return rec->level <= FT_SAMPLE_LEVEL_MAX && !r->bad;
+}
+
+/* Reads the entry at *at, of any octets, and moves *at behind it. False: it cannot be.
+ * Fields that the entry does not have are not written; text points into the octets. */
+static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const uint8_t *end,
+				 struct ft_table_rec *rec)
+{
+	struct ft_reader r = {.at = *at, .end = end};
+
+	if (!ft_table_read_key(table, &r, rec))
 		return false;
+	*at = r.end;
 	if (!rec->counts)
 		return true;
 	rec->first_s = (uint32_t)ft_get_varint(&r, UINT32_MAX);

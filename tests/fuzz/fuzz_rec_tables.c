@@ -4,6 +4,7 @@
  *
  * Input: octet 0 chooses the table, the rest is a record's body, a copy of its own size. */
 #include "stats/stat.h"
+#include "parts.h"
 #include "stats/tables.h"
 
 #include <errno.h>
@@ -56,30 +57,29 @@ static uint32_t check_entries(enum ft_table table, const uint8_t *at, const uint
 	return n;
 }
 
-static void walk(void *ctx, const struct tables_merged *m, const struct table_sum *s)
+static void walk(void *ctx, const struct table_sum *s)
 {
-	const enum ft_table table = *(const enum ft_table *)ctx;
-	const struct estimate e = tables_merged_queries(m, table, s);
+	const struct stat_parts *p = ctx;
+	const struct estimate e = tables_queries(s);
 	struct table_sum again;
 
 	CHECK(e.se >= 0);
 	CHECK(s->first_s <= s->last_s && s->entries != 0);
-	CHECK(tables_merged_get(m, table, s->vantage, s->id, &again) && again.c == s->c);
-	CHECK(tables_merged_estimate(m, table, s, 0) >= 0);
+	CHECK(tables_get(p, s->table, s->vantage, s->id, &again) && again.c == s->c);
+	CHECK(tables_estimate(s, 0) >= 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	const struct stat_run run = {
 	    .probe = "fuzz", .workers = 1, .interval_s = 60, .table_keys = 8};
-	struct stat_interval in = {.row = 1};
 
 	if (size < 2 || size > 32768)
 		return 0;
 	enum ft_table table = (enum ft_table)(input[0] % FT_TABLE_CAP);
 	uint8_t *body = malloc(size - 1);
-	void *stat = stat_tables.create(&run);
-	if (body == NULL || stat == NULL)
+	void *merge = merge_tables.create(&run, 1);
+	if (body == NULL || merge == NULL)
 		abort();
 	memcpy(body, input + 1, size - 1);
 	const uint32_t n = check_entries(table, body, body + size - 1);
@@ -88,12 +88,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 				     .which = (uint8_t)(n >> 8),
 				     .row = 1};
 	const struct stat_record rec = {.hdr = &h, .body = body, .bytes = size - 1};
-	const int r = stat_tables.record(stat, &rec);
+	const int r = merge_tables.record(merge, &rec);
 	CHECK(r == 0 || r == -EBADMSG);
-	stat_tables.close(stat, &in);
-	CHECK(in.tables != NULL);
-	CHECK(tables_merged_walk(in.tables, table, walk, &table) == 0);
-	stat_tables.destroy(stat);
+	struct stat_parts p = parts_take(STAT_TABLES, merge, 1);
+	CHECK(n == 0 || p.part[0] != NULL);
+	CHECK(tables_walk(&p, table, walk, &p) == 0);
+	parts_fini(STAT_TABLES, &p);
+	merge_tables.destroy(merge);
 	free(body);
 	return 0;
 }

@@ -36,7 +36,7 @@ static void look_at(void *ctx, const struct ft_rrset *x)
 	struct ft_rrset_text t;
 
 	sum += x->seconds + x->ttl_max;
-	if (rrsets_text_get(ctx, 1, x->owner_key, x->set_key, x->what, &t))
+	if (rrsets_text_get(ctx, x->owner_key, x->set_key, x->what, &t))
 		for (uint32_t i = 0; i < t.rdata_bytes; i++)
 			sum += t.rdata[i];
 }
@@ -50,9 +50,9 @@ static void give(void *rrsets, void *errors, const uint8_t *data, uint32_t len, 
 	const struct stat_record x = {.hdr = &h, .body = copy + 1, .bytes = len};
 
 	memcpy(copy + 1, data, len);
-	int result = stat_rrsets.record(rrsets, &x);
+	int result = merge_rrsets.record(rrsets, &x);
 	CHECK(result == 0 || result == -EBADMSG);
-	result = stat_errors.record(errors, &x);
+	result = merge_errors.record(errors, &x);
 	CHECK(result == 0 || result == -EBADMSG);
 	free(copy);
 }
@@ -60,8 +60,8 @@ static void give(void *rrsets, void *errors, const uint8_t *data, uint32_t len, 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	const struct stat_run run = {.probe = "fuzz", .interval_s = 60, .write = check_written};
-	void *rrsets = txn_rig_need(stat_rrsets.create(&run));
-	void *errors = txn_rig_need(stat_errors.create(&run));
+	void *rrsets = txn_rig_need(merge_rrsets.create(&run, 1));
+	void *errors = txn_rig_need(merge_errors.create(&run, 1));
 	struct stat_interval in = {.end_s = 60};
 
 	if (size > 0 && (input[0] & 1) != 0) {
@@ -74,15 +74,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		input += 2 + len;
 		size -= 2 + len;
 	}
-	rrsets_each(rrsets, 1, look_at, rrsets);
+	void *channels = txn_rig_need(stat_channels.create(&run));
 	for (in.row = 0; in.row < 4; in.row++) {
-		stat_rrsets.close(rrsets, &in);
-		stat_errors.close(errors, &in);
+		struct stat_parts r = parts_take(STAT_RRSETS, rrsets, in.row);
+		struct stat_parts e = parts_take(STAT_ERRORS, errors, in.row);
+		rrsets_each(&r, look_at, &r);
+		in.errors = &e;
+		stat_channels.close(channels, &in);
 		in.start_s += 60, in.end_s += 60;
+		parts_fini(STAT_RRSETS, &r);
+		parts_fini(STAT_ERRORS, &e);
 	}
-	CHECK(stat_rrsets.first_row(rrsets) == UINT64_MAX);
-	CHECK(stat_errors.first_row(errors) == UINT64_MAX);
-	stat_rrsets.destroy(rrsets);
-	stat_errors.destroy(errors);
+	stat_channels.destroy(channels);
+	merge_rrsets.destroy(rrsets);
+	merge_errors.destroy(errors);
 	return 0;
 }

@@ -76,13 +76,11 @@ static void one(struct txn_rig *r, const uint8_t *data, uint32_t len, unsigned h
 static void count_rrset(void *ctx, const struct ft_rrset *x)
 {
 	struct ft_rrset_text t;
-	const uint64_t *row = ((void **)ctx)[1];
 
 	observations += x->count;
 	CHECK((x->what & FT_RRSET_LONG) != 0 || x->seconds != 0);
 	if ((x->what & FT_RRSET_LONG) == 0)
-		CHECK(rrsets_text_get(((void **)ctx)[0], *row, x->owner_key, x->set_key, x->what,
-				      &t));
+		CHECK(rrsets_text_get(ctx, x->owner_key, x->set_key, x->what, &t));
 }
 
 static void count_error(void *ctx, const struct error_row *x)
@@ -113,16 +111,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	}
 	txn_rig_end(&r);
 	observations = errors = 0;
-	void *const ctx[] = {r.rrsets, &row};
 	for (row = first; row <= r.now_us / 60000000; row++) {
-		rrsets_each(r.rrsets, row, count_rrset, (void *)(uintptr_t)ctx);
-		errors_each(r.errors, row, count_error, NULL);
+		struct stat_parts p = parts_take(STAT_RRSETS, r.rrsets, row);
+		struct stat_parts e = parts_take(STAT_ERRORS, r.errors, row);
+		rrsets_each(&p, count_rrset, &p);
+		errors_each(&e, count_error, NULL);
+		parts_fini(STAT_RRSETS, &p);
+		parts_fini(STAT_ERRORS, &e);
 	}
 	CHECK(observations == rrsets_stats_get(r.w[0].rrsets)->seen - seen);
 	CHECK(errors == errors_stats_get(r.w[0].errors)->seen - wrong);
-	stat_rrsets.destroy(r.rrsets);
-	stat_errors.destroy(r.errors);
-	r.rrsets = txn_rig_need(stat_rrsets.create(&r.run));
-	r.errors = txn_rig_need(stat_errors.create(&r.run));
+	merge_rrsets.destroy(r.rrsets);
+	merge_errors.destroy(r.errors);
+	r.rrsets = txn_rig_need(merge_rrsets.create(&r.run, 1));
+	r.errors = txn_rig_need(merge_errors.create(&r.run, 1));
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "name_text.h"
 #include "stats/flux_ip.h"
 #include "stats/flux_ns.h"
+#include "parts.h"
 #include "stats/rrsets.h"
 #include "stats/stat.h"
 
@@ -194,7 +195,7 @@ static inline void flux_rig_give(struct flux_rig *r, uint64_t row, enum ft_rec_t
 	const struct ft_rec_hdr h = {.type = (uint16_t)type, .row = row};
 	const struct stat_record rec = {.hdr = &h, .body = entry, .bytes = n};
 
-	if (stat_rrsets.record(r->rrsets, &rec) != 0)
+	if (merge_rrsets.record(r->rrsets, &rec) != 0)
 		abort();
 }
 
@@ -222,9 +223,11 @@ static inline void flux_rig_close(struct flux_rig *r, uint64_t row)
 	    .end_s = (row + 1) * r->run.interval_s,
 	};
 
-	stat_rrsets.close(r->rrsets, &in);
+	struct stat_parts rrsets = parts_take(STAT_RRSETS, r->rrsets, row);
+	in.rrsets = &rrsets;
 	stat_flux_ns.close(r->ns, &in);
 	stat_flux_ip.close(r->ip, &in);
+	parts_fini(STAT_RRSETS, &rrsets);
 }
 
 static inline bool flux_rig_is_same_set(const struct sight *a, const struct sight *b)
@@ -246,7 +249,7 @@ static inline void flux_rig_run(struct flux_rig *r, unsigned workers, uint64_t s
 
 	r->random = seed;
 	r->run.name_seed = r->seed;
-	r->rrsets = flux_rig_need(stat_rrsets.create(&r->run));
+	r->rrsets = flux_rig_need(merge_rrsets.create(&r->run, 1));
 	r->ns = flux_rig_need(stat_flux_ns.create(&r->run));
 	r->ip = flux_rig_need(stat_flux_ip.create(&r->run));
 	for (size_t i = 0; i < r->sights; i++) {
@@ -281,7 +284,7 @@ static inline void flux_rig_run(struct flux_rig *r, unsigned workers, uint64_t s
 	stat_flux_ip.end(r->ip);
 	stat_flux_ip.destroy(r->ip);
 	stat_flux_ns.destroy(r->ns);
-	stat_rrsets.destroy(r->rrsets);
+	merge_rrsets.destroy(r->rrsets);
 	free(order);
 	free(worker);
 }

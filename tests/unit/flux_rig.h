@@ -7,6 +7,7 @@
 #define TESTS_UNIT_FLUX_RIG_H
 
 #include "flow.h"
+#include "parts.h"
 #include "stats/flux_cname.h"
 #include "stats/rrsets.h"
 #include "stats/stat.h"
@@ -73,13 +74,13 @@ static inline void flux_rig_init(struct flux_rig *r, uint64_t secret, unsigned w
 				   .interval_s = interval_s,
 				   .write = flux_rig_write,
 				   .ctx = r};
-	r->rrsets = flux_rig_need(stat_rrsets.create(&r->run));
+	r->rrsets = flux_rig_need(merge_rrsets.create(&r->run, 1));
 	r->flux = flux_rig_need(stat_flux_cname.create(&r->run));
 }
 
 static inline void flux_rig_fini(struct flux_rig *r)
 {
-	stat_rrsets.destroy(r->rrsets);
+	merge_rrsets.destroy(r->rrsets);
 	stat_flux_cname.destroy(r->flux);
 	for (size_t i = 0; i < r->lines; i++)
 		free(r->line[i]);
@@ -227,7 +228,7 @@ static inline void flux_rig_record(struct flux_rig *r, uint64_t row, const struc
 	const struct ft_rec_hdr h = {.type = e->type, .row = row};
 	const struct stat_record rec = {NULL, &h, e->b, e->n};
 
-	if (stat_rrsets.record(r->rrsets, &rec) != 0)
+	if (merge_rrsets.record(r->rrsets, &rec) != 0)
 		abort();
 }
 
@@ -251,8 +252,10 @@ static inline void flux_rig_row(struct flux_rig *r, const struct flux_obs *o, si
 	for (size_t i = 0; i < entries; i++)
 		flux_rig_record(r, in.row, &e[i]);
 	free(e);
-	stat_rrsets.close(r->rrsets, &in);
+	struct stat_parts rrsets = parts_take(STAT_RRSETS, r->rrsets, in.row);
+	in.rrsets = &rrsets;
 	stat_flux_cname.close(r->flux, &in);
+	parts_fini(STAT_RRSETS, &rrsets);
 }
 
 /* Rows of observations from first on, up to those before `end`; does not end the input. */

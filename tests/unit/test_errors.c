@@ -292,8 +292,11 @@ static void read_all(const struct txn_rig *rig, struct lines *out)
 	struct reading r = {.rig = rig, .out = out};
 	const uint64_t first = T0 / 1000000 / rig->interval_s;
 
-	for (r.row = first; r.row < first + 2000; r.row++)
-		errors_each(rig->errors, r.row, take_row, &r);
+	for (r.row = first; r.row < first + 2000; r.row++) {
+		struct stat_parts p = parts_take(STAT_ERRORS, rig->errors, r.row);
+		errors_each(&p, take_row, &r);
+		parts_fini(STAT_ERRORS, &p);
+	}
 }
 
 static void test_reference(void **state)
@@ -355,6 +358,19 @@ static void test_equal_times(void **state)
 	}
 }
 
+static void totals(const struct stat_parts *p, uint64_t *count, uint64_t *left_out)
+{
+	const struct errors_totals t = errors_totals_get(p);
+
+	*count = *left_out = 0;
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++) {
+		for (unsigned set = 0; set < ERRORS_SETS; set++) {
+			*count += t.of[v][set].count;
+			*left_out += t.of[v][set].left_out;
+		}
+	}
+}
+
 /* Above the budget the same keys stay, whatever the split. */
 static void test_budget(void **state)
 {
@@ -371,8 +387,11 @@ static void test_budget(void **state)
 		errors_set_budget(rig.errors, i == 2 ? 100000 : 128, i == 2 ? 5000 : 1 << 20);
 		traffic(&rig, 5, 4000, true, &ref);
 		wrong_merge(&ref, &all);
-		read_all(&rig, &kept[i]);
-		total[i] = errors_total(rig.errors, row, &left_out[i]);
+		struct stat_parts p = parts_take(STAT_ERRORS, rig.errors, row);
+		struct reading r = {.rig = &rig, .out = &kept[i], .row = row};
+		errors_each(&p, take_row, &r);
+		totals(&p, &total[i], &left_out[i]);
+		parts_fini(STAT_ERRORS, &p);
 		assert_true(kept[i].n > 20 && kept[i].n <= 128 && left_out[i] > 0);
 		qsort(all.line, all.n, sizeof(*all.line), lines_compare);
 		for (size_t k = 0; k < kept[i].n; k++) /* what stays is whole */
@@ -533,7 +552,13 @@ static void test_records(void **state)
 	send(&rig, 0x8005, "a.example", 1, 7, 0);
 	send(&rig, 0, "silent.example", 28, 9, 0);
 	txn_rig_end(&rig);
-	stat_errors.close(rig.errors, &in);
+	struct stat_parts p = parts_take(STAT_ERRORS, rig.errors, in.row);
+	in.errors = &p;
+	void *channels = stat_channels.create(&rig.run);
+	assert_non_null(channels);
+	stat_channels.close(channels, &in);
+	stat_channels.destroy(channels);
+	parts_fini(STAT_ERRORS, &p);
 	assert_int_equal(written_n, 4);
 	unsigned seen = 0;
 	for (size_t i = 0; i < written_n; i++) {
@@ -578,7 +603,7 @@ static void test_records(void **state)
 		json_decref(o);
 	}
 	assert_int_equal(seen, 15);
-	assert_true(stat_errors.first_row(rig.errors) == UINT64_MAX);
+	assert_null(merge_errors.take(rig.errors, in.row));
 	txn_rig_fini(&rig);
 }
 

@@ -280,6 +280,7 @@ static void ref_response(const uint8_t *msg, uint32_t len, unsigned client, unsi
 /* What control has. */
 
 struct reading {
+	const struct stat_parts *parts;
 	const struct txn_rig *rig;
 	uint64_t row;
 	struct lines *out;
@@ -354,8 +355,7 @@ static void take_seen(void *ctx, const struct ft_rrset *x)
 	if ((x->what & FT_RRSET_LONG) != 0) {
 		long_owner(x->owner_key, owner);
 	} else {
-		assert_true(
-		    rrsets_text_get(r->rig->rrsets, r->row, x->owner_key, x->set_key, x->what, &t));
+		assert_true(rrsets_text_get(r->parts, x->owner_key, x->set_key, x->what, &t));
 		wire_text(t.owner, t.owner_len, owner);
 		rdata_text(&t, all);
 	}
@@ -457,8 +457,12 @@ static void read_all(const struct txn_rig *rig, struct lines *out)
 	struct reading r = {.rig = rig, .out = out};
 	const uint64_t first = T0 / 1000000 / rig->interval_s;
 
-	for (r.row = first; r.row < first + 2000; r.row++)
-		rrsets_each(rig->rrsets, r.row, take_seen, &r);
+	for (r.row = first; r.row < first + 2000; r.row++) {
+		struct stat_parts p = parts_take(STAT_RRSETS, rig->rrsets, r.row);
+		r.parts = &p;
+		rrsets_each(&p, take_seen, &r);
+		parts_fini(STAT_RRSETS, &p);
+	}
 }
 
 static void test_reference(void **state)
@@ -536,8 +540,11 @@ static void test_budget(void **state)
 		traffic(&rig, 5, 2500, i == 0 ? &ref : NULL);
 		if (i == 0)
 			seen_merge(&ref, &all);
-		read_all(&rig, &kept[i]);
-		const struct rrsets_totals t = rrsets_totals_get(rig.rrsets, row);
+		struct stat_parts p = parts_take(STAT_RRSETS, rig.rrsets, row);
+		struct reading r = {.parts = &p, .rig = &rig, .out = &kept[i], .row = row};
+		rrsets_each(&p, take_seen, &r);
+		const struct rrsets_totals t = rrsets_totals_get(&p);
+		parts_fini(STAT_RRSETS, &p);
 		assert_true(t.p < 1 && t.kept <= 700 && t.left_out > 0);
 		uint64_t stay = 0, total = 0;
 		for (size_t k = 0; k < kept[i].n; k++)
@@ -560,24 +567,24 @@ static void test_budget(void **state)
 	lines_fini(&all);
 }
 
-/* A closed row can be read until the next one closes; then it is gone. */
-static void test_close(void **state)
+/* Rows are taken in order, each once, and are whole. */
+static void test_take(void **state)
 {
 	static struct txn_rig rig;
-	struct stat_interval in = {.row = UINT64_MAX};
-	uint64_t before = UINT64_MAX;
+	const uint64_t first = T0 / 60000000;
 	unsigned rows = 0;
 
 	(void)state;
 	txn_rig_init(&rig, 1, 64, 60, ERRORS_ALL);
 	traffic(&rig, 5, 1500, NULL);
-	while ((in.row = stat_rrsets.first_row(rig.rrsets)) != UINT64_MAX) {
-		assert_true(rrsets_totals_get(rig.rrsets, in.row).kept > 0);
-		stat_rrsets.close(rig.rrsets, &in);
-		assert_ptr_equal(in.rrsets, rig.rrsets);
-		assert_true(rrsets_totals_get(in.rrsets, in.row).kept > 0);
-		assert_int_equal(rrsets_totals_get(in.rrsets, before).kept, 0);
-		before = in.row;
+	for (uint64_t row = first; row < first + 2000; row++) {
+		struct stat_parts p = parts_take(STAT_RRSETS, rig.rrsets, row);
+		if (p.part[0] == NULL)
+			continue;
+		assert_true(rrsets_totals_get(&p).kept > 0);
+		assert_true(rrsets_kinds(&p) != 0);
+		assert_null(merge_rrsets.take(rig.rrsets, row));
+		parts_fini(STAT_RRSETS, &p);
 		rows++;
 	}
 	assert_true(rows > 1);
@@ -671,7 +678,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_entries),   cmocka_unit_test(test_truncated),
 	    cmocka_unit_test(test_many_sets), cmocka_unit_test(test_budget),
-	    cmocka_unit_test(test_close),     cmocka_unit_test(test_reference),
+	    cmocka_unit_test(test_take),      cmocka_unit_test(test_reference),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

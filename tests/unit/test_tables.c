@@ -370,10 +370,9 @@ static void check_domain(const struct table_sum *s, const struct plain *p, uint3
 }
 
 /* The estimate by another way: pairs of queries' groups, in whole numbers of 2^-2l. */
-static void check_estimate(const struct tables_merged *m, enum ft_table table,
-			   const struct table_sum *s, const struct plain *p)
+static void check_estimate(const struct table_sum *s, const struct plain *p)
 {
-	const struct estimate e = tables_merged_queries(m, table, s);
+	const struct estimate e = tables_queries(s);
 	double value = (double)p->level_queries[0], var = 0;
 
 	for (unsigned a = 1; a < LEVELS; a++) {
@@ -394,6 +393,7 @@ static void check_estimate(const struct tables_merged *m, enum ft_table table,
 }
 
 struct walk {
+	const struct stat_parts *parts;
 	struct run *run;
 	unsigned row;
 	enum ft_table table;
@@ -402,7 +402,7 @@ struct walk {
 	uint8_t last[17];
 };
 
-static void check_one(void *ctx, const struct tables_merged *m, const struct table_sum *s)
+static void check_one(void *ctx, const struct table_sum *s)
 {
 	struct walk *w = ctx;
 	const uint32_t thing = thing_of(w->table, s->id);
@@ -429,8 +429,8 @@ static void check_one(void *ctx, const struct tables_merged *m, const struct tab
 		w->run->max_class = data > w->run->max_class ? data : w->run->max_class;
 		w->run->max_bytes = bytes > w->run->max_bytes ? bytes : w->run->max_bytes;
 	}
-	check_estimate(m, w->table, s, p);
-	assert_true(tables_merged_get(m, w->table, s->vantage, s->id, &again));
+	check_estimate(s, p);
+	assert_true(tables_get(w->parts, w->table, s->vantage, s->id, &again));
 	assert_ptr_equal(again.c, s->c);
 	const uint64_t hash = XXH3_64bits_withSeed(key, sizeof(key), SAMPLE_KEY);
 	w->max_hash = hash > w->max_hash ? hash : w->max_hash;
@@ -439,9 +439,9 @@ static void check_one(void *ctx, const struct tables_merged *m, const struct tab
 }
 
 /* Whoever did not stay has a greater hash, and is in the totals. */
-static void check_left(const struct walk *w, const struct tables_merged *m)
+static void check_left(const struct walk *w, const struct stat_parts *m)
 {
-	const struct table_left *left = tables_merged_left(m, w->table);
+	const struct table_left left = tables_left(m, w->table);
 	uint64_t want[FT_TABLE_COUNTERS] = {0}, keys = 0, over = 0;
 	double estimated = 0;
 
@@ -460,7 +460,7 @@ static void check_left(const struct walk *w, const struct tables_merged *m)
 				domain_id(n, id + 1);
 			else
 				memcpy(id + 1, &a, sizeof(a));
-			if (tables_merged_get(m, w->table, (uint8_t)v, id + 1, &s))
+			if (tables_get(m, w->table, (uint8_t)v, id + 1, &s))
 				continue;
 			over++;
 			assert_true(XXH3_64bits_withSeed(id, 17, SAMPLE_KEY) > w->max_hash);
@@ -472,9 +472,9 @@ static void check_left(const struct walk *w, const struct tables_merged *m)
 	if (w->run->budget != 0)
 		assert_int_equal(w->seen, keys < w->run->budget ? keys : w->run->budget);
 	for (unsigned i = 0; i < ft_table_counters(w->table); i++)
-		assert_int_equal(w->sum[i] + left->c[i], want[i]);
-	assert_true(fabs(left->estimated_queries - estimated) < 1e-3);
-	assert_int_equal(left->entries != 0, over != 0);
+		assert_int_equal(w->sum[i] + left.c[i], want[i]);
+	assert_true(fabs(left.estimated_queries - estimated) < 1e-3);
+	assert_int_equal(left.entries != 0, over != 0);
 	w->run->keys[w->table] += w->seen;
 	w->run->left_keys[w->table] += over;
 }
@@ -487,9 +487,11 @@ static void check_interval(void *ctx, const struct stat_interval *in)
 	assert_in_range(in->row, FIRST_ROW, FIRST_ROW + ROWS - 1);
 	run->intervals++;
 	for (unsigned k = 0; k < FT_TABLE_CAP; k++) {
-		struct walk w = {
-		    .run = run, .row = (unsigned)(in->row - FIRST_ROW), .table = (enum ft_table)k};
-		assert_int_equal(tables_merged_walk(in->tables, w.table, check_one, &w), 0);
+		struct walk w = {.parts = in->tables,
+				 .run = run,
+				 .row = (unsigned)(in->row - FIRST_ROW),
+				 .table = (enum ft_table)k};
+		assert_int_equal(tables_walk(in->tables, w.table, check_one, &w), 0);
 		check_left(&w, in->tables);
 	}
 }

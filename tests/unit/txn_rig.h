@@ -15,6 +15,7 @@
 #include "match.h"
 #include "parse.h"
 #include "ring.h"
+#include "parts.h"
 #include "rrsets.h"
 #include "stats/stat.h"
 
@@ -50,7 +51,7 @@ struct txn_rig {
 	struct txn_rig_worker w[TXN_RIG_WORKERS];
 	uint64_t now_us, expire_us;
 	struct stat_run run;
-	void *rrsets, *errors;     /* statistics */
+	void *rrsets, *errors;     /* merges */
 	uint64_t records, entries; /* that came */
 };
 
@@ -96,8 +97,8 @@ static inline void txn_rig_init(struct txn_rig *r, uint32_t workers, size_t entr
 	for (uint32_t i = 0; i < workers; i++)
 		txn_rig_init_worker(r, &r->w[i], entries, channels);
 	r->run = (struct stat_run){.probe = "rig", .workers = workers, .interval_s = interval_s};
-	r->rrsets = txn_rig_need(stat_rrsets.create(&r->run));
-	r->errors = txn_rig_need(stat_errors.create(&r->run));
+	r->rrsets = txn_rig_need(merge_rrsets.create(&r->run, 1));
+	r->errors = txn_rig_need(merge_errors.create(&r->run, 1));
 }
 
 static inline void txn_rig_fini(struct txn_rig *r)
@@ -114,8 +115,8 @@ static inline void txn_rig_fini(struct txn_rig *r)
 		free(w->bytes);
 		free(w->ring);
 	}
-	stat_rrsets.destroy(r->rrsets);
-	stat_errors.destroy(r->errors);
+	merge_rrsets.destroy(r->rrsets);
+	merge_errors.destroy(r->errors);
 }
 
 static inline void txn_rig_block(struct txn_rig *r, const uint8_t *p, uint32_t n)
@@ -130,8 +131,8 @@ static inline void txn_rig_block(struct txn_rig *r, const uint8_t *p, uint32_t n
 		const struct ft_rec_hdr *rec = (const struct ft_rec_hdr *)(raw + at);
 		const struct stat_record x = {&h, rec, rec + 1,
 					      rec->bytes - sizeof(*rec) - rec->pad};
-		if (stat_rrsets.record(r->rrsets, &x) != 0 ||
-		    stat_errors.record(r->errors, &x) != 0)
+		if (merge_rrsets.record(r->rrsets, &x) != 0 ||
+		    merge_errors.record(r->errors, &x) != 0)
 			abort();
 		if (rec->type >= FT_REC_DOMAIN) {
 			r->records++;
