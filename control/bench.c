@@ -90,18 +90,6 @@ static void discard(void *ctx, const char *set, uint64_t start_s, json_t *record
 	json_decref(record);
 }
 
-/* Control drains as in a live run, beside the measured core. */
-static void *drain_all(void *arg)
-{
-	struct bench *b = arg;
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	while (drain_step(b->drain))
-		(void)nanosleep(&pause, NULL);
-	b->control_cpu_ns = (uint64_t)cpu_ns();
-	return NULL;
-}
-
 static void pin(unsigned cpu)
 {
 	cpu_set_t set;
@@ -109,6 +97,20 @@ static void pin(unsigned cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Control drains as in a live run, beside the measured core. */
+static void *drain_all(void *arg)
+{
+	struct bench *b = arg;
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	if (b->config.control_core.n != 0)
+		pin(b->config.control_core.v[0]);
+	while (drain_step(b->drain))
+		(void)nanosleep(&pause, NULL);
+	b->control_cpu_ns = (uint64_t)cpu_ns() + drain_cpu_ns(b->drain);
+	return NULL;
 }
 
 static int create_worker(struct bench *b, unsigned i)
@@ -165,7 +167,11 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .source_dropped = no_drops,
 	    .write = discard,
 	};
-	const struct drain_opts d = {.segment = &b->segment, .run = &b->stat_run};
+	const struct drain_opts d = {.segment = &b->segment,
+				     .run = &b->stat_run,
+				     .threads = (unsigned)c->control_core.n,
+				     .cpu = c->control_core.v,
+				     .cpus = c->control_core.n};
 	b->drain = drain_create(&d);
 	if (b->table == NULL || b->drain == NULL)
 		return EXIT_MACHINE;

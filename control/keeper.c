@@ -233,8 +233,10 @@ static void begin(struct keeper *k)
 	const int result = pthread_create(&k->thread, NULL, run_thread, k);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	k->running = result == 0;
+	if (k->running) /* the result is its own now */
+		return;
 	k->result = -result;
-	if (result != 0 && k->said != -result)
+	if (k->said != -result)
 		(void)fprintf(stderr, "fluxtap: cannot start a thread to write %s: %s\n", k->path,
 			      strerror(result));
 	k->said = -result;

@@ -55,9 +55,10 @@ const struct setting settings_table[] = {
     {"cores", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN_BENCH, ALL_SOURCES, FIELD(cores),
      .def_text = "the last CPU that fluxtap may use",
      .help = "The CPUs for workers, one worker on each, such as 2-5,8."},
-    {"control-core", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN, ALL_SOURCES,
-     FIELD(control_core), .def_text = "left to the kernel",
-     .help = "The CPUs for the control thread, which merges and exports."},
+    {"control-core", "LIST", VALUE_CPUS, .group = GROUP_PLACE, RUN_BENCH, ALL_SOURCES,
+     FIELD(control_core), .def_text = "one thread, left to the kernel",
+     .help = "The CPUs for control, which merges and exports: one thread on each, that share "
+	     "the keys among them."},
     {"no-huge", NULL, VALUE_FLAG, .group = GROUP_PLACE, RUN_BENCH, ALL_SOURCES, FIELD(no_huge),
      .help = "Use ordinary memory pages only; enough for tests and small set-ups."},
     {"duration", "S", VALUE_U32, NUMBER(1, 31536000, "seconds"), .group = GROUP_PLACE, RUN,

@@ -55,6 +55,21 @@ class Workers(lab.Case):
         # A file run waits for a full ring and loses nothing.
         self.assertEqual(lab.total(two, "ring_full_records"), 0)
 
+    @unittest.skipIf(len(lab.cpus()) < 2, "needs two CPUs")
+    def test_control_threads(self):
+        """What is merged, read and written by two threads of control is what one would have."""
+        both = ",".join(map(str, lab.cpus()[:2]))
+        day = ("cname-flux", "--seed", 14, "--pairs", 12000, "--names", 4000)
+        move = ("ip-flux", "--seed", 15, "--pairs", 1170)
+        wrong = ("errors", "--seed", 16, "--pairs", 10000)
+        for options in (ZOO, MIX, day, move, wrong):
+            with self.subTest(scenario=options[0]):
+                path, _ = lab.traffic(*options)
+                one = self.run_ok("--pcap", path, "--channels", "all", "--control-core", lab.cpus()[0])
+                two = self.run_ok("--pcap", path, "--channels", "all", "--control-core", both, "--cores", both)
+                self.assertGreater(len(one), 50)
+                self.same(one, two)
+
     def test_again(self):
         """Hash keys differ at each start; the records do not."""
         path, _ = lab.traffic(*ZOO)
