@@ -295,8 +295,6 @@ static void take_seen(void *ctx, const struct ft_rrset *x)
 	const uint32_t day_s = (uint32_t)(s->in->start_s % LAY_DAY_S);
 	const uint32_t minute = day_s / 60 + x->minute;
 
-	if ((x->what & (FT_RRSET_TYPE | FT_RRSET_REFERRAL)) != FT_RRSET_CNAME)
-		return;
 	if (s->seen_n == s->seen_cap) {
 		const size_t cap = s->seen_cap == 0 ? 1024 : 2 * s->seen_cap;
 		struct flux_seen *seen = realloc(s->seen, cap * sizeof(*seen));
@@ -392,7 +390,7 @@ static void flux_close(void *stat, struct stat_interval *in)
 	s->loss_ppm = in->loss_ppm > s->loss_ppm ? in->loss_ppm : s->loss_ppm;
 	s->seen_n = s->onsets.n = 0;
 	if (in->rrsets != NULL) {
-		rrsets_each(in->rrsets, take_seen, s);
+		rrsets_each(in->rrsets, RRSETS_KIND(FT_RRSET_CNAME), take_seen, s);
 		follow_interval(s);
 		count_row(s);
 		flux_cname_write_onsets(s);

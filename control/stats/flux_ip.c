@@ -120,14 +120,6 @@ static void finish_day(struct flux_ip *s)
 #define OWNER_BYTES 256u /* of most owners */
 #define KINDS (RRSETS_KIND(FT_RRSET_A) | RRSETS_KIND(FT_RRSET_AAAA))
 
-static bool is_wanted(void *ctx, const struct ft_rrset *x)
-{
-	const uint8_t type = x->what & FT_RRSET_TYPE;
-
-	(void)ctx;
-	return (type == FT_RRSET_A || type == FT_RRSET_AAAA) && (x->what & FT_RRSET_REFERRAL) == 0;
-}
-
 static bool get_text(void *ctx, const struct ft_rrset *x, struct ft_rrset_text *out)
 {
 	const struct flux_ip *s = ctx;
@@ -288,6 +280,7 @@ static void fetch_ahead(const struct flux_ip *s, const struct flux_day *d, size_
 	keep_fetch_slot(&d->keep, key_of(&v[i + 3 * AHEAD]));
 	rrsets_text_fetch(s->in->rrsets, &v[i + 2 * AHEAD]);
 	keep_fetch_item(&d->keep, key_of(&v[i + 2 * AHEAD]));
+	rrsets_text_fetch_octets(s->in->rrsets, &v[i + AHEAD]);
 	const struct flux_item *x = keep_find(&d->keep, key_of(&v[i + AHEAD]));
 	for (size_t at = 0; x != NULL && x->owner != NULL && at < OWNER_BYTES; at += CACHE_LINE)
 		fetch_write((const uint8_t *)x->owner + at);
@@ -328,7 +321,7 @@ static void flux_ip_close(void *stat, struct stat_interval *in)
 		finish_day(s);
 	if (s->ns != NULL)
 		flux_ns_read_row(s->ns, in);
-	if (flux_rows_read(&s->rows, in->rrsets, KINDS, is_wanted, s) != 0 || s->rows.n != 0 ||
+	if (flux_rows_read(&s->rows, in->rrsets, KINDS, NULL, s) != 0 || s->rows.n != 0 ||
 	    s->days != NULL) {
 		struct flux_day *d = (struct flux_day *)keep_row(&s->days, number, &s->set);
 		if (d != NULL) {

@@ -116,16 +116,15 @@ void flux_ns_finish_day(void *stat)
 static bool is_wanted_ns(void *ctx, const struct ft_rrset *x)
 {
 	(void)ctx;
-	return (x->what & FT_RRSET_TYPE) == FT_RRSET_NS && (x->what & FT_RRSET_LONG) == 0;
+	return (x->what & FT_RRSET_LONG) == 0;
 }
 
 /* Glue, and addresses of names that NS records point to. */
 static bool is_wanted_host(void *ctx, const struct ft_rrset *x)
 {
 	const struct flux_ns *s = ctx;
-	const uint8_t type = x->what & FT_RRSET_TYPE;
 
-	if ((type != FT_RRSET_A && type != FT_RRSET_AAAA) || (x->what & FT_RRSET_LONG) != 0)
+	if ((x->what & FT_RRSET_LONG) != 0)
 		return false;
 	return (x->what & FT_RRSET_REFERRAL) != 0 ||
 	       (s->hosts != NULL && keep_find((const struct keep *)s->hosts, x->owner_key) != NULL);

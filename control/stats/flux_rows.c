@@ -18,7 +18,7 @@ static void count(void *ctx, const struct ft_rrset *x)
 {
 	struct flux_rows *r = ctx;
 
-	if (!r->wanted(r->ctx, x))
+	if (r->wanted != NULL && !r->wanted(r->ctx, x))
 		return;
 	r->n++;
 	++*bucket_of(r, x);
@@ -29,7 +29,7 @@ static void take(void *ctx, const struct ft_rrset *x)
 {
 	struct flux_rows *r = ctx;
 
-	if (r->wanted(r->ctx, x))
+	if (r->wanted == NULL || r->wanted(r->ctx, x))
 		r->v[(*bucket_of(r, x))++] = *x;
 }
 
@@ -98,7 +98,7 @@ int flux_rows_read(struct flux_rows *r, const struct stat_parts *rrsets, uint32_
 		return 0;
 	if (make_buckets(r, rrsets_totals_get(rrsets).kept) != 0)
 		return -ENOMEM;
-	rrsets_each(rrsets, count, r);
+	rrsets_each(rrsets, kinds, count, r);
 	if (make_room(r) != 0) {
 		r->n = 0;
 		return -ENOMEM;
@@ -108,7 +108,7 @@ int flux_rows_read(struct flux_rows *r, const struct stat_parts *rrsets, uint32_
 		r->bucket[i] = (uint32_t)sum;
 		sum += n;
 	}
-	rrsets_each(rrsets, take, r);
+	rrsets_each(rrsets, kinds, take, r);
 	/* Now each bucket's number is where it ends. */
 	for (size_t i = 0, begin = 0; i < (size_t)1 << r->bits; begin = r->bucket[i++])
 		sort_bucket(r->v + begin, r->bucket[i] - begin);

@@ -21,8 +21,8 @@ struct flux_rows {
 	void *ctx;
 };
 
-/* The observations of a row that are wanted; all of them are of these kinds, as in
- * rrsets_kinds. `wanted` is asked twice. -ENOMEM: none are there. */
+/* The observations of these kinds (RRSETS_KIND) that are wanted. `wanted` is asked twice;
+ * NULL: all are. -ENOMEM: none are there. */
 int flux_rows_read(struct flux_rows *r, const struct stat_parts *rrsets, uint32_t kinds,
 		   bool (*wanted)(void *ctx, const struct ft_rrset *x), void *ctx);
 void flux_rows_fini(struct flux_rows *r);

@@ -150,6 +150,14 @@ void keep_fetch_item(const struct keep *k, uint64_t key)
 		fetch_write(item_at(k, number - 1));
 }
 
+void keep_fetch_text(const struct keep *k, uint64_t key)
+{
+	const uint32_t number = k->slots != 0 ? k->slot[slot_at(k, key)] : 0;
+
+	if (number != 0)
+		fetch_read(keep_text(k, item_at(k, number - 1)));
+}
+
 void *keep_find(const struct keep *k, uint64_t key)
 {
 	const uint32_t number = k->slots != 0 ? *slot_of(k, key) : 0;

@@ -55,9 +55,11 @@ void keep_thin(struct keep *k, unsigned shift);
 /* The item of a key, made where it is not there (*fresh). NULL: *left_out, or no
  * memory. Valid until the next call. */
 void *keep_get(struct keep *k, uint64_t key, uint64_t rank, bool *fresh, bool *left_out);
-/* Fetch what keep_find will look at: first its slot, then, some time later, its item. */
+/* Fetch what keep_find will look at: first its slot, then, some time later, its item; and
+ * when that is there, its text. */
 void keep_fetch_slot(const struct keep *k, uint64_t key);
 void keep_fetch_item(const struct keep *k, uint64_t key);
+void keep_fetch_text(const struct keep *k, uint64_t key);
 /* NULL: not there. */
 void *keep_find(const struct keep *k, uint64_t key);
 /* Gives an item octets of text instead of those it has. 0; 1 where it had to leave

@@ -245,11 +245,13 @@ static void rrsets_join(const struct stat_parts *p)
 			keep_thin(p->part[i], shift);
 }
 
-static void each_of(const struct keep *k, void (*each)(void *ctx, const struct ft_rrset *x),
-		    void *ctx)
+static void each_of(const struct keep *k, uint32_t kinds,
+		    void (*each)(void *ctx, const struct ft_rrset *x), void *ctx)
 {
 	for (size_t n = 0; n < k->n; n++) {
 		const struct item *i = keep_at(k, n);
+		if (i->is_text || (RRSETS_KIND(i->what) & kinds) == 0)
+			continue;
 		const struct ft_rrset x = {
 		    .what = i->what,
 		    .records = i->records,
@@ -262,17 +264,16 @@ static void each_of(const struct keep *k, void (*each)(void *ctx, const struct f
 		    .seconds = i->seconds,
 		    .count = i->count,
 		};
-		if (!i->is_text)
-			each(ctx, &x);
+		each(ctx, &x);
 	}
 }
 
-void rrsets_each(const struct stat_parts *p, void (*each)(void *ctx, const struct ft_rrset *x),
-		 void *ctx)
+void rrsets_each(const struct stat_parts *p, uint32_t kinds,
+		 void (*each)(void *ctx, const struct ft_rrset *x), void *ctx)
 {
 	for (unsigned i = 0; p != NULL && i < p->n; i++)
-		if (p->part[i] != NULL)
-			each_of(p->part[i], each, ctx);
+		if (p->part[i] != NULL && (((const struct row *)p->part[i])->kinds & kinds) != 0)
+			each_of(p->part[i], kinds, each, ctx);
 }
 
 static const struct keep *keep_of(const struct stat_parts *p, uint64_t owner_key)
@@ -294,6 +295,14 @@ void rrsets_text_fetch(const struct stat_parts *p, const struct ft_rrset *x)
 
 	if (k != NULL)
 		keep_fetch_item(k, text_key(x->owner_key, x->set_key, x->what));
+}
+
+void rrsets_text_fetch_octets(const struct stat_parts *p, const struct ft_rrset *x)
+{
+	const struct keep *k = keep_of(p, x->owner_key);
+
+	if (k != NULL)
+		keep_fetch_text(k, text_key(x->owner_key, x->set_key, x->what));
 }
 
 bool rrsets_text_get(const struct stat_parts *p, uint64_t owner_key, uint64_t set_key, uint8_t what,

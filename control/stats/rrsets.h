@@ -21,18 +21,22 @@ struct rrsets_totals {
  * Observations and texts are items. */
 void rrsets_set_budget(void *merge, size_t items, size_t text_bytes);
 
-/* Calls `each` for every entry, in no order; minutes as in struct ft_rrset. */
-void rrsets_each(const struct stat_parts *p, void (*each)(void *ctx, const struct ft_rrset *x),
-		 void *ctx);
+/* Bit numbers are FT_RRSET_TYPE | FT_RRSET_REFERRAL. */
+#define RRSETS_KIND(what) (1u << ((what) & (FT_RRSET_TYPE | FT_RRSET_REFERRAL)))
+#define RRSETS_KINDS UINT32_MAX /* all */
+/* Calls `each` for every entry of these kinds, in no order; minutes as in struct ft_rrset. */
+void rrsets_each(const struct stat_parts *p, uint32_t kinds,
+		 void (*each)(void *ctx, const struct ft_rrset *x), void *ctx);
 /* Owner and rdata of a set; what: type and side. False where they are not there. */
 bool rrsets_text_get(const struct stat_parts *p, uint64_t owner_key, uint64_t set_key, uint8_t what,
 		     struct ft_rrset_text *out);
-/* Fetch what rrsets_text_get will look at: first its place, then, some time later, it. */
+/* Fetch what rrsets_text_get will look at: first its place, then, each some time later, it
+ * and its octets. */
 void rrsets_text_fetch_place(const struct stat_parts *p, const struct ft_rrset *x);
 void rrsets_text_fetch(const struct stat_parts *p, const struct ft_rrset *x);
-/* Which kinds of entries there are: bit numbers are FT_RRSET_TYPE | FT_RRSET_REFERRAL. */
+void rrsets_text_fetch_octets(const struct stat_parts *p, const struct ft_rrset *x);
+/* Which kinds of entries there are. */
 uint32_t rrsets_kinds(const struct stat_parts *p);
-#define RRSETS_KIND(what) (1u << ((what) & (FT_RRSET_TYPE | FT_RRSET_REFERRAL)))
 struct rrsets_totals rrsets_totals_get(const struct stat_parts *p);
 
 #endif

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	for (in.row = 0; in.row < 4; in.row++) {
 		struct stat_parts r = parts_take(STAT_RRSETS, rrsets, in.row);
 		struct stat_parts e = parts_take(STAT_ERRORS, errors, in.row);
-		rrsets_each(&r, look_at, &r);
+		rrsets_each(&r, RRSETS_KINDS, look_at, &r);
 		in.errors = &e;
 		stat_channels.close(channels, &in);
 		in.start_s += 60, in.end_s += 60;

@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	for (row = first; row <= r.now_us / 60000000; row++) {
 		struct stat_parts p = parts_take(STAT_RRSETS, r.rrsets, row);
 		struct stat_parts e = parts_take(STAT_ERRORS, r.errors, row);
-		rrsets_each(&p, count_rrset, &p);
+		rrsets_each(&p, RRSETS_KINDS, count_rrset, &p);
 		errors_each(&e, count_error, NULL);
 		parts_fini(STAT_RRSETS, &p);
 		parts_fini(STAT_ERRORS, &e);

@@ -460,7 +460,7 @@ static void read_all(const struct txn_rig *rig, struct lines *out)
 	for (r.row = first; r.row < first + 2000; r.row++) {
 		struct stat_parts p = parts_take(STAT_RRSETS, rig->rrsets, r.row);
 		r.parts = &p;
-		rrsets_each(&p, take_seen, &r);
+		rrsets_each(&p, RRSETS_KINDS, take_seen, &r);
 		parts_fini(STAT_RRSETS, &p);
 	}
 }
@@ -542,7 +542,7 @@ static void test_budget(void **state)
 			seen_merge(&ref, &all);
 		struct stat_parts p = parts_take(STAT_RRSETS, rig.rrsets, row);
 		struct reading r = {.parts = &p, .rig = &rig, .out = &kept[i], .row = row};
-		rrsets_each(&p, take_seen, &r);
+		rrsets_each(&p, RRSETS_KINDS, take_seen, &r);
 		const struct rrsets_totals t = rrsets_totals_get(&p);
 		parts_fini(STAT_RRSETS, &p);
 		assert_true(t.p < 1 && t.kept <= 700 && t.left_out > 0);

@@ -214,7 +214,7 @@ static void run_shards(unsigned threads, uint32_t rrset_keys, double p)
 		assert_int_equal(
 		    tables_walk(&row.parts[STAT_TABLES], FT_TABLE_CLIENTS, check_client, &r), 0);
 		assert_int_equal(r.clients, count_clients(i));
-		rrsets_each(&row.parts[STAT_RRSETS], check_rrset, &r);
+		rrsets_each(&row.parts[STAT_RRSETS], RRSETS_KINDS, check_rrset, &r);
 		const struct rrsets_totals t = rrsets_totals_get(&row.parts[STAT_RRSETS]);
 		assert_true(t.p == p);
 		check_kept(&r, &t);
