@@ -266,6 +266,8 @@ class Run:
         self.code, self.stdout, self.stderr = code, stdout, stderr
         self.traffic = list(records("traffic", out))
         self.ledger = [row for row in records("ledger", out) if "gap" not in row]
+        self.channels = [row for name in ("nxdomain", "dnserror") for row in records(name, out) if "state" not in row]
+        self.domains = list(records("domain", out))
 
     def book(self, key):
         """A figure of the ledger, over all intervals and workers."""

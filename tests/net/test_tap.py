@@ -30,11 +30,11 @@ def setUpModule():
 
 
 class Tap(unittest.TestCase):
-    def send_whole(self, scenario, options, spec="", workers=1, queues=1, rate=RATE):
+    def send_whole(self, scenario, options, spec="", workers=1, queues=1, rate=RATE, more=()):
         """Sends until a run loses nothing; the books must be right in each."""
         for attempt in range(4):
             with lab.wire(queues) as w, w.b.kernel_count() as kernel, \
-                    lab.probe(w.b, "--xdp", w.b.iface + spec, workers=workers) as probe:
+                    lab.probe(w.b, "--xdp", w.b.iface + spec, *more, workers=workers) as probe:
                 truth = lab.generate(scenario, *options, send=w.a, rate=rate)
                 run = probe.finish()
                 passed = kernel()
@@ -129,6 +129,32 @@ class Totals(Tap):
         for have, want in zip(*(sorted(r, key=lambda row: row["vantage"]) for r in (run.traffic, truth.traffic))):
             self.assertAlmostEqual(have["rtt_us"]["p50"], want["rtt_us"]["p50"],
                                    delta=2000 + 0.1 * want["rtt_us"]["p50"])
+
+    def test_statistics(self):
+        """Over the wire or from a file, by one worker or two: the same errors and domains."""
+        more = ("--channels", "all", "--top-domains", 100000, "--sample", 1)
+        options = ("--pairs", 6000)
+
+        def sums(run):
+            out = {}
+            for r in run.channels:
+                key = tuple(r.get(k) for k in ("set", "vantage", "qname", "qtype", "response_ip", "soa_rrname_raw",
+                                               "nx_cut", "rcode"))
+                out[key] = out.get(key, 0) + r["count"]
+            for r in run.domains:
+                for k in ("queries", "query_bytes", "response_bytes"):
+                    out[r["vantage"], r["domain"], k] = out.get((r["vantage"], r["domain"], k), 0) + r[k]
+            return out
+
+        for workers in (1, 2):
+            with self.subTest(workers=workers):
+                _, run = self.send_whole("errors", options, workers=workers, more=more, rate=RATE // 5)
+                with lab.folder() as d:
+                    lab.generate("errors", *options, pcap=d / "pcap")
+                    file_run = lab.read_files(d / "pcap", options=more)
+                live, filed = sums(run), sums(file_run)
+                self.assertGreater(len(live), 500)
+                self.assertEqual(live, filed)
 
     def test_one_queue_of_two(self):
         """DNS on the queue that nobody asked for goes on to the kernel; none is lost or counted twice."""
