@@ -4,8 +4,8 @@
  * point, and of kind ALL what says how many transactions have none. Reads what `errors`
  * leaves in an interval. */
 #include "../../dataplane/handful.h"
-#include "../../dataplane/name_text.h"
 #include "../envelope.h"
+#include "../field.h"
 #include "errors.h"
 #include "stat.h"
 
@@ -31,27 +31,6 @@ static void channels_destroy(void *stat)
 	free(stat);
 }
 
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
-/* Null for no name. */
-static void set_name(json_t *o, const char *key, const uint8_t *name, uint32_t n, bool fold)
-{
-	uint8_t folded[FT_NAME_CAP];
-	char text[NAME_TEXT_CAP];
-
-	if (n == 0) {
-		json_object_set_new(o, key, json_null());
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		folded[i] = fold && name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 32 : name[i];
-	(void)name_text(folded, n, text, true);
-	json_object_set_new(o, key, json_string(text));
-}
-
 static void set_class(json_t *o, uint16_t qclass)
 {
 	static const char *const texts[] = {
@@ -70,7 +49,7 @@ static void set_nx_cut(json_t *o, const struct ft_error_text *x)
 	const uint8_t *cut = NULL;
 	const uint32_t n = errors_nx_cut(x, &cut);
 
-	set_name(o, "nx_cut", cut, n, true);
+	field_name_folded(o, "nx_cut", cut, n);
 }
 
 static const char *class_text(const struct ft_error_text *x)
@@ -115,18 +94,18 @@ static void write_row(void *ctx, const struct error_row *x)
 	json_t *o = begin_record(w, set, t->what & FT_ERROR_VANTAGE);
 	char text[INET6_ADDRSTRLEN];
 
-	set_name(o, "qname", t->qname, t->qname_len, true);
-	set_name(o, "qname_raw", t->qname, t->qname_len, false);
+	field_name_folded(o, "qname", t->qname, t->qname_len);
+	field_name(o, "qname_raw", t->qname, t->qname_len);
 	json_object_set_new(o, "qtype", json_string(ft_qtype_text(t->qtype, text, sizeof(text))));
 	set_class(o, t->qclass);
 	json_object_set_new(o, "response_ip",
 			    json_string(inet_ntop((t->what & FT_ERROR_V6) != 0 ? AF_INET6 : AF_INET,
 						  t->server, text, sizeof(text))));
-	set_name(o, "soa_rrname_raw", t->soa, t->soa_len, false);
+	field_name(o, "soa_rrname_raw", t->soa, t->soa_len);
 	json_object_set_new(o, "response_us",
 			    timeout ? json_null() : json_integer((json_int_t)x->time_us));
-	set_count(o, "count", x->count);
-	set_count(o, "clients", x->clients);
+	field_count(o, "count", x->count);
+	field_count(o, "clients", x->clients);
 	set_nx_cut(o, t);
 	if (set != 0) {
 		json_object_set_new(o, "rcode",
@@ -146,8 +125,8 @@ static void write_left_out(const struct writing *w, const struct errors_totals *
 			continue;
 		json_t *o = begin_record(w, set, vantage);
 		json_object_set_new(o, "kind", json_string("ALL"));
-		set_count(o, "count", t->of[vantage][set].count);
-		set_count(o, "left_out", t->of[vantage][set].left_out);
+		field_count(o, "count", t->of[vantage][set].count);
+		field_count(o, "left_out", t->of[vantage][set].left_out);
 		end_record(w, set, o);
 	}
 }

@@ -3,8 +3,8 @@
  * of which most did not exist. Exact until flows are sampled; then the estimates and their
  * standard errors stand beside. Reads what `tables` leaves in an interval. */
 #include "../../dataplane/mini.h"
-#include "../../dataplane/name_text.h"
 #include "../envelope.h"
+#include "../field.h"
 #include "stat.h"
 #include "tables.h"
 
@@ -102,11 +102,6 @@ static void rank(void *ctx, const struct table_sum *t)
 		offer(&r->missing, t);
 }
 
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 static void put_estimates(json_t *o, const struct table_sum *t)
 {
 	const struct estimate e = tables_queries(t);
@@ -132,19 +127,17 @@ static void write_domain(const struct domains *s, const struct stat_interval *in
 	    envelope_create("domain", s->run->probe, ft_vantage_texts[t->vantage], in->start_s,
 			    in->end_s, 1.0 / (double)(1u << t->level), in->loss_ppm);
 	json_t *classes = json_object();
-	char text[NAME_TEXT_CAP];
 
-	(void)name_text(t->text, t->text_bytes, text, true);
-	json_object_set_new(o, "domain", json_string(text));
-	set_count(o, "queries", queries_of(t));
+	field_name(o, "domain", t->text, t->text_bytes);
+	field_count(o, "queries", queries_of(t));
 	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
 		if (t->c[FT_DOMAIN_CLASS + i] != 0)
-			set_count(classes, ft_class_texts[i], t->c[FT_DOMAIN_CLASS + i]);
+			field_count(classes, ft_class_texts[i], t->c[FT_DOMAIN_CLASS + i]);
 	json_object_set_new(o, "by_class", classes);
-	set_count(o, "names", mini_count(t->names));
-	set_count(o, "clients", mini_count(t->clients));
-	set_count(o, "query_bytes", t->c[FT_DOMAIN_QUERY_BYTES]);
-	set_count(o, "response_bytes", t->c[FT_DOMAIN_RESPONSE_BYTES]);
+	field_count(o, "names", mini_count(t->names));
+	field_count(o, "clients", mini_count(t->clients));
+	field_count(o, "query_bytes", t->c[FT_DOMAIN_QUERY_BYTES]);
+	field_count(o, "response_bytes", t->c[FT_DOMAIN_RESPONSE_BYTES]);
 	if (t->level != 0)
 		put_estimates(o, t);
 	s->run->write(s->run->ctx, "domain", in->start_s, o);

@@ -12,6 +12,7 @@
 #include "../../dataplane/few.h"
 #include "../../dataplane/name_text.h"
 #include "../envelope.h"
+#include "../field.h"
 
 #include <fluxtap/rec_flood.h>
 
@@ -382,11 +383,6 @@ static const char *judge(const struct flood *s, const struct stat_interval *in, 
 
 /* --- writing --- */
 
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 static void set_tenths(json_t *o, const char *key, double value)
 {
 	json_object_set_new(o, key, json_real(round(value * 10) / 10));
@@ -459,9 +455,9 @@ static void put_numbers(const struct flood *s, json_t *o, const struct domain *d
 		       ? (double)names * (double)queries / (double)d->queries / (bin_s * n)
 		       : 0);
 	set_tenths(o, "peak_qps", (double)(most * FT_FLOOD_NAMES) / bin_s);
-	set_count(o, "names", names);
-	set_count(o, "se_names", (uint64_t)llround(sqrt(variance)));
-	set_count(o, "queries", d->queries * FT_FLOOD_NAMES);
+	field_count(o, "names", names);
+	field_count(o, "se_names", (uint64_t)llround(sqrt(variance)));
+	field_count(o, "queries", d->queries * FT_FLOOD_NAMES);
 	json_object_set_new(
 	    o, "failed",
 	    json_real(round((double)d->failed / (double)(d->queries + !d->queries) * 1000) / 1000));
@@ -479,10 +475,10 @@ static void write_finding(const struct flood *s, const struct stat_interval *in,
 	json_object_set_new(o, "domain",
 			    f->past->text != NULL ? json_string(f->past->text) : json_null());
 	json_object_set_new(o, "state", json_string(f->state));
-	set_count(o, "since_us", f->past->since_us);
+	field_count(o, "since_us", f->past->since_us);
 	put_numbers(s, o, f->domain != NULL ? f->domain : &nothing);
 	set_tenths(o, "names_before", f->past->history);
-	set_count(o, "names_skipped", skipped_of(r, f->past->key));
+	field_count(o, "names_skipped", skipped_of(r, f->past->key));
 	json_object_set_new(o, "top_resolvers", top_json(r, f->past));
 	s->run->write(s->run->ctx, "match", in->start_s, o);
 }

@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flux_cname_state.h"
 
-#include "../../dataplane/name_text.h"
 #include "../envelope.h"
+#include "../field.h"
 
 #include <fluxtap/dns.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
-static void set_name(json_t *o, const char *key, const uint8_t *wire, uint32_t len)
-{
-	char text[NAME_TEXT_CAP];
-
-	if (wire != NULL)
-		(void)name_text(wire, len, text, true);
-	json_object_set_new(o, key, wire != NULL ? json_string(text) : json_null());
-}
 
 static double share(const struct flux_cname *s)
 {
@@ -44,10 +30,10 @@ static json_t *targets_json(const struct flux_more *m, uint64_t day_s)
 
 	for (unsigned i = 0; i < n; i++) {
 		json_t *t = json_object();
-		set_name(t, "name", top[i].wire, top[i].len);
-		set_count(t, "count", top[i].target->count);
-		set_count(t, "first", day_s + top[i].target->first);
-		set_count(t, "last", day_s + top[i].target->last);
+		field_name(t, "name", top[i].wire, top[i].len);
+		field_count(t, "count", top[i].target->count);
+		field_count(t, "first", day_s + top[i].target->first);
+		field_count(t, "last", day_s + top[i].target->last);
 		json_array_append_new(a, t);
 	}
 	return a;
@@ -65,25 +51,25 @@ static void write_owner(const struct flux_cname *s, const struct owner *o, uint6
 				    end_s, share(s), is_onset ? s->in->loss_ppm : s->loss_ppm);
 
 	json_object_set_new(r, "kind", json_string("cname"));
-	set_name(r, "owner", names != NULL ? names->owner : NULL,
-		 names != NULL ? names->owner_len : 0);
+	field_name(r, "owner", names != NULL ? names->owner : NULL,
+		   names != NULL ? names->owner_len : 0);
 	json_object_set_new(r, "class", json_string(class_of(m)));
 	if (is_onset) {
 		json_object_set_new(r, "state", json_string("onset"));
-		set_count(r, "at_us", (day_s + at_s) * 1000000);
+		field_count(r, "at_us", (day_s + at_s) * 1000000);
 	}
-	set_count(r, "trans", m->trans);
-	set_count(r, "vtrans", m->vtrans);
-	set_count(r, "views", flux_more_views(m));
-	set_count(r, "targets", m->targets);
-	set_count(r, "multi_cname", m->multi);
-	set_count(r, "ttl_min", o->ttl_min);
-	set_count(r, "ttl_max", o->ttl_max);
-	set_count(r, "first_us", (day_s + o->first) * 1000000);
-	set_count(r, "last_us", (day_s + o->last) * 1000000);
+	field_count(r, "trans", m->trans);
+	field_count(r, "vtrans", m->vtrans);
+	field_count(r, "views", flux_more_views(m));
+	field_count(r, "targets", m->targets);
+	field_count(r, "multi_cname", m->multi);
+	field_count(r, "ttl_min", o->ttl_min);
+	field_count(r, "ttl_max", o->ttl_max);
+	field_count(r, "first_us", (day_s + o->first) * 1000000);
+	field_count(r, "last_us", (day_s + o->last) * 1000000);
 	json_object_set_new(r, "top_targets", targets_json(m, day_s));
 	if (!is_onset && state_gap_of(s->run->gap, s->day) != 0)
-		set_count(r, "gap_s", state_gap_of(s->run->gap, s->day));
+		field_count(r, "gap_s", state_gap_of(s->run->gap, s->day));
 	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 
@@ -141,13 +127,13 @@ static void write_all(const struct flux_cname *s, const struct day *d)
 
 	json_object_set_new(r, "kind", json_string("cname"));
 	json_object_set_new(r, "owner", json_string("ALL"));
-	set_count(r, "owners", d->owners);
-	set_count(r, "dropped_owners", s->dropped);
-	set_count(r, "left_out", s->left_out);
-	set_count(r, "lost_records", d->lost);
-	set_count(r, "fluxers", d->fluxers);
-	set_count(r, "est_fluxers", (uint64_t)llround((double)d->fluxers / p));
-	set_count(r, "se_fluxers", (uint64_t)llround(sqrt((double)d->fluxers * (1 - p)) / p));
+	field_count(r, "owners", d->owners);
+	field_count(r, "dropped_owners", s->dropped);
+	field_count(r, "left_out", s->left_out);
+	field_count(r, "lost_records", d->lost);
+	field_count(r, "fluxers", d->fluxers);
+	field_count(r, "est_fluxers", (uint64_t)llround((double)d->fluxers / p));
+	field_count(r, "se_fluxers", (uint64_t)llround(sqrt((double)d->fluxers * (1 - p)) / p));
 	s->run->write(s->run->ctx, "flux", day_s, r);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flux_ip_state.h"
 
-#include "../../dataplane/name_text.h"
 #include "../../dataplane/sketch.h"
 #include "../envelope.h"
+#include "../field.h"
 #include "flux_ns.h"
 
 #include <arpa/inet.h>
@@ -52,11 +52,6 @@ static bool is_flux(const struct flux_ip *s, const struct flux_owner *o, const s
 	return o->f_milli > FLUX_HOLZ_MILLI && suppressed_by(s, o, f) == NULL &&
 	       f->ttl_med <= TTL_CAP_S && f->n_16 >= 5 && 10 * f->n_a >= 13 * f->half &&
 	       2 * f->top_count < f->n_a;
-}
-
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
 }
 
 /* To three decimals. */
@@ -111,10 +106,10 @@ static void set_scores(json_t *r, const struct flux_owner *o, const struct flux_
 {
 	json_t *ttl = json_object();
 
-	set_count(r, "n_a", f->n_a);
-	set_count(r, "n_24", f->n_24);
-	set_count(r, "n_16", f->n_16);
-	set_count(r, "n_single", o->single);
+	field_count(r, "n_a", f->n_a);
+	field_count(r, "n_24", f->n_24);
+	field_count(r, "n_16", f->n_16);
+	field_count(r, "n_single", o->single);
 	set_real(r, "phi", o->single != 0 ? (double)f->n_a / o->single : 0);
 	set_real(r, "f_holz", o->f_milli / 1000.0);
 	set_real(r, "s_zeek", o->s_zeek);
@@ -123,13 +118,13 @@ static void set_scores(json_t *r, const struct flux_owner *o, const struct flux_
 	else
 		json_object_set_new(r, "churn", json_null());
 	set_real(r, "growth", f->half != 0 ? (double)f->n_a / f->half : 1);
-	set_count(ttl, "min", o->ttl_min);
-	set_count(ttl, "med", f->ttl_med);
-	set_count(ttl, "max", o->ttl_max);
-	set_count(ttl, "changes", o->ttl_changes);
+	field_count(ttl, "min", o->ttl_min);
+	field_count(ttl, "med", f->ttl_med);
+	field_count(ttl, "max", o->ttl_max);
+	field_count(ttl, "changes", o->ttl_changes);
 	json_object_set_new(r, "ttl", ttl);
-	set_count(r, "views", f->views);
-	set_count(r, "epochs", o->epochs);
+	field_count(r, "views", f->views);
+	field_count(r, "epochs", o->epochs);
 }
 
 void flux_ip_write(struct flux_ip *s, const struct flux_owner *o, bool onset)
@@ -138,7 +133,6 @@ void flux_ip_write(struct flux_ip *s, const struct flux_owner *o, bool onset)
 	const uint64_t day_s = d->keep.head.number * DAY_S;
 	const uint64_t start_s = onset ? s->in->start_s : day_s;
 	const unsigned vantage = (o->what & FT_RRSET_VANTAGE) >> FT_RRSET_VANTAGE_SHIFT;
-	char name[NAME_TEXT_CAP];
 	struct flux_facts f;
 
 	flux_owner_facts(o, flux_ip_has_asn(s), &f);
@@ -146,10 +140,9 @@ void flux_ip_write(struct flux_ip *s, const struct flux_owner *o, bool onset)
 	const bool flux = is_flux(s, o, &f);
 	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], start_s,
 				    d->end_s, 1, d->loss_ppm);
-	(void)name_text(o->name, o->name_len, name, true);
 	json_object_set_new(r, "kind", json_string("ip"));
 	json_object_set_new(r, "state", json_string(onset ? "onset" : "day"));
-	json_object_set_new(r, "owner", json_string(name));
+	field_name(r, "owner", o->name, o->name_len);
 	json_object_set_new(r, "type", json_string(flux_owner_is_v6(o) ? "AAAA" : "A"));
 	json_object_set_new(r, "class", flux ? json_string("FLUX") : json_null());
 	json_object_set_new(r, "double_flux",
@@ -158,12 +151,12 @@ void flux_ip_write(struct flux_ip *s, const struct flux_owner *o, bool onset)
 	json_object_set_new(r, "suppressed_by", why != NULL ? json_string(why) : json_null());
 	set_scores(r, o, &f);
 	set_asn(s, r, &f);
-	set_count(r, "first_us", (day_s + o->first_s) * 1000000);
-	set_count(r, "last_us", (day_s + o->last_s) * 1000000);
+	field_count(r, "first_us", (day_s + o->first_s) * 1000000);
+	field_count(r, "last_us", (day_s + o->last_s) * 1000000);
 	json_object_set_new(r, "sample_addrs", sample_addrs(o));
 	json_object_set_new(r, "cut", json_boolean((o->flags & FLUX_CUT) != 0));
 	if (!onset && state_gap_of(s->run->gap, d->keep.head.number) != 0)
-		set_count(r, "gap_s", state_gap_of(s->run->gap, d->keep.head.number));
+		field_count(r, "gap_s", state_gap_of(s->run->gap, d->keep.head.number));
 	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 
@@ -175,8 +168,8 @@ void flux_ip_write_left_out(struct flux_ip *s, const struct flux_day *d)
 				    d->end_s, 1, d->loss_ppm);
 	json_object_set_new(r, "kind", json_string("ALL"));
 	json_object_set_new(r, "of", json_string("ip"));
-	set_count(r, "owners", d->owners);
-	set_count(r, "left_out", d->left_out);
-	set_count(r, "lost", d->lost);
+	field_count(r, "owners", d->owners);
+	field_count(r, "left_out", d->left_out);
+	field_count(r, "lost", d->lost);
 	s->run->write(s->run->ctx, "flux", d->keep.head.number * DAY_S, r);
 }

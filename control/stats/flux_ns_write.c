@@ -4,6 +4,7 @@
 #include "../../dataplane/name.h"
 #include "../../dataplane/name_text.h"
 #include "../envelope.h"
+#include "../field.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -12,11 +13,6 @@
 
 #define SETS_SHOWN 8u
 #define MEMBERS_SHOWN 8u
-
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
 
 static void put_members(json_t *list, const struct moves *m, const struct moves_set *x)
 {
@@ -63,9 +59,9 @@ static json_t *sets_json(const struct moves *m, uint64_t day_s)
 		json_t *o = json_object(), *members = json_array();
 		(void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)sorted[i].hash);
 		json_object_set_new(o, "hash", json_string(hash));
-		set_count(o, "count", sorted[i].count);
-		set_count(o, "first_us", (day_s + sorted[i].first_s) * 1000000);
-		set_count(o, "last_us", (day_s + sorted[i].last_s) * 1000000);
+		field_count(o, "count", sorted[i].count);
+		field_count(o, "first_us", (day_s + sorted[i].first_s) * 1000000);
+		field_count(o, "last_us", (day_s + sorted[i].last_s) * 1000000);
 		put_members(members, m, &sorted[i]);
 		json_object_set_new(o, "members", members);
 		json_array_append_new(list, o);
@@ -115,28 +111,26 @@ void flux_ns_write(struct flux_ns *s, const struct moves *m, bool onset)
 	const uint64_t start_s = onset ? s->in->start_s : day_s;
 	const unsigned vantage = (m->what & FT_RRSET_VANTAGE) >> FT_RRSET_VANTAGE_SHIFT;
 	const bool parent = (m->what & FT_RRSET_REFERRAL) != 0;
-	char name[NAME_TEXT_CAP];
 	json_t *r = envelope_create("flux", s->run->probe, ft_vantage_texts[vantage], start_s,
 				    d->end_s, 1, d->loss_ppm);
 
-	(void)name_text(m->name, m->name_len, name, true);
 	json_object_set_new(r, "kind", json_string("ns"));
 	json_object_set_new(r, "state", json_string(onset ? "onset" : "day"));
-	json_object_set_new(r, "owner", json_string(name));
+	field_name(r, "owner", m->name, m->name_len);
 	json_object_set_new(r, "type", json_string(types[m->what & FT_RRSET_TYPE]));
 	json_object_set_new(r, "side", json_string(parent ? "PARENT" : "CHILD"));
 	json_object_set_new(r, "class", json_string(class_of(m, flux_ns_level(m))));
-	set_count(r, "n_changes", moves_changes(m));
-	set_count(r, "views", parent ? 1 : m->views_seen);
-	set_count(r, "ttl_min", m->ttl_min);
-	set_count(r, "ttl_max", m->ttl_max);
-	set_count(r, "first_us", (day_s + m->first_s) * 1000000);
-	set_count(r, "last_us", (day_s + m->last_s) * 1000000);
+	field_count(r, "n_changes", moves_changes(m));
+	field_count(r, "views", parent ? 1 : m->views_seen);
+	field_count(r, "ttl_min", m->ttl_min);
+	field_count(r, "ttl_max", m->ttl_max);
+	field_count(r, "first_us", (day_s + m->first_s) * 1000000);
+	field_count(r, "last_us", (day_s + m->last_s) * 1000000);
 	json_object_set_new(r, "ns_e2lds", count_domains(s, m));
 	json_object_set_new(r, "double_flux", json_boolean(m->double_flux));
 	json_object_set_new(r, "sets", sets_json(m, day_s));
 	if (!onset && state_gap_of(s->run->gap, d->keep.head.number) != 0)
-		set_count(r, "gap_s", state_gap_of(s->run->gap, d->keep.head.number));
+		field_count(r, "gap_s", state_gap_of(s->run->gap, d->keep.head.number));
 	s->run->write(s->run->ctx, "flux", start_s, r);
 }
 
@@ -148,8 +142,8 @@ void flux_ns_write_left_out(struct flux_ns *s, const struct ns_day *d)
 				    d->end_s, 1, d->loss_ppm);
 	json_object_set_new(r, "kind", json_string("ALL"));
 	json_object_set_new(r, "of", json_string("ns"));
-	set_count(r, "owners", d->entries);
-	set_count(r, "left_out", d->left_out);
-	set_count(r, "lost", d->lost);
+	field_count(r, "owners", d->entries);
+	field_count(r, "left_out", d->left_out);
+	field_count(r, "lost", d->lost);
 	s->run->write(s->run->ctx, "flux", d->keep.head.number * DAY_S, r);
 }

@@ -12,6 +12,7 @@
 #include "../../dataplane/few.h"
 #include "../../dataplane/name_text.h"
 #include "../envelope.h"
+#include "../field.h"
 #include "../rules.h"
 
 #include <fluxtap/rec_match.h>
@@ -319,11 +320,6 @@ static uint64_t match_first_row(const void *stat)
 
 /* --- writing --- */
 
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 static uint64_t put_classes(json_t *o, const uint64_t *by_class)
 {
 	json_t *classes = json_object();
@@ -332,9 +328,9 @@ static uint64_t put_classes(json_t *o, const uint64_t *by_class)
 	for (unsigned i = 0; i < FT_CLASS_CAP; i++) {
 		sum += by_class[i];
 		if (by_class[i] != 0)
-			set_count(classes, ft_class_texts[i], by_class[i]);
+			field_count(classes, ft_class_texts[i], by_class[i]);
 	}
-	set_count(o, "queries", sum);
+	field_count(o, "queries", sum);
 	json_object_set_new(o, "by_class", classes);
 	return sum;
 }
@@ -430,11 +426,11 @@ static uint64_t write_item(const struct match *s, const struct stat_interval *in
 	put_rule(o, info, it->id.rule);
 	json_object_set_new(o, "domain",
 			    it->domain != NULL ? json_string(it->domain) : json_null());
-	set_count(o, "names", it->names != NULL ? few_count(it->names) : 0);
+	field_count(o, "names", it->names != NULL ? few_count(it->names) : 0);
 	const uint64_t queries = put_classes(o, it->counts.by_class);
-	set_count(o, "clients", it->clients != NULL ? few_count(it->clients) : 0);
-	set_count(o, "first_us", it->counts.first_us);
-	set_count(o, "last_us", it->counts.last_us);
+	field_count(o, "clients", it->clients != NULL ? few_count(it->clients) : 0);
+	field_count(o, "first_us", it->counts.first_us);
+	field_count(o, "last_us", it->counts.last_us);
 	put_samples(o, it);
 	if (it->id.subject_key != 0)
 		put_dnsbl(o, it);
@@ -459,7 +455,7 @@ static void write_rest(const struct match *s, const struct stat_interval *in, co
 		json_t *o = begin(s, in, v);
 		json_object_set_new(o, "kind", json_string("ALL"));
 		(void)put_classes(o, r->by_class[v]);
-		set_count(o, "left_out_queries", sum - kept[v]);
+		field_count(o, "left_out_queries", sum - kept[v]);
 		s->run->write(s->run->ctx, "match", in->start_s, o);
 	}
 }

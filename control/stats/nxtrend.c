@@ -5,12 +5,12 @@
  *
  * Works on what `errors` leaves in an interval; keeps pasts of bounded size. */
 #include "../envelope.h"
+#include "../field.h"
 #include "../keyed_merge.h"
 #include "errors.h"
 #include "spike.h"
 #include "stat.h"
 
-#include "../../dataplane/name_text.h"
 #include "traps.h"
 
 #include <errno.h>
@@ -130,20 +130,6 @@ static void gather(void *ctx, const struct error_row *x)
 		add_mx(c, x);
 }
 
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
-static void set_name(json_t *o, const char *key, const uint8_t *name, uint32_t n)
-{
-	char text[NAME_TEXT_CAP];
-
-	if (n != 0)
-		(void)name_text(name, n, text, true);
-	json_object_set_new(o, key, n != 0 ? json_string(text) : json_null());
-}
-
 static json_t *begin(const struct nxtrend *s, const struct stat_interval *in, unsigned vantage,
 		     const char *set)
 {
@@ -158,9 +144,9 @@ static void write_spike(const struct nxtrend *s, const struct stat_interval *in,
 
 	json_object_set_new(o, "state",
 			    json_string(spike->kind == SPIKE_SUDDEN ? "spike" : "drift"));
-	set_name(o, "nx_cut", c->name, c->name_len);
-	set_count(o, "count", c->count);
-	set_count(o, "keys", c->keys);
+	field_name(o, "nx_cut", c->name, c->name_len);
+	field_count(o, "count", c->count);
+	field_count(o, "keys", c->keys);
 	json_object_set_new(o, "expected", json_real(spike->expected));
 	json_object_set_new(o, "dispersion", json_real(spike->dispersion));
 	s->run->write(s->run->ctx, "nxdomain", in->start_s, o);
@@ -171,13 +157,13 @@ static void write_trap(const struct nxtrend *s, const struct stat_interval *in, 
 {
 	json_t *o = begin(s, in, vantage, "spamtrap");
 
-	set_name(o, "domain", c->name, c->name_len);
-	set_count(o, "q30d", t->count);
-	set_count(o, "clients", t->clients);
-	set_count(o, "days", t->days);
-	set_count(o, "first_us", t->first_us);
-	set_count(o, "last_us", t->last_us);
-	set_name(o, "nx_by", c->soa, c->soa_len);
+	field_name(o, "domain", c->name, c->name_len);
+	field_count(o, "q30d", t->count);
+	field_count(o, "clients", t->clients);
+	field_count(o, "days", t->days);
+	field_count(o, "first_us", t->first_us);
+	field_count(o, "last_us", t->last_us);
+	field_name(o, "nx_by", c->soa, c->soa_len);
 	s->run->write(s->run->ctx, "spamtrap", in->start_s, o);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Records of set `sinkhole`: one of each domain of a group, and one of the group. */
-#include "../../dataplane/name_text.h"
 #include "../base64.h"
 #include "../envelope.h"
+#include "../field.h"
 #include "../rules.h"
 #include "sink_stat.h"
 
@@ -10,11 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
 
 /* Six digits; null where it is not known. */
 static json_t *number(double x)
@@ -48,14 +43,15 @@ static void put_names(const struct sinkhole *s, json_t *o, const struct sink_lin
 {
 	const struct rule_info *info =
 	    s->run->rules != NULL ? rules_info(s->run->rules, l->key.rule) : NULL;
-	char group[16], text[NAME_TEXT_CAP] = "ALL";
+	char group[16];
 
 	(void)snprintf(group, sizeof(group), "#%u", l->key.rule);
 	json_object_set_new(
 	    o, "group", json_string(info != NULL ? info->id + strlen(SINKHOLE_ID_PREFIX) : group));
 	if (l->text != NULL)
-		(void)name_text(l->text, l->text_bytes, text, true);
-	json_object_set_new(o, "name", json_string(text));
+		field_name(o, "name", l->text, l->text_bytes);
+	else
+		json_object_set_new(o, "name", json_string("ALL"));
 }
 
 static void put_rates(json_t *o, const struct sink_line *l, double seconds)
@@ -63,24 +59,24 @@ static void put_rates(json_t *o, const struct sink_line *l, double seconds)
 	const double qps = (l->level != 0 ? l->est_queries : (double)l->queries) / seconds;
 	json_t *classes = json_object();
 
-	set_count(o, "queries", l->queries);
+	field_count(o, "queries", l->queries);
 	if (l->level != 0) {
 		set_number(o, "est_queries", l->est_queries);
 		set_number(o, "se_queries", l->se_queries);
 	}
 	set_number(o, "qps", qps);
-	set_count(o, "names", l->names);
-	set_count(o, "domains", l->domains);
-	set_count(o, "clients", l->clients);
+	field_count(o, "names", l->names);
+	field_count(o, "domains", l->domains);
+	field_count(o, "clients", l->clients);
 	set_number(o, "qps_per_name", l->names != 0 ? qps / (double)l->names : NAN);
 	set_number(o, "qps_per_domain", l->domains != 0 ? qps / (double)l->domains : NAN);
 	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
 		if (l->total[i] != 0)
-			set_count(classes, ft_class_texts[i], l->total[i]);
+			field_count(classes, ft_class_texts[i], l->total[i]);
 	json_object_set_new(o, "by_class", classes);
 	set_ttl(o, "neg_ttl", l->neg_ttl);
 	set_ttl(o, "ans_ttl", l->ans_ttl);
-	set_count(o, "response_bytes", l->bytes);
+	field_count(o, "response_bytes", l->bytes);
 }
 
 static void put_switch(const struct sinkhole *s, json_t *o, const struct sink_line *l)
@@ -156,8 +152,8 @@ static void put_group(const struct sinkhole *s, json_t *o, const struct sink_lin
 	const bool known = l->group != NULL && l->top_client != 0 && l->queries != 0;
 
 	set_number(o, "top_client_share", known ? (double)l->top_client / (double)l->queries : NAN);
-	set_count(o, "left_out_queries", l->left_out);
-	set_count(o, "without_past", s->table.refused);
+	field_count(o, "left_out_queries", l->left_out);
+	field_count(o, "without_past", s->table.refused);
 	if (l->group == NULL) {
 		json_object_set_new(o, "hll", json_null());
 		return;

@@ -7,6 +7,7 @@
 #include "../../dataplane/sketch.h"
 #include "../base64.h"
 #include "../envelope.h"
+#include "../field.h"
 
 #include <fluxtap/dns.h>
 
@@ -183,11 +184,6 @@ static uint64_t traffic_first_row(const void *stat)
 	return rows_first(s->rows);
 }
 
-static void set_count(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 /* An object of those counters from `base` on that are not zero. */
 static json_t *mix(const struct view *v, unsigned base, unsigned cap, const char *const *texts)
 {
@@ -195,7 +191,7 @@ static json_t *mix(const struct view *v, unsigned base, unsigned cap, const char
 
 	for (unsigned i = 0; i < cap; i++)
 		if (v->dense[base + i] != 0)
-			set_count(o, texts[i], v->dense[base + i]);
+			field_count(o, texts[i], v->dense[base + i]);
 	return o;
 }
 
@@ -206,12 +202,12 @@ static json_t *mix_qtype(const struct view *v)
 
 	for (uint32_t i = 0; i < FT_TRAFFIC_QTYPE_DENSE; i++)
 		if (v->dense[FT_TRAFFIC_QTYPE + i] != 0)
-			set_count(o, ft_qtype_text((uint16_t)i, text, sizeof(text)),
-				  v->dense[FT_TRAFFIC_QTYPE + i]);
+			field_count(o, ft_qtype_text((uint16_t)i, text, sizeof(text)),
+				    v->dense[FT_TRAFFIC_QTYPE + i]);
 	for (uint32_t i = 0; v->sparse_qtype != NULL && i < SPARSE_QTYPES; i++)
 		if (v->sparse_qtype[i] != 0)
-			set_count(o, ft_qtype_text((uint16_t)i, text, sizeof(text)),
-				  v->sparse_qtype[i]);
+			field_count(o, ft_qtype_text((uint16_t)i, text, sizeof(text)),
+				    v->sparse_qtype[i]);
 	return o;
 }
 
@@ -222,12 +218,12 @@ static json_t *mix_rcode(const struct view *v)
 
 	for (uint32_t i = 0; i < FT_TRAFFIC_RCODE_DENSE; i++)
 		if (v->dense[FT_TRAFFIC_RCODE + i] != 0)
-			set_count(o, ft_rcode_text((uint16_t)i, text, sizeof(text)),
-				  v->dense[FT_TRAFFIC_RCODE + i]);
+			field_count(o, ft_rcode_text((uint16_t)i, text, sizeof(text)),
+				    v->dense[FT_TRAFFIC_RCODE + i]);
 	for (uint32_t i = 0; v->sparse_rcode != NULL && i < SPARSE_RCODES; i++)
 		if (v->sparse_rcode[i] != 0)
-			set_count(o, ft_rcode_text((uint16_t)i, text, sizeof(text)),
-				  v->sparse_rcode[i]);
+			field_count(o, ft_rcode_text((uint16_t)i, text, sizeof(text)),
+				    v->sparse_rcode[i]);
 	return o;
 }
 
@@ -238,8 +234,8 @@ static json_t *mix_opcode(const struct view *v)
 
 	for (uint8_t i = 0; i < 16; i++)
 		if (v->dense[FT_TRAFFIC_OPCODE + i] != 0)
-			set_count(o, ft_opcode_text(i, text, sizeof(text)),
-				  v->dense[FT_TRAFFIC_OPCODE + i]);
+			field_count(o, ft_opcode_text(i, text, sizeof(text)),
+				    v->dense[FT_TRAFFIC_OPCODE + i]);
 	return o;
 }
 
@@ -252,7 +248,7 @@ static json_t *rtt(const struct view *v)
 	const uint64_t count = v->dense[FT_TRAFFIC_PAIRS], max = v->dense[FT_TRAFFIC_RTT_MAX];
 	json_t *o = json_object(), *bins = json_array();
 
-	set_count(o, "count", count);
+	field_count(o, "count", count);
 	for (unsigned i = 0; i < sizeof(quantiles) / sizeof(*quantiles); i++) {
 		const uint64_t us = (uint64_t)llround(dd_quantile(v->rtt, count, quantiles[i].q));
 		json_object_set_new(o, quantiles[i].key,
@@ -309,12 +305,12 @@ static void write_view(const struct traffic *s, const struct stat_interval *in, 
 	json_t *o = envelope_create("traffic", s->run->probe, ft_vantage_texts[vantage],
 				    in->start_s, in->end_s, 1, in->loss_ppm);
 
-	set_count(o, "queries", v->dense[FT_TRAFFIC_QUERIES]);
-	set_count(o, "responses", v->dense[FT_TRAFFIC_RESPONSES]);
-	set_count(o, "pairs", v->dense[FT_TRAFFIC_PAIRS]);
-	set_count(o, "unanswered", v->dense[FT_TRAFFIC_UNANSWERED]);
-	set_count(o, "unsolicited", v->dense[FT_TRAFFIC_UNSOLICITED]);
-	set_count(o, "malformed", v->dense[FT_TRAFFIC_MALFORMED]);
+	field_count(o, "queries", v->dense[FT_TRAFFIC_QUERIES]);
+	field_count(o, "responses", v->dense[FT_TRAFFIC_RESPONSES]);
+	field_count(o, "pairs", v->dense[FT_TRAFFIC_PAIRS]);
+	field_count(o, "unanswered", v->dense[FT_TRAFFIC_UNANSWERED]);
+	field_count(o, "unsolicited", v->dense[FT_TRAFFIC_UNSOLICITED]);
+	field_count(o, "malformed", v->dense[FT_TRAFFIC_MALFORMED]);
 	json_object_set_new(o, "by_qtype", mix_qtype(v));
 	json_object_set_new(o, "by_rcode", mix_rcode(v));
 	json_object_set_new(o, "by_class", mix(v, FT_TRAFFIC_CLASS, FT_CLASS_CAP, ft_class_texts));
@@ -322,10 +318,10 @@ static void write_view(const struct traffic *s, const struct stat_interval *in, 
 	json_object_set_new(o, "by_transport",
 			    mix(v, FT_TRAFFIC_TRANSPORT, FT_TRANSPORT_CAP, ft_transport_texts));
 	json_object_set_new(o, "edns", mix(v, FT_TRAFFIC_EDNS, FT_EDNS_CAP, ft_edns_texts));
-	set_count(o, "query_bytes", v->dense[FT_TRAFFIC_QUERY_BYTES]);
-	set_count(o, "response_bytes", v->dense[FT_TRAFFIC_RESPONSE_BYTES]);
-	set_count(o, "clients", distinct_count(&v->distinct[FT_DISTINCT_CLIENTS]));
-	set_count(o, "names", distinct_count(&v->distinct[FT_DISTINCT_NAMES]));
+	field_count(o, "query_bytes", v->dense[FT_TRAFFIC_QUERY_BYTES]);
+	field_count(o, "response_bytes", v->dense[FT_TRAFFIC_RESPONSE_BYTES]);
+	field_count(o, "clients", distinct_count(&v->distinct[FT_DISTINCT_CLIENTS]));
+	field_count(o, "names", distinct_count(&v->distinct[FT_DISTINCT_NAMES]));
 	json_object_set_new(o, "rtt_us", rtt(v));
 	json_object_set_new(o, "series", series(s, v));
 	json_object_set_new(o, "hll", hll(v));
