@@ -27,17 +27,13 @@ bool pin_table_equal(const struct pin_rss *rss, uint32_t queues)
 	return true;
 }
 
-/* The key repeats after so many octets, and is not all one octet (which spreads nothing). */
+/* The key repeats after so many octets. */
 static bool repeats(const struct pin_rss *rss, uint32_t octets)
 {
-	bool one = true;
-
-	for (uint32_t i = 1; i < rss->key_len; i++) {
-		if (i >= octets && rss->key[i] != rss->key[i - octets])
+	for (uint32_t i = octets; i < rss->key_len; i++)
+		if (rss->key[i] != rss->key[i - octets])
 			return false;
-		one = one && rss->key[i] == rss->key[0];
-	}
-	return rss->key_len > octets && !one;
+	return rss->key_len > octets;
 }
 
 /* Swapping the addresses moves them by 32 or 128 bits along the key, swapping the ports by
@@ -68,7 +64,8 @@ bool pin_symmetric(const struct pin_nic *nic, const char **why)
 					: "symmetric (the driver sees to it)";
 		return true;
 	}
-	if (repeats(rss, 2) || (!ports && repeats(rss, 4))) {
+	/* One octet over and over spreads nothing. */
+	if ((repeats(rss, 2) || (!ports && repeats(rss, 4))) && !repeats(rss, 1)) {
 		*why = "symmetric (by its key)";
 		return true;
 	}

@@ -128,7 +128,8 @@ static void plan_irqs(struct pin_making *m)
 
 		on = pin_cpus_count(&irq->effective) > 0 ? irq->effective : irq->affinity;
 		for (size_t k = 0; k < w->n && irq->role == PIN_ROLE_OTHER; k++) {
-			if (pin_cpus_has(&on, w->v[k])) {
+			/* Where it is, and may stay: a move waits for the next interrupt. */
+			if (pin_cpus_has(&on, w->v[k]) && pin_cpus_has(&irq->affinity, w->v[k])) {
 				move_irq(m, irq, (unsigned)m->plan->control, away);
 				break;
 			}
