@@ -5,7 +5,6 @@
 #include <linux/genetlink.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -175,7 +174,7 @@ static int ask_generic(int fd, unsigned short family, unsigned char command,
 
 	memcpy(request.attribute, attribute, attribute->nla_len);
 	request.h.nlmsg_len =
-	    (unsigned)(offsetof(typeof(request), attribute) + ALIGNED(attribute->nla_len));
+	    (unsigned)(sizeof(request.h) + sizeof(request.g) + ALIGNED(attribute->nla_len));
 	const int rc = ask(fd, &request.h, take, w);
 	return rc != 0 ? rc : w->found ? 0 : -EOPNOTSUPP;
 }

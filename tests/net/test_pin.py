@@ -20,7 +20,7 @@ NO_REST = "the default route leaves by"
 
 
 def setUpModule():
-    lab.need("setpriv", xdp=False)
+    lab.need("setpriv", "taskset", "unshare", xdp=False)
 
 
 def cpus():
@@ -287,6 +287,25 @@ class Pin(unittest.TestCase):
                     self.assertEqual(done.returncode, 0, done.stderr)
                     if more:
                         self.assertEqual(json.loads(done.stdout)["interface"], path.name)
+
+    def test_isolated_cpus_can_be_used(self):
+        """What plan advises, isolcpus=, takes CPUs out of every process's mask; run takes them all the same."""
+        if len(cpus()) < 2:
+            self.skipTest("needs 2 CPUs")
+        first, last = cpus()[0], cpus()[-1]
+        with lab.folder() as place:
+            (place / "isolated").write_text(f"{last}\n")
+            lab.sh(lab.GENERATOR, "--scenario", "mix", "--pairs", 10, "--pcap", place / "x.pcap")
+            words = ["taskset", "-c", first, lab.FLUXTAP, "run", "--pcap", place / "x.pcap", "--out", place / "out",
+                     "--cores", last]
+            words = [str(w) for w in words]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(f"CPU {last} does not exist or this process may not use it", done.stderr)
+            hide = f'mount --bind {place}/isolated /sys/devices/system/cpu/isolated && exec "$@"'
+            done = subprocess.run(["unshare", "--mount", "sh", "-c", hide, "sh", *words], capture_output=True, text=True,
+                                  timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_wrong_use(self):
         with four_queues() as end:
