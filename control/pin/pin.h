@@ -105,7 +105,12 @@ struct pin_door {
 /* This machine. */
 extern const struct pin_door pin_door_machine;
 
-enum pin_role { PIN_ROLE_OTHER, PIN_ROLE_RX, PIN_ROLE_TX };
+enum pin_role {
+	PIN_ROLE_OTHER, /* not about packets */
+	PIN_ROLE_RX,
+	PIN_ROLE_TX,
+	PIN_ROLE_UNKNOWN /* of a queue, it seems, but of which nobody here knows: left alone */
+};
 
 struct pin_irq {
 	unsigned number, queue; /* queue: of RX and TX */

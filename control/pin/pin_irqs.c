@@ -70,8 +70,9 @@ static bool ends_with(const char *text, size_t len, const char *end)
  * igb), eth1-Tx-Rx-3 (ena), mlx5_comp3@pci:0000:03:00.0, virtio2-input.3, eth1-rx-3, eth1-3. */
 void pin_irqs_classify(struct pin_irq *irq, const char *ifname)
 {
-	static const char *const rx[] = {"txrx", "rx", "comp", "input", "fp", "ntfy-block"};
+	static const char *const rx[] = {"txrx", "rx", "comp", "input", "fp"};
 	static const char *const tx[] = {"tx", "output"};
+	static const char *const other[] = {"async", "misc", "ctrl", "mgmnt", "config"};
 	size_t len = strcspn(irq->name, "@");
 	size_t digits = len;
 
@@ -92,9 +93,12 @@ void pin_irqs_classify(struct pin_irq *irq, const char *ifname)
 	for (size_t i = 0; i < sizeof(tx) / sizeof(*tx) && irq->role == PIN_ROLE_OTHER; i++)
 		if (ends_with(irq->name, len, tx[i]))
 			irq->role = PIN_ROLE_TX;
-	if (irq->role == PIN_ROLE_OTHER && len < digits && len == strlen(ifname) &&
-	    strncmp(irq->name, ifname, len) == 0)
-		irq->role = PIN_ROLE_RX;
-	if (irq->role == PIN_ROLE_OTHER)
+	const bool named = len == strlen(ifname) && strncmp(irq->name, ifname, len) == 0;
+	if (irq->role == PIN_ROLE_OTHER && strcmp(irq->name, ifname) != 0)
+		irq->role = len < digits && named ? PIN_ROLE_RX : PIN_ROLE_UNKNOWN;
+	for (size_t i = 0; i < sizeof(other) / sizeof(*other); i++)
+		if (ends_with(irq->name, len, other[i]))
+			irq->role = PIN_ROLE_OTHER;
+	if (irq->role != PIN_ROLE_RX && irq->role != PIN_ROLE_TX)
 		irq->queue = 0;
 }

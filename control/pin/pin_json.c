@@ -95,8 +95,9 @@ json_t *pin_facts_json(const struct pin_facts *f)
 
 	for (size_t i = 0; i < f->irqs; i++) {
 		const struct pin_irq *irq = &f->irq[i];
-		json_t *queue =
-		    irq->role == PIN_ROLE_OTHER ? json_null() : json_integer(irq->queue);
+		json_t *queue = irq->role != PIN_ROLE_RX && irq->role != PIN_ROLE_TX
+				    ? json_null()
+				    : json_integer(irq->queue);
 		(void)json_array_append_new(
 		    irqs, json_pack("{s:i,s:s,s:o,s:o,s:o}", "number", (int)irq->number, "name",
 				    irq->name, "queue", queue, "cpus", cpus_json(&irq->affinity),

@@ -321,8 +321,10 @@ static int by_queue(const void *a, const void *b)
 {
 	const struct pin_irq *x = a, *y = b;
 
-	if ((x->role == PIN_ROLE_OTHER) != (y->role == PIN_ROLE_OTHER))
-		return x->role == PIN_ROLE_OTHER ? 1 : -1;
+	const bool a_queue = x->role == PIN_ROLE_RX || x->role == PIN_ROLE_TX;
+
+	if (a_queue != (y->role == PIN_ROLE_RX || y->role == PIN_ROLE_TX))
+		return a_queue ? -1 : 1;
 	if (x->queue != y->queue)
 		return x->queue < y->queue ? -1 : 1;
 	return x->number < y->number ? -1 : x->number > y->number;

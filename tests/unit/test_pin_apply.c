@@ -278,6 +278,51 @@ static void test_own_table(void **state)
 	pin_machine_destroy(m);
 }
 
+/* More queues than before: the kernel takes none away again while our table names them. */
+static void test_more_queues(void **state)
+{
+	struct pin_machine *m = pin_machine_create("symmetric");
+	struct before *b = remember(m);
+	struct pin_applied a;
+	char err[1024];
+
+	(void)state;
+	if (apply(m, 1, 6, &a, err) != 0)
+		fail_msg("%s", err);
+	assert_int_equal(m->nic.channels.combined, 6);
+	assert_true(m->table_set);
+	assert_int_equal(m->nic.rss.table[5], 5);
+	assert_int_equal(a.refused, 2); /* interrupts that never came */
+	if (restore(m) != 0 || !is_as_before(m, b))
+		fail_msg("%s", told);
+	forget(b);
+	pin_machine_destroy(m);
+}
+
+/* Interrupts that were right are made anew with the queues, and moved all the same. */
+static void test_undone_by_a_change(void **state)
+{
+	struct pin_machine *m = i40e();
+	struct pin_applied a;
+	char err[1024], path[64], cpu[8];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		(void)snprintf(path, sizeof(path), "/proc/irq/%u/smp_affinity_list", 100 + i);
+		(void)snprintf(cpu, sizeof(cpu), "%u\n", 2 + i);
+		pin_machine_file(m->root, path, cpu);
+	}
+	struct before *b = remember(m);
+	if (apply(m, 2, 4, &a, err) != 0)
+		fail_msg("%s", err);
+	check_applied(m);
+	assert_int_equal(a.left, 0);
+	if (restore(m) != 0 || !is_as_before(m, b))
+		fail_msg("%s", told);
+	forget(b);
+	pin_machine_destroy(m);
+}
+
 static void test_each_failure_is_undone(void **state)
 {
 	unsigned failures = 0;
@@ -529,6 +574,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_there_and_back),
 	    cmocka_unit_test(test_own_table),
+	    cmocka_unit_test(test_more_queues),
+	    cmocka_unit_test(test_undone_by_a_change),
 	    cmocka_unit_test(test_each_failure_is_undone),
 	    cmocka_unit_test(test_file_fails),
 	    cmocka_unit_test(test_undo_fails),

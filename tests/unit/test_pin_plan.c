@@ -159,7 +159,9 @@ static void test_classify(void **state)
 		     {"eth1-TxRx-99999999999", PIN_ROLE_OTHER, 0},
 		     {"", PIN_ROLE_OTHER, 0},
 		     {"@", PIN_ROLE_OTHER, 0},
-		     {"7", PIN_ROLE_OTHER, 0}};
+		     {"gve-ntfy-blk3@pci:0000:00:04.0", PIN_ROLE_UNKNOWN, 0},
+		     {"ena-mgmnt@pci:0000:00:05.0", PIN_ROLE_OTHER, 0},
+		     {"7", PIN_ROLE_UNKNOWN, 0}};
 	struct pin_irq irq;
 
 	(void)state;
@@ -549,6 +551,42 @@ static void test_more_rules(void **state)
 	pin_machine_destroy(m);
 }
 
+/* Control's CPU: no thread of a worker's core before the node, the node before isolation,
+ * that before nearness. */
+static void test_control(void **state)
+{
+	static const struct {
+		const char *machine, *cores;
+		int control;
+	} cases[] = {
+	    {"ice", "0,9", 10},     /* 1 and 8 are threads of the workers' cores */
+	    {"ice", "0-7", 8},      /* only such threads are left: the nearest */
+	    {"i40e", "6-7", 1},     /* 5 is isolated, 8 on the other node */
+	    {"i40e", "0-1,6-7", 2}, /* on this node all that are left are isolated */
+	    {"i40e", "0-7", 8},     {"i40e", "0-15", -1},
+	};
+	struct pin_facts *f = calloc(1, sizeof(*f));
+	struct pin_cores cores;
+	struct pin_plan p;
+	char err[512];
+
+	(void)state;
+	assert_non_null(f);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct pin_machine *m = pin_machine_create(cases[i].machine);
+		assert_int_equal(pin_cores_parse(cases[i].cores, &cores, err, sizeof(err)), 0);
+		assert_int_equal(pin_read(&m->door, m->ifname, f, err, sizeof(err)), 0);
+		assert_int_equal(pin_plan_make(f, &cores, &p, err, sizeof(err)), 0);
+		if (p.control != cases[i].control)
+			fail_msg("%s %s: control on %d", cases[i].machine, cases[i].cores,
+				 p.control);
+		pin_plan_fini(&p);
+		pin_fini(f);
+		pin_machine_destroy(m);
+	}
+	free(f);
+}
+
 /* Files that are no lists, and devices that DPDK has. */
 static void test_odd_machines(void **state)
 {
@@ -582,6 +620,19 @@ static void test_odd_machines(void **state)
 	assert_non_null(strstr(err, "does not say which CPUs there are"));
 	pin_machine_destroy(m);
 
+	/* Without a list of the device's own the names must do: whole names. */
+	m = pin_machine_create("veth");
+	pin_machine_file(
+	    m->root, "/proc/interrupts",
+	    "CPU0\n 1: 0 x y vb-rx-0\n 2: 0 x y vb1-rx-0\n 3: 0 x y xvb-rx-0\n 4: 0 x y 7vb\n"
+	    " 5: 0 x y drv-vb\n");
+	assert_int_equal(pin_read(&m->door, "vb", f, err, sizeof(err)), 0);
+	assert_int_equal(f->irqs, 2);
+	assert_int_equal(f->irq[0].number, 1);
+	assert_int_equal(f->irq[1].number, 5);
+	pin_fini(f);
+	pin_machine_destroy(m);
+
 	m = pin_machine_create("virtio"); /* a bus between the PCI device and its interface */
 	assert_int_equal(pin_pci_find(m->root, "0000:00:03.0", ifname, bound), 0);
 	assert_string_equal(ifname, "eth0");
@@ -592,11 +643,11 @@ static void test_odd_machines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_cpus),         cmocka_unit_test(test_cores),
-	    cmocka_unit_test(test_irqs),         cmocka_unit_test(test_classify),
-	    cmocka_unit_test(test_symmetric),    cmocka_unit_test(test_golden),
-	    cmocka_unit_test(test_looks),        cmocka_unit_test(test_more_rules),
-	    cmocka_unit_test(test_odd_machines),
+	    cmocka_unit_test(test_cpus),      cmocka_unit_test(test_cores),
+	    cmocka_unit_test(test_irqs),      cmocka_unit_test(test_classify),
+	    cmocka_unit_test(test_symmetric), cmocka_unit_test(test_golden),
+	    cmocka_unit_test(test_looks),     cmocka_unit_test(test_more_rules),
+	    cmocka_unit_test(test_control),   cmocka_unit_test(test_odd_machines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
