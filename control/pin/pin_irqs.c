@@ -76,7 +76,7 @@ void pin_irqs_classify(struct pin_irq *irq, const char *ifname)
 	size_t len = strcspn(irq->name, "@");
 	size_t digits = len;
 
-	irq->role = PIN_ROLE_OTHER;
+	irq->role = ends_with(irq->name, len, "virtqueues") ? PIN_ROLE_UNKNOWN : PIN_ROLE_OTHER;
 	irq->queue = 0;
 	while (digits > 0 && isdigit((unsigned char)irq->name[digits - 1]))
 		digits--;

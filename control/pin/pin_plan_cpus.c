@@ -104,6 +104,7 @@ static void plan_irqs(struct pin_making *m)
 	const struct pin_facts *f = m->f;
 	const struct pin_cores *w = &m->plan->cores;
 	struct pin_cpus on;
+	uint32_t hidden = 0;
 
 	for (uint32_t q = 0; q < m->plan->queues && f->irqs > 0; q++) {
 		const struct pin_irq *irq = irq_of(f, q);
@@ -111,6 +112,7 @@ static void plan_irqs(struct pin_making *m)
 
 		if (irq != NULL && !only(&irq->affinity, cpu))
 			move_irq(m, irq, cpu, why);
+		hidden += irq == NULL && q < pin_queues(&f->nic);
 		if (irq != NULL || q < pin_queues(&f->nic))
 			continue;
 		struct pin_change *c = pin_plan_add(m, PIN_IRQ, why);
@@ -123,6 +125,11 @@ static void plan_irqs(struct pin_making *m)
 			       "echo %u > /proc/irq/N/smp_affinity_list, N from /proc/interrupts",
 			       cpu);
 	}
+	if (hidden > 0)
+		pin_plan_note(m, true,
+			      "by their names (pin show) the interrupts of %u %s cannot be told; "
+			      "place them by hand",
+			      hidden, hidden == 1 ? "queue" : "queues");
 	for (size_t i = 0; i < f->irqs && m->plan->control >= 0; i++) {
 		const struct pin_irq *irq = &f->irq[i];
 

@@ -379,6 +379,9 @@ int pin_read_queues(const struct pin_door *d, struct pin_facts *f, char *err, si
 		if (irq_is_ours(d, f, &irq))
 			rc = add_irq(d, f, &irq, err, cap);
 	free(text);
+	/* A device with a single one has it for packets, too. */
+	if (rc == 0 && f->irqs == 1 && f->irq[0].role != PIN_ROLE_TX)
+		f->irq[0].role = PIN_ROLE_RX;
 	if (f->irqs > 0)
 		qsort(f->irq, f->irqs, sizeof(*f->irq), by_queue);
 	return rc;

@@ -161,6 +161,7 @@ static void test_classify(void **state)
 		     {"@", PIN_ROLE_OTHER, 0},
 		     {"gve-ntfy-blk3@pci:0000:00:04.0", PIN_ROLE_UNKNOWN, 0},
 		     {"ena-mgmnt@pci:0000:00:05.0", PIN_ROLE_OTHER, 0},
+		     {"virtio1-virtqueues", PIN_ROLE_UNKNOWN, 0},
 		     {"7", PIN_ROLE_UNKNOWN, 0}};
 	struct pin_irq irq;
 
@@ -630,6 +631,20 @@ static void test_odd_machines(void **state)
 	assert_int_equal(f->irqs, 2);
 	assert_int_equal(f->irq[0].number, 1);
 	assert_int_equal(f->irq[1].number, 5);
+	pin_fini(f);
+	/* A device with one for everything, and one with two that nobody can tell apart. */
+	pin_machine_file(m->root, "/proc/interrupts", " 1: 0 x y vb\n");
+	assert_int_equal(pin_read(&m->door, "vb", f, err, sizeof(err)), 0);
+	assert_int_equal(f->irqs, 1);
+	assert_int_equal(f->irq[0].role, PIN_ROLE_RX);
+	pin_fini(f);
+	pin_machine_file(m->root, "/proc/interrupts", " 1: 0 x y a@vb\n 2: 0 x y vb-block7\n");
+	struct pin_cores cores = {.v = {2}, .n = 1};
+	struct pin_plan p;
+	assert_int_equal(pin_read(&m->door, "vb", f, err, sizeof(err)), 0);
+	assert_int_equal(pin_plan_make(f, &cores, &p, err, sizeof(err)), 0);
+	assert_non_null(strstr(p.note[0].text, "the interrupts of 1 queue cannot be told"));
+	pin_plan_fini(&p);
 	pin_fini(f);
 	pin_machine_destroy(m);
 
