@@ -46,6 +46,17 @@ static const struct command commands[] = {
      "in a block list; \"shape len=8-12 charset=a-z0-9 tld=com,net\", the label in front of the "
      "public suffix. Names have RFC 1035 escapes (\\. and \\DDD); international ones are written "
      "as they go over the wire (xn--...)."},
+    {COMMAND_PIN, "pin", "show|plan|apply|restore IFACE [OPTION...]",
+     "give each worker a queue, an interrupt and a CPU of its own",
+     "Sets up a network interface of the kernel and the CPUs for --xdp. \"show\" tells what is: "
+     "queues, interrupts and their CPUs, RSS key and table, rings, coalescing, offloads, NUMA "
+     "node, isolated CPUs, governor, what the driver's XDP can do. \"plan\" tells what would be "
+     "changed so that each worker has a queue of its own and both directions of a flow meet on "
+     "one worker, each change with its reason and the command that does the same, and warns of "
+     "what it does not change. \"apply\" does the plan, or nothing if a step fails, and keeps "
+     "what was before in /run/fluxtap/pin-IFACE-*.json; the interface that carries the default "
+     "route is left alone without --force. \"restore\" puts back what was before; a reboot does, "
+     "too. IFACE may be a PCI address. \"show\" and \"plan\" need no privileges."},
     {COMMAND_BENCH, "bench", "[--pcap FILE | --flood] [--seconds N] [--json]",
      "measure the speed of this machine",
      "Runs the production loop over packets in memory and prints nanoseconds per packet, stage "

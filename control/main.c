@@ -5,6 +5,7 @@
 #include "ctl_cli.h"
 #include "exit.h"
 #include "help.h"
+#include "pin/pin_cli.h"
 #include "report.h"
 #include "rules_cli.h"
 #include "run.h"
@@ -17,8 +18,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-    {"run", run_main},       {"cat", cat_main},     {"report", report_main}, {"rules", rules_main},
-    {"reload", reload_main}, {"bench", bench_main}, {"help", help_main},
+    {"pin", pin_main},     {"run", run_main},       {"cat", cat_main},     {"report", report_main},
+    {"rules", rules_main}, {"reload", reload_main}, {"bench", bench_main}, {"help", help_main},
 };
 
 static int run_command(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include "cat.h"
 #include "config.h"
 #include "ctl_cli.h"
+#include "pin/pin_cli.h"
 #include "rules_cli.h"
 
 #include <assert.h>
@@ -230,6 +231,19 @@ const struct setting settings_table[] = {
     {"psl", "FILE", VALUE_TEXT, RULES, RULES_FIELD(psl), .def_text = PSL_DEFAULT, .help = PSL_HELP},
     {"rule-cache", "DIR|off", VALUE_TEXT, RULES, RULES_FIELD(rule_cache), .def_text = CACHE_DEFAULT,
      .help = CACHE_HELP},
+    /* A text: the CPUs of the machine count, not those that this process may use. */
+    {"cores", "LIST", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_PIN,
+     .off = offsetof(struct pin_options, cores),
+     .def_text = "the last CPU of the interface's NUMA node",
+     .help = "For \"plan\" and \"apply\": the CPUs for workers, one worker on each, such as 2-5,8; "
+	     "the same as for \"fluxtap run\"."},
+    {"json", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_PIN,
+     .off = offsetof(struct pin_options, json),
+     .help = "For \"show\" and \"plan\": print one JSON object instead of a table."},
+    {"force", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_PIN,
+     .off = offsetof(struct pin_options, force),
+     .help = "For \"apply\": change the interface even if the default route leaves by it. Many "
+	     "drivers take the link down for a second or two."},
     {"schema", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_CAT,
      .off = offsetof(struct cat_options, schema),
      .help = "Print the JSON Schema of all records, and nothing else."},
@@ -245,6 +259,7 @@ const char *settings_command(unsigned command)
 	case COMMAND_CAT: return "cat";
 	case COMMAND_RELOAD: return "reload";
 	case COMMAND_RULES: return "rules";
+	case COMMAND_PIN: return "pin";
 	default: return "report";
 	}
 }

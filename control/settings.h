@@ -19,6 +19,7 @@ enum setting_command { /* bits */
 		       COMMAND_REPORT = 8,
 		       COMMAND_RULES = 16,
 		       COMMAND_RELOAD = 32,
+		       COMMAND_PIN = 1024,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */

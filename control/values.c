@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "values.h"
 
+#include "pin/pin_cpus.h"
+
 #include <fluxtap/rec_tables.h>
 
 #include <arpa/inet.h>
@@ -228,6 +230,30 @@ static bool has_cpu(const struct config_u16s *cpus, unsigned long cpu)
 	return false;
 }
 
+/* CPUs that the kernel was told to keep free (isolcpus) are in no process's mask, but run
+ * who asks for them: just what workers want. Whether it may is learnt by trying. */
+static bool can_have_isolated(unsigned long cpu)
+{
+	cpu_set_t before[CPU_SETS], one[CPU_SETS];
+	struct pin_cpus isolated = {0};
+	char text[4096] = "";
+	FILE *f = fopen("/sys/devices/system/cpu/isolated", "re");
+	const bool read = f != NULL && fgets(text, sizeof text, f) != NULL;
+
+	if (f != NULL)
+		(void)fclose(f);
+	if (!read || cpu > CPU_MAX || pin_cpus_parse(text, strlen(text), &isolated) != 0 ||
+	    !pin_cpus_has(&isolated, (unsigned)cpu))
+		return false;
+	memset(one, 0, sizeof one);
+	CPU_SET_S(cpu, sizeof one, one);
+	memset(before, 0, sizeof before);
+	if (sched_getaffinity(0, sizeof before, before) != 0 ||
+	    sched_setaffinity(0, sizeof one, one) != 0)
+		return false;
+	return sched_setaffinity(0, sizeof before, before) == 0;
+}
+
 static int put_cpus(const char *item, struct config_u16s *out, char *why, size_t cap)
 {
 	struct config_u16s have;
@@ -246,7 +272,7 @@ static int put_cpus(const char *item, struct config_u16s *out, char *why, size_t
 		rc = -EINVAL;
 	}
 	for (; rc == 0 && lo <= hi; lo++) {
-		if (!has_cpu(&have, lo)) {
+		if (!has_cpu(&have, lo) && !can_have_isolated(lo)) {
 			snprintf(why, cap,
 				 "CPU %lu does not exist or this process may not use it; "
 				 "there are CPUs %s",

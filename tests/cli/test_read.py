@@ -329,6 +329,7 @@ class Help(lab.Case):
         "cat": "set schema",
         "report": "",
         "bench": "pcap seconds json",
+        "pin": "cores json force",
         "help": ""}
 
     def test_every_flag(self):
@@ -348,7 +349,7 @@ class Help(lab.Case):
 
     def test_every_flag_of_the_help_exists(self):
         """No option is explained that is then refused as unknown."""
-        for command in ("run", "cat", "bench"):
+        for command in ("run", "cat", "bench", "pin"):
             text = fluxtap(command, "--help").out
             for f in set(re.findall(r"(?m)^ +--([a-z][a-z-]+)", text)):
                 r = fluxtap(command, "--%s" % f, "--frob")
