@@ -39,6 +39,8 @@ struct worker_settings {
 	size_t rrset_entries, error_entries;
 	size_t sink_entries;     /* 0: no list of sinkholes */
 	uint64_t sink_minute_us; /* see sinks.h */
+	uint64_t dedup_us;       /* window in which a copy of a packet does not count; 0: all do */
+	size_t dedup_entries;
 	bool flood_guard; /* spare names below a flood; see flood_guard.h */
 	bool timing;      /* measure stages (bench) */
 };

@@ -55,6 +55,8 @@ struct stat_run {
 struct stat_interval {
 	uint64_t row, start_s, end_s;
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
+	/* Of all workers; likewise, and valid as long as the others close. NULL: no memory. */
+	const struct ft_ledger *ledger;
 	/* Known once `tables` has closed it, the third; NULL: no entries. See tables.h. */
 	const struct tables_merged *tables;
 	/* Known once `rrsets` has closed it, for rrsets_each and the like. See rrsets.h. */
@@ -88,7 +90,7 @@ struct stat_ops {
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_tables, stat_rrsets,
     stat_errors, stat_flood, stat_nxtrend, stat_domains, stat_flux_cname, stat_flux_ns,
-    stat_flux_ip, stat_sinkhole;
+    stat_flux_ip, stat_sinkhole, stat_tap;
 
 /* All of them, ledger first, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -7,4 +7,4 @@
 const struct stat_ops *const stat_all[] = {
     &stat_ledger,     &stat_traffic, &stat_match,    &stat_tables, &stat_rrsets,
     &stat_flux_cname, &stat_flux_ns, &stat_flux_ip,  &stat_errors, &stat_domains,
-    &stat_nxtrend,    &stat_flood,   &stat_sinkhole, NULL};
+    &stat_nxtrend,    &stat_flood,   &stat_sinkhole, &stat_tap,    NULL};

@@ -6,6 +6,8 @@
  * then the frame. */
 #include "decode.h"
 
+#include <fluxtap/rec_tap.h>
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +58,13 @@ static struct decoded decode(const uint8_t *frame, uint32_t cap_len, uint32_t wi
 
 	memset(&d, 0xa5, sizeof(d));
 	memset(&slow, 0xa5, sizeof(slow));
-	decode_frame(&p, &ports, &d);
+	if (decode_frame(&p, &ports, &d)) { /* what it leaves alone */
+		d.tag = 0;
+		CHECK(d.kind == DECODE_UDP && d.data == frame + 14 + (d.flow.v6 ? 48 : 28));
+	}
 	decode_frame_any(&p, &ports, &slow); /* common frames have a quick way of their own */
+	CHECK(d.tag == slow.tag && (d.tag == 0 || ft_tag_is_sound(d.tag)));
+	CHECK(slow.kind != DECODE_TCP || slow.l4_bytes >= 20);
 	CHECK(d.kind == slow.kind && (d.kind != DECODE_DROP || d.drop == slow.drop));
 	if (d.kind != DECODE_DROP) {
 		CHECK(memcmp(&d.flow, &slow.flow, offsetof(struct flow, sport)) == 0);
@@ -129,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		struct decoded d;
 		memset(&d, 0xa5, sizeof(d));
 		d.flow.v6 = (uint8_t)v6;
+		d.tag = 0;
 		decode_datagram(less, less_len, input[3], &ports, &d);
 		check_result(&d, less, less_len, false);
 	}
