@@ -48,7 +48,7 @@ enum layer { LAYER_ETHER, LAYER_TYPE, LAYER_PPP, LAYER_IP, LAYER_PROTO, LAYER_DO
 
 struct walk {
 	struct cursor c;
-	const struct decode_ports *ports; /* NULL: stop at the innermost addresses */
+	const struct decode_ports *ports;
 	struct decoded *out;
 	uint16_t ether_type;
 	uint8_t proto;
@@ -608,21 +608,49 @@ void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
 	run(&w, out->flow.v6 ? step_extensions(&w) : LAYER_PROTO);
 }
 
+/* A client may send from a tunnel's port: what is DNS is no tunnel. */
+static const struct decode_ports dns_port = {.port = {53}, .n = 1};
+#define ANY_CUT (UINT32_MAX / 2) /* the addresses of a cut packet count, too */
+
+bool decode_outline(const uint8_t *frame, uint32_t cap_len, enum link_type link,
+		    struct decoded *out)
+{
+	struct walk w = {
+	    .c = cursor_init(frame, 0, cap_len),
+	    .ports = &dns_port,
+	    .out = out,
+	    .cut = ANY_CUT,
+	};
+
+	*out = (struct decoded){.kind = DECODE_DROP};
+	run(&w, begin(&w, link));
+	return w.has_addrs;
+}
+
+void decode_addrs_inside(const struct decoded *first, struct addr *src, struct addr *dst)
+{
+	struct decoded d = {.kind = DECODE_DROP, .flow = first->flow};
+	struct walk w = {
+	    .c = cursor_init(first->data, 0, first->len),
+	    .ports = &dns_port,
+	    .out = &d,
+	    .proto = first->proto,
+	    .depth = 1,
+	    .cut = ANY_CUT,
+	};
+
+	run(&w, first->flow.v6 ? step_extensions(&w) : LAYER_PROTO);
+	*src = d.flow.src;
+	*dst = d.flow.dst;
+}
+
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
 		  struct addr *dst)
 {
-	/* A client may send from a tunnel's port: what is DNS is no tunnel. */
-	static const struct decode_ports dns = {.port = {53}, .n = 1};
-	struct decoded d = {.kind = DECODE_DROP};
-	struct walk w = {
-	    .c = cursor_init(frame, 0, cap_len),
-	    .ports = &dns,
-	    .out = &d,
-	    .cut = UINT32_MAX / 2, /* the addresses of a cut packet count, too */
-	};
+	struct decoded d;
+	const bool found = decode_outline(frame, cap_len, link, &d);
 
-	run(&w, begin(&w, link));
 	*src = d.flow.src;
 	*dst = d.flow.dst;
-	return w.has_addrs;
+	return found;
 }

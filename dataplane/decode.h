@@ -56,6 +56,14 @@ void decode_frame_any(const struct pkt *p, const struct decode_ports *ports, str
 /* Goes on behind a reassembled IP payload; out->flow's addresses and tag must be set. */
 void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
 		     const struct decode_ports *ports, struct decoded *out);
+/* What the fan-out needs: the innermost addresses, or the fragment where they end, which
+ * out->kind says; nothing else is meant. False where there is no IP header. A cut frame
+ * gives what it has. */
+bool decode_outline(const uint8_t *frame, uint32_t cap_len, enum link_type link,
+		    struct decoded *out);
+/* The innermost addresses of a datagram of which this is the first fragment: those of a
+ * tunnel in it, or its own. */
+void decode_addrs_inside(const struct decoded *first, struct addr *src, struct addr *dst);
 /* Finds the innermost pair of addresses; false where there is no IP header. */
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
 		  struct addr *dst);
