@@ -79,6 +79,8 @@ struct worker_cache {
 #define WORKER_CACHES 7u
 void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES]);
 
+/* Tests: after RX_END, goes on with what its source has next, all of it later. */
+void worker_rewind(struct worker *w);
 /* Tests: called with each batch of messages after parse. */
 typedef void (*worker_tap_fn)(void *ctx, const struct msgs *batch);
 void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx);

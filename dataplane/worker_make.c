@@ -212,6 +212,13 @@ void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES
 					       keyed[i - 1].s->misses, keyed[i - 1].s->evicted};
 }
 
+void worker_rewind(struct worker *w)
+{
+	w->input_ended = false;
+	atomic_store_explicit(&w->set.shm->ended, 0, memory_order_relaxed);
+	atomic_store_explicit(&w->set.shm->closed_us, 0, memory_order_relaxed);
+}
+
 void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx)
 {
 	w->tap = tap;

@@ -6,7 +6,7 @@
 #include "gen_wrap.h"
 
 enum {
-	MTU = 1280, /* so that a frame holds it in any wrapping */
+	MTU = 1248, /* so that a frame of 1,514 octets holds it in any wrapping */
 	MTU_INNER4 = 400,
 	MTU_OUTER = 480,
 	MTU_OUTER_TCP = 96,
