@@ -107,6 +107,24 @@ static void check_addrs(const struct decoded *d, const uint8_t *frame, uint32_t 
 	CHECK(memcmp(&dst, &d->flow.dst, sizeof(dst)) == 0);
 }
 
+/* What a first fragment shows of what is inside: addresses, of it or its own. */
+static void check_inside(const struct decoded *d)
+{
+	struct addr src, dst;
+
+	if (d->kind != DECODE_FRAGMENT)
+		return;
+	decode_addrs_inside(d, &src, &dst);
+	struct decoded inner = *d;
+	decode_datagram(d->data, d->len, d->proto, &ports, &inner);
+	/* Where the fragment is a whole tunnel packet, both see the same. */
+	if ((inner.kind == DECODE_UDP || inner.kind == DECODE_TCP) && inner.flow.dport != 4789 &&
+	    inner.flow.dport != 6081 && inner.flow.dport != 1701) {
+		CHECK(memcmp(&src, &inner.flow.src, sizeof(src)) == 0);
+		CHECK(memcmp(&dst, &inner.flow.dst, sizeof(dst)) == 0);
+	}
+}
+
 static uint8_t *copy_of(const uint8_t *data, uint32_t len)
 {
 	uint8_t *p = calloc(len > 0 ? len : 1, 1); /* of this size, for the sanitizer */
@@ -127,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 
 	const struct decoded whole = decode(more, len, len, link);
 	check_addrs(&whole, more, len, link);
+	check_inside(&whole);
 	const struct decoded cut = decode(less, less_len, len, link);
 	check_cut(&whole, &cut, less_len, more, less);
 	const struct decoded long_one = decode(more, len, wire_len, link);
