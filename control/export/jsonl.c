@@ -177,8 +177,6 @@ static int open_temporary(struct jsonl *j, struct set *s)
 
 	if (rc == 0)
 		rc = outdir_make(path);
-	if (rc == -ENOENT && outdir_make(j->dir) == 0) /* somebody took all of it away */
-		rc = outdir_make(path);
 	if (rc != 0)
 		return note(j, "cannot make the directory", path, -rc);
 	rc = temporary_path(j, s, path);

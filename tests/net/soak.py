@@ -75,8 +75,7 @@ class Soak(unittest.TestCase):
                     name, fault = next(faults)
                     fault()
                     truth = lab.generate(scenario, *options, send=w.a, rate=RATE)
-                    self.assertTrue(truth.whole, "the lab lost frames on its own")
-                    sent += truth.sent
+                    sent += truth.sent  # what the interface took: a starved sender may fail, too
                     passed_s = time.monotonic() - begin
                     seen.append((passed_s, resident_kb(probe.process.pid)))
                     print(f"{passed_s:6.0f} s  {sent:10} frames  {seen[-1][1] // 1024:5} MiB  {scenario}, {name}",
