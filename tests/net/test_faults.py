@@ -157,6 +157,8 @@ class Clock(Faults):
                 run = probe.finish()
             finally:
                 begun.__exit__(None, None, None)
+                for left in pathlib.Path("/dev/shm").glob(f"*faketime*_{probe.process.pid}"):
+                    left.unlink()
         self.check_all(run, *truths)
         self.assertEqual(run.book("late"), 0)
         said = re.search(r"the clock stepped (\d+) times", run.stderr)
