@@ -422,7 +422,7 @@ static void destroy_all(struct bench *b)
 int bench_main(int argc, char **argv)
 {
 	static struct bench b;
-	char err[512] = "";
+	char err[1024] = "";
 	int code = config_parse_bench(argc, argv, &b.config, err, sizeof(err));
 
 	if (code == 1)

@@ -133,7 +133,7 @@ static int put_node(struct reading *r, struct document *d, const struct setting 
 static int refuse_key(struct reading *r, const struct document *d, const yaml_node_t *key)
 {
 	const char *nearest = settings_nearest(r->command, scalar(key), true);
-	char q[VALUE_QUOTE_CAP], keys[512];
+	char q[VALUE_QUOTE_CAP], keys[1024];
 
 	value_quote(q, scalar(key));
 	q[strlen(q) - 1] = '\0'; /* the key without quotes, as in all other messages */

@@ -38,6 +38,7 @@ struct config {
 	char *sample;      /* see value_sample_level */
 	char *channels;    /* "auto" or "all" */
 	char *flood_guard; /* "auto", "on" or "off" */
+	char *dedup;       /* milliseconds or "off" */
 	uint64_t sample_key, sketch_seed;
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */
@@ -45,6 +46,7 @@ struct config {
 	char *sinkholes;           /* list file, or NULL */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 
+	uint32_t dedup_entries;
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
 	uint32_t domain_entries, client_entries, server_entries;
 	uint32_t rrset_entries, error_entries, match_entries;

@@ -473,8 +473,10 @@ static void loop(struct run *r)
 	bool stopping = false;
 
 	for (unsigned turn = 0; drain_step(r->drain); turn++) {
-		const bool over =
+		bool over =
 		    r->config.duration_s != 0 && seconds_since(r->begin_us) >= r->config.duration_s;
+		if (live && turn % 64 == 0)
+			over = !source_tend(r->source) || over;
 		if (!stopping && (stop_signals != 0 || over)) {
 			stop_all(r);
 			stopping = true;
@@ -492,8 +494,6 @@ static void loop(struct run *r)
 			pressure_step(r->pressure);
 		if (!live)
 			show_progress(r);
-		else if (turn % 64 == 0)
-			source_tend(r->source);
 		(void)nanosleep(&pause, NULL);
 	}
 	if (r->progress_shown)

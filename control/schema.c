@@ -9,6 +9,7 @@
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
 #include <fluxtap/rec_match.h>
+#include <fluxtap/rec_tap.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -778,13 +779,42 @@ static json_t *sinkhole_schema(void)
 			 sinkhole_schema_of(true));
 }
 
+static json_t *tap_schema(void)
+{
+	static const char *const kinds[] = {"tap", "untagged", "other", NULL};
+	static const char *const tunnels[] = {
+#define X(n, t) t,
+	    FT_TUNNELS(X)
+#undef X
+		NULL};
+	struct shape s = shape_init();
+	json_t *tunnel = one_of(tunnels + 1); /* without "none" */
+
+	json_array_append_new(json_object_get(tunnel, "enum"), json_null());
+	put_envelope(&s, "tap", json_pack("{s:s}", "const", "ALL"));
+	shape_put(&s, "kind", one_of(kinds),
+		  "tap: these outer headers; untagged: packets without any; other: the "
+		  "combinations beyond the budget, together");
+	shape_put(&s, "vlan", list_of(integer(0), FT_TAG_VLANS),
+		  "VLAN ids in front of any tunnel, outermost first");
+	shape_put(&s, "tunnel", tunnel, "the outermost tunnel");
+	shape_put(&s, "id", integer_or_null(),
+		  "label (mpls), key (gre), session (erspan), VNI (vxlan, geneve) or tunnel "
+		  "(l2tp); null where there is none");
+	shape_put(&s, "packets", integer(1), "packets received, dropped ones too");
+	shape_put(&s, "bytes", integer(0), "frame bytes, as on the wire");
+	shape_put(&s, "messages", integer(0), "DNS messages found in them");
+	return shape_fini(&s);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {
-    {"dnserror", dnserror_schema}, {"domain", domain_schema},     {"flux", flux_schema},
-    {"ledger", ledger_schema},     {"match", match_schema},       {"nxdomain", nxdomain_schema},
-    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+} sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
+	    {"flux", flux_schema},         {"ledger", ledger_schema},
+	    {"match", match_schema},       {"nxdomain", nxdomain_schema},
+	    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema},
+	    {"tap", tap_schema},           {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -798,7 +828,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap traffic";
+	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap tap traffic";
 }
 
 int schema_print(FILE *out)

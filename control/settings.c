@@ -97,6 +97,12 @@ const struct setting settings_table[] = {
     {"timeout-ms", "MS", VALUE_U32, NUMBER(100, 5000, "milliseconds"), .def = "5000",
      .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(timeout_ms),
      .help = "How long a query waits for its response before it counts as unanswered."},
+    {"dedup", "off|MS", VALUE_TEXT, .def = "off", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
+     FIELD(dedup), .check = value_check_dedup,
+     .help = "Where several mirror ports give the same packet, count it once: copies that come "
+	     "less than so many milliseconds after the first, whatever tags and tunnels they are "
+	     "in, are dropped as \"duplicate\". Give the most that copies are apart, 1 to 1000; a "
+	     "client that sends the very same packet again so soon looks like a copy, too."},
     {"flood-guard", "auto|on|off", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH,
      ALL_SOURCES, FIELD(flood_guard), .check = value_check_guard,
      .help = "While a domain is under a random-subdomain attack, try expressions and shapes on one "
@@ -146,6 +152,10 @@ const struct setting settings_table[] = {
     {"verdict-entries", "N", VALUE_U32, NUMBER(1024, 67108864, "names"), .def = "1048576",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(verdict_entries),
      .help = "Names for which each worker remembers what the rules said, 64 bytes each."},
+    {"dedup-entries", "N", VALUE_U32, NUMBER(1024, 67108864, "packets"), .def = "262144",
+     .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(dedup_entries),
+     .help = "Packets that each worker remembers for --dedup, 16 bytes each; twice as many as come "
+	     "within the window are enough. What is forgotten too soon counts again."},
     {"domain-entries", "N", VALUE_U32, NUMBER(64, 16777216, "entries"), .def = "65536",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(domain_entries),
      .help = "Registered domains that each worker counts at a time. A table that is too small "

@@ -172,14 +172,20 @@ const char *source_counts(const struct source *s, char *buf, size_t cap)
 	if (at < cap)
 		at += (size_t)snprintf(buf + at, cap - at, "%s", steer_polling(s->steer));
 	if (at < cap && steer_stamps_get(s->steer, &stamps, &odd))
-		(void)snprintf(buf + at, cap - at,
-			       ", %" PRIu64 " with the device's time, %" PRIu64 " whose was absurd",
-			       stamps, odd);
+		at += (size_t)snprintf(buf + at, cap - at,
+				       ", %" PRIu64 " with the device's time, %" PRIu64
+				       " whose was absurd",
+				       stamps, odd);
+	if (at < cap && steer_clock_steps(s->steer) != 0)
+		(void)snprintf(buf + at, cap - at, ", the clock stepped %" PRIu64 " times",
+			       steer_clock_steps(s->steer));
 	return buf;
 }
 
 const char *source_error(const struct source *s)
 {
+	if (s->steer != NULL && steer_is_gone(s->steer))
+		return "the interface has gone; its packets up to then are counted";
 	if (s->fan != NULL)
 		return rx_fan_error(s->fan);
 	for (size_t i = 0; i < s->n; i++)
@@ -195,10 +201,12 @@ void source_progress(const struct source *s, uint64_t *done, uint64_t *total)
 		rx_pcap_progress(s->rx[0], done, total);
 }
 
-void source_tend(struct source *s)
+bool source_tend(struct source *s)
 {
-	if (s->steer != NULL)
-		steer_tend(s->steer);
+	if (s->steer == NULL)
+		return true;
+	steer_tend(s->steer);
+	return !steer_is_gone(s->steer);
 }
 
 bool source_is_live(const struct source *s)

@@ -34,8 +34,9 @@ const char *source_counts(const struct source *s, char *buf, size_t cap);
 const char *source_error(const struct source *s);
 /* Octets of capture files read and in all; zeros for other sources. */
 void source_progress(const struct source *s, uint64_t *done, uint64_t *total);
-/* To be called now and then between start and stop. */
-void source_tend(struct source *s);
+/* To be called now and then between start and stop. False: nothing will come any more,
+ * and source_error says why. */
+bool source_tend(struct source *s);
 bool source_is_live(const struct source *s);
 
 #endif

@@ -50,6 +50,7 @@ struct steer {
 	bool generic;
 	bool device; /* the program asks the device for its time stamps */
 	struct busypoll busypoll;
+	bool gone;                  /* the interface */
 	bool polls, tended;         /* the kernel polls for us; and the interface is set for it */
 	char reason[REASON_CAP];    /* why not native */
 	char no_stamps[REASON_CAP]; /* why not the device's, where they were asked for */
@@ -560,12 +561,31 @@ void steer_tend(struct steer *s)
 {
 	const bool before = s->polls;
 
+	for (size_t i = 0; s->spec.mode == STEER_TAP && i < s->n_sources; i++)
+		s->gone = rx_xdp_gone(s->source[i]) || s->gone;
 	if ((s->spec.words & WORD_BUSYPOLL) == 0)
 		return;
 	for (size_t i = 0; i < s->n_sources; i++)
 		s->polls = rx_xdp_polls(s->source[i]) || s->polls;
 	if (s->polls && !before)
 		s->tended = busypoll_set(&s->busypoll, s->spec.ifname) == 0;
+}
+
+bool steer_is_gone(const struct steer *s)
+{
+	return s->gone;
+}
+
+uint64_t steer_clock_steps(const struct steer *s)
+{
+	uint64_t most = 0; /* each source sees them all */
+
+	for (size_t i = 0; i < s->n_sources; i++) {
+		const uint64_t n = s->spec.mode == STEER_HOST ? rx_host_steps(s->source[i])
+							      : rx_xdp_steps(s->source[i]);
+		most = n > most ? n : most;
+	}
+	return most;
 }
 
 const char *steer_polling(const struct steer *s)

@@ -57,9 +57,13 @@ struct steer_counters {
 /* No system call, no capability needed. */
 void steer_counters_get(const struct steer *s, struct steer_counters *out);
 
-/* To be called now and then while the sources live: sets the interface for busy polling
+/* To be called now and then while the sources live: looks for the interface, and sets the interface for busy polling
  * once the kernel is able to; steer_destroy puts the settings back. */
 void steer_tend(struct steer *s);
+/* The interface is no more (tap mode alone can tell); steer_tend finds out. */
+bool steer_is_gone(const struct steer *s);
+/* Steps of the host's clock that were seen; any thread. */
+uint64_t steer_clock_steps(const struct steer *s);
 /* What came of `busypoll`, to follow other words; "" without it. */
 const char *steer_polling(const struct steer *s);
 /* The device's time stamps so far: those in use and those that were not believed, being

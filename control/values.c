@@ -526,6 +526,29 @@ int value_check_guard(const void *field, char *why, size_t cap)
 	return -EINVAL;
 }
 
+int value_dedup_ms(const char *text)
+{
+	static const struct value_range range = {1, VALUE_DEDUP_MS_CAP, NULL};
+	char why[256];
+	uint32_t ms;
+
+	if (strcmp(text, "off") == 0)
+		return 0;
+	return value_put(VALUE_U32, &range, text, &ms, why, sizeof why) == 0 ? (int)ms : -EINVAL;
+}
+
+int value_check_dedup(const void *field, char *why, size_t cap)
+{
+	const char *text = *(char *const *)field;
+	char q[VALUE_QUOTE_CAP];
+
+	if (value_dedup_ms(text) >= 0)
+		return 0;
+	snprintf(why, cap, "%s is no window; give milliseconds from 1 to %d, or off",
+		 value_quote(q, text), VALUE_DEDUP_MS_CAP);
+	return -EINVAL;
+}
+
 int value_check_sample(const void *field, char *why, size_t cap)
 {
 	const char *text = *(char *const *)field;

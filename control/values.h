@@ -65,6 +65,7 @@ int value_check_interval(const void *field, char *why, size_t cap);
 int value_check_power_of_two(const void *field, char *why, size_t cap);
 int value_check_probe(const void *field, char *why, size_t cap);
 int value_check_guard(const void *field, char *why, size_t cap);
+int value_check_dedup(const void *field, char *why, size_t cap);
 int value_check_sample(const void *field, char *why, size_t cap);
 int value_check_channels(const void *field, char *why, size_t cap);
 int value_check_http(const void *field, char *why, size_t cap);
@@ -72,6 +73,10 @@ int value_check_http(const void *field, char *why, size_t cap);
 /* s of a share 2^-s that value_check_sample accepts; VALUE_SAMPLE_AUTO; -EINVAL. */
 #define VALUE_SAMPLE_AUTO (-1)
 int value_sample_level(const char *text);
+
+/* The milliseconds of a text that value_check_dedup accepts; 0: off. -EINVAL. */
+#define VALUE_DEDUP_MS_CAP 1000
+int value_dedup_ms(const char *text);
 
 /* `text` for a message: in quotes, cut short, control characters made visible. */
 #define VALUE_QUOTE_CAP 64

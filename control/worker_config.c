@@ -21,6 +21,8 @@ struct worker_settings worker_config(const struct config *c, const struct segmen
 	    .channels = strcmp(c->channels, "all") == 0 ? ERRORS_ALL : ERRORS_AUTO,
 	    .flood_guard =
 		strcmp(c->flood_guard, "on") == 0 || (strcmp(c->flood_guard, "auto") == 0 && live),
+	    .dedup_us = (uint64_t)value_dedup_ms(c->dedup) * 1000,
+	    .dedup_entries = c->dedup_entries,
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
 	    .match_entries = c->match_entries,

@@ -3,6 +3,8 @@
 
 #include "cursor.h"
 
+#include <fluxtap/rec_tap.h>
+
 /* EtherTypes (IANA IEEE 802 numbers). */
 enum {
 	ETHER_IPV4 = 0x0800,
@@ -46,7 +48,7 @@ enum layer { LAYER_ETHER, LAYER_TYPE, LAYER_PPP, LAYER_IP, LAYER_PROTO, LAYER_DO
 
 struct walk {
 	struct cursor c;
-	const struct decode_ports *ports; /* NULL: stop at the innermost addresses */
+	const struct decode_ports *ports;
 	struct decoded *out;
 	uint16_t ether_type;
 	uint8_t proto;
@@ -68,6 +70,18 @@ static enum layer leave_short(struct walk *w, enum ft_pkt_drop damaged)
 	return leave(w, w->cut != 0 ? FT_PKT_TRUNCATED : damaged);
 }
 
+static void note_vlan(struct walk *w, uint16_t tci)
+{
+	w->out->tag = ft_tag_add_vlan(w->out->tag, tci);
+}
+
+/* A header whose octets were all there. */
+static void note_tunnel(struct walk *w, enum ft_tunnel kind, bool has_id, uint32_t id)
+{
+	if (!w->c.bad)
+		w->out->tag = ft_tag_add_tunnel(w->out->tag, kind, has_id, id);
+}
+
 static enum layer step_ether(struct walk *w)
 {
 	cursor_skip(&w->c, 12);
@@ -81,8 +95,10 @@ static enum layer step_mpls(struct walk *w)
 {
 	uint32_t label = 0;
 
-	for (unsigned i = 0; i < TAGS_CAP && (label & 0x100) == 0; i++)
+	for (unsigned i = 0; i < TAGS_CAP && (label & 0x100) == 0; i++) {
 		label = cursor_u32(&w->c);
+		note_tunnel(w, FT_TUNNEL_MPLS, true, label >> 12);
+	}
 	if (w->c.bad || (label & 0x100) == 0)
 		return leave_short(w, FT_PKT_BAD_LINK);
 	const uint8_t first = cursor_peek(&w->c) >> 4;
@@ -96,22 +112,28 @@ static enum layer step_mpls(struct walk *w)
 
 static enum layer step_type(struct walk *w)
 {
+	uint16_t tci;
+
 	for (unsigned i = 0; i <= TAGS_CAP; i++) {
 		switch (w->ether_type) {
 		case ETHER_VLAN:
 		case ETHER_QINQ:
 		case ETHER_QINQ_OLD:
 		case ETHER_QINQ_OLDER:
-			cursor_skip(&w->c, 2);
+			tci = cursor_u16(&w->c);
 			w->ether_type = cursor_u16(&w->c);
 			if (w->c.bad)
 				return leave_short(w, FT_PKT_BAD_LINK);
+			note_vlan(w, tci);
 			continue;
 		case ETHER_IPV4:
 		case ETHER_IPV6: return LAYER_IP;
 		case ETHER_MPLS:
 		case ETHER_MPLS_UPSTREAM: return step_mpls(w);
-		case ETHER_PPPOE: cursor_skip(&w->c, 6); return LAYER_PPP;
+		case ETHER_PPPOE:
+			cursor_skip(&w->c, 6);
+			note_tunnel(w, FT_TUNNEL_PPPOE, false, 0);
+			return LAYER_PPP;
 		default:
 			/* A length instead of a type: LLC/SNAP carries the type (RFC 1042). */
 			if (w->ether_type > 1500)
@@ -168,6 +190,8 @@ static enum layer fragment(struct walk *w, uint32_t id, uint32_t off, bool more)
 	if (w->cut != 0)
 		return leave(w, FT_PKT_TRUNCATED);
 	d->kind = DECODE_FRAGMENT;
+	d->l4_bytes = 0;
+	d->ip_id = id;
 	d->frag_id = id;
 	d->frag_off = off;
 	d->frag_more = more;
@@ -200,6 +224,7 @@ static enum layer step_ipv4(struct walk *w)
 	w->out->flow.dst = addr_from_v4(h + 16);
 	w->out->flow.v6 = 0;
 	w->has_addrs = true;
+	w->out->ip_id = load_u16_be(h + 4);
 	w->proto = h[9];
 	const uint16_t frag = load_u16_be(h + 6);
 	if ((frag & 0x3fff) != 0)
@@ -258,6 +283,7 @@ static enum layer step_ipv6(struct walk *w)
 	w->out->flow.src = addr_from_v6(h + 8);
 	w->out->flow.dst = addr_from_v6(h + 24);
 	w->out->flow.v6 = 1;
+	w->out->ip_id = 0;
 	w->has_addrs = true;
 	w->proto = h[6];
 	return step_extensions(w);
@@ -280,33 +306,43 @@ static enum layer step_ip(struct walk *w)
 static enum layer step_gre(struct walk *w)
 {
 	const uint16_t flags = cursor_u16(&w->c);
+	const bool has_key = (flags & 0x2000) != 0;
 	enum layer next = LAYER_TYPE;
+	uint32_t key = 0;
 
 	w->ether_type = cursor_u16(&w->c);
 	if ((flags & 0xc000) != 0)
 		cursor_skip(&w->c, 4); /* checksum and offset */
-	if ((flags & 0x2000) != 0)
-		cursor_skip(&w->c, 4); /* key */
+	if (has_key)
+		key = cursor_u32(&w->c);
 	if ((flags & 0x1000) != 0)
 		cursor_skip(&w->c, 4); /* sequence number */
 	if ((flags & 7) == 1 && (flags & 0x80) != 0)
 		cursor_skip(&w->c, 4); /* acknowledgement */
 	switch (w->ether_type) {
 	case ETHER_ERSPAN2:
-		if ((flags & 0x1000) != 0) /* type I has neither sequence nor header */
-			cursor_skip(&w->c, 8);
+		if ((flags & 0x1000) != 0) { /* type I has neither sequence nor header */
+			const uint32_t head = cursor_u32(&w->c);
+			cursor_skip(&w->c, 4);
+			note_tunnel(w, FT_TUNNEL_ERSPAN, true, head & 0x3ff);
+		}
+		note_tunnel(w, FT_TUNNEL_ERSPAN, false, 0);
 		next = LAYER_ETHER;
 		break;
-	case ETHER_ERSPAN3:
-		cursor_skip(&w->c, 11);
+	case ETHER_ERSPAN3: {
+		const uint32_t head = cursor_u32(&w->c);
+		cursor_skip(&w->c, 7);
 		if ((cursor_u8(&w->c) & 1) != 0)
 			cursor_skip(&w->c, 8); /* platform subheader */
+		note_tunnel(w, FT_TUNNEL_ERSPAN, true, head & 0x3ff);
 		next = LAYER_ETHER;
 		break;
+	}
 	case ETHER_BRIDGED: next = LAYER_ETHER; break;
 	case ETHER_PPP: next = LAYER_PPP; break;
 	default: break;
 	}
+	note_tunnel(w, FT_TUNNEL_GRE, has_key, key);
 	return w->c.bad ? leave_short(w, FT_PKT_BAD_LINK) : next;
 }
 
@@ -317,7 +353,11 @@ static enum layer step_l2tp(struct walk *w)
 
 	if ((flags & 0x800f) != 2)
 		return w->c.bad ? leave_short(w, FT_PKT_NOT_DNS) : leave(w, FT_PKT_NOT_DNS);
-	cursor_skip(&w->c, (flags & 0x4000) != 0 ? 6 : 4); /* length, tunnel, session */
+	if ((flags & 0x4000) != 0)
+		cursor_skip(&w->c, 2); /* length */
+	const uint16_t tunnel = cursor_u16(&w->c);
+	cursor_skip(&w->c, 2); /* session */
+	note_tunnel(w, FT_TUNNEL_L2TP, true, tunnel);
 	if ((flags & 0x0800) != 0)
 		cursor_skip(&w->c, 4); /* Ns, Nr */
 	if ((flags & 0x0200) != 0)
@@ -331,12 +371,19 @@ static enum layer step_udp_tunnel(struct walk *w)
 	enum layer next = LAYER_ETHER;
 
 	switch (w->out->flow.dport) {
-	case PORT_VXLAN: /* RFC 7348 section 5 */ cursor_skip(&w->c, 8); break;
+	case PORT_VXLAN: { /* RFC 7348 section 5 */
+		cursor_skip(&w->c, 4);
+		const uint32_t id = cursor_u32(&w->c) >> 8;
+		note_tunnel(w, FT_TUNNEL_VXLAN, true, id);
+		break;
+	}
 	case PORT_GENEVE: { /* RFC 8926 section 3.4 */
 		const uint32_t options = (cursor_u8(&w->c) & 0x3fu) * 4;
 		cursor_skip(&w->c, 1);
 		w->ether_type = cursor_u16(&w->c);
-		cursor_skip(&w->c, 4 + options);
+		const uint32_t id = cursor_u32(&w->c) >> 8;
+		cursor_skip(&w->c, options);
+		note_tunnel(w, FT_TUNNEL_GENEVE, true, id);
 		next = w->ether_type == ETHER_BRIDGED ? LAYER_ETHER : LAYER_TYPE;
 		break;
 	}
@@ -381,6 +428,7 @@ static enum layer step_udp(struct walk *w)
 	if (len > there)
 		return leave(w, FT_PKT_TRUNCATED);
 	d->kind = DECODE_UDP;
+	d->l4_bytes = 8;
 	d->data = w->c.base + w->c.off;
 	d->len = len - 8;
 	return LAYER_DONE;
@@ -411,6 +459,7 @@ static enum layer step_tcp(struct walk *w)
 	if (w->cut != 0)
 		return leave(w, FT_PKT_TRUNCATED);
 	d->kind = DECODE_TCP;
+	d->l4_bytes = (uint8_t)header;
 	d->data = w->c.base + start + header;
 	d->len = w->c.end - start - header;
 	return LAYER_DONE;
@@ -423,7 +472,7 @@ static enum layer step_proto(struct walk *w)
 	case PROTO_UDP: return step_udp(w);
 	case PROTO_TCP: return step_tcp(w);
 	case PROTO_IPV4:
-	case PROTO_IPV6: return LAYER_IP;
+	case PROTO_IPV6: note_tunnel(w, FT_TUNNEL_IPIP, false, 0); return LAYER_IP;
 	case PROTO_GRE: return step_gre(w);
 	default: return leave(w, FT_PKT_NOT_DNS);
 	}
@@ -483,6 +532,7 @@ void decode_frame_any(const struct pkt *p, const struct decode_ports *ports, str
 
 	out->kind = DECODE_DROP;
 	out->drop = FT_PKT_BAD_LINK;
+	out->tag = 0;
 	run(&w, begin(&w, (enum link_type)p->link));
 }
 
@@ -534,10 +584,12 @@ static bool decode_plain(const struct pkt *p, const struct decode_ports *ports, 
 	return decode_plain_udp(p, ports, 14 + 40, 14 + 40 + payload, out);
 }
 
-void decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
+bool decode_frame(const struct pkt *p, const struct decode_ports *ports, struct decoded *out)
 {
-	if (!decode_plain(p, ports, out))
-		decode_frame_any(p, ports, out);
+	if (decode_plain(p, ports, out))
+		return true;
+	decode_frame_any(p, ports, out);
+	return false;
 }
 
 void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
@@ -556,21 +608,49 @@ void decode_datagram(const uint8_t *data, uint32_t len, uint8_t proto,
 	run(&w, out->flow.v6 ? step_extensions(&w) : LAYER_PROTO);
 }
 
+/* A client may send from a tunnel's port: what is DNS is no tunnel. */
+static const struct decode_ports dns_port = {.port = {53}, .n = 1};
+#define ANY_CUT (UINT32_MAX / 2) /* the addresses of a cut packet count, too */
+
+bool decode_outline(const uint8_t *frame, uint32_t cap_len, enum link_type link,
+		    struct decoded *out)
+{
+	struct walk w = {
+	    .c = cursor_init(frame, 0, cap_len),
+	    .ports = &dns_port,
+	    .out = out,
+	    .cut = ANY_CUT,
+	};
+
+	*out = (struct decoded){.kind = DECODE_DROP};
+	run(&w, begin(&w, link));
+	return w.has_addrs;
+}
+
+void decode_addrs_inside(const struct decoded *first, struct addr *src, struct addr *dst)
+{
+	struct decoded d = {.kind = DECODE_DROP, .flow = first->flow};
+	struct walk w = {
+	    .c = cursor_init(first->data, 0, first->len),
+	    .ports = &dns_port,
+	    .out = &d,
+	    .proto = first->proto,
+	    .depth = 1,
+	    .cut = ANY_CUT,
+	};
+
+	run(&w, first->flow.v6 ? step_extensions(&w) : LAYER_PROTO);
+	*src = d.flow.src;
+	*dst = d.flow.dst;
+}
+
 bool decode_addrs(const uint8_t *frame, uint32_t cap_len, enum link_type link, struct addr *src,
 		  struct addr *dst)
 {
-	/* A client may send from a tunnel's port: what is DNS is no tunnel. */
-	static const struct decode_ports dns = {.port = {53}, .n = 1};
-	struct decoded d = {.kind = DECODE_DROP};
-	struct walk w = {
-	    .c = cursor_init(frame, 0, cap_len),
-	    .ports = &dns,
-	    .out = &d,
-	    .cut = UINT32_MAX / 2, /* the addresses of a cut packet count, too */
-	};
+	struct decoded d;
+	const bool found = decode_outline(frame, cap_len, link, &d);
 
-	run(&w, begin(&w, link));
 	*src = d.flow.src;
 	*dst = d.flow.dst;
-	return w.has_addrs;
+	return found;
 }

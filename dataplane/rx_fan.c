@@ -16,8 +16,8 @@
 #include "fetch.h"
 #include "rx.h"
 
-#include "decode.h"
-#include "flow.h"
+#include "defrag.h"
+#include "fan_way.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -34,6 +34,7 @@
 #define SPIN_CAP 256u /* turns of pause before the thread gives its core away */
 #define YIELD_CAP 64u /* then turns of sched_yield before it sleeps */
 #define NAP_NS 50000
+#define HELD_BYTES ((size_t)32 << 20) /* of packets that wait for a first fragment */
 
 struct record {
 	uint32_t bytes;   /* of the record with its padding; a multiple of its own size */
@@ -64,10 +65,21 @@ struct sink {
 	uint64_t promise_us; /* sink's own: the clock loaded before the ring was empty */
 };
 
+/* A packet that waits, and whatever came behind it. */
+struct held {
+	struct held *next;
+	struct pkt pkt;   /* its data is behind this */
+	uint64_t pending; /* see fan_way.h; 0: it has its place */
+	uint64_t hash;
+};
+
 struct rx_fan {
 	struct rx *src;
 	size_t n;
 	uint64_t key;
+	struct fan_way *way; /* NULL: one sink */
+	struct held *held, **held_end;
+	size_t held_bytes;
 	struct ring *rings;
 	struct sink *sinks;
 	pthread_t reader;
@@ -170,13 +182,69 @@ static bool push(struct rx_fan *fan, struct ring *r, const struct pkt *p)
 	return true;
 }
 
-static struct ring *ring_of(struct rx_fan *fan, const struct pkt *p)
+static struct ring *ring_of(struct rx_fan *fan, uint64_t hash)
 {
-	struct addr src, dst;
+	return &fan->rings[(hash >> 32) * fan->n >> 32];
+}
 
-	if (fan->n == 1 || !decode_addrs(p->data, p->cap_len, (enum link_type)p->link, &src, &dst))
-		return &fan->rings[0];
-	return &fan->rings[(flow_hash(&src, &dst, fan->key) >> 32) * fan->n >> 32];
+static bool hold(struct rx_fan *fan, const struct pkt *p, uint64_t pending, uint64_t hash)
+{
+	struct held *h = malloc(sizeof(*h) + p->cap_len);
+
+	if (h == NULL)
+		return false;
+	*h = (struct held){.pkt = *p, .pending = pending, .hash = hash};
+	h->pkt.data = (const uint8_t *)(h + 1);
+	memcpy(h + 1, p->data, p->cap_len);
+	*fan->held_end = h;
+	fan->held_end = &h->next;
+	fan->held_bytes += sizeof(*h) + p->cap_len;
+	return true;
+}
+
+static void drop_held(struct rx_fan *fan)
+{
+	struct held *h = fan->held;
+
+	fan->held = h->next;
+	if (fan->held == NULL)
+		fan->held_end = &fan->held;
+	fan->held_bytes -= sizeof(*h) + h->pkt.cap_len;
+	free(h);
+}
+
+/* Hands out what need not wait any longer: its place is known, or no first fragment can
+ * be of use any more, or there is no room. False when nobody takes it. */
+static bool push_held(struct rx_fan *fan, uint64_t clock_us, bool all)
+{
+	bool taken = true;
+
+	while (fan->held != NULL && taken) {
+		struct held *h = fan->held;
+		const bool known =
+		    h->pending == 0 || fan_way_find(fan->way, h->pending, clock_us, &h->hash);
+		if (!known && !all && clock_us - h->pkt.clock_us < DEFRAG_WAIT_US &&
+		    fan->held_bytes <= HELD_BYTES)
+			break;
+		taken = push(fan, ring_of(fan, h->hash), &h->pkt);
+		drop_held(fan);
+	}
+	return taken;
+}
+
+/* A live source cannot wait: what comes before its first fragment goes by outer addresses. */
+static bool take(struct rx_fan *fan, const struct pkt *p)
+{
+	uint64_t pending;
+
+	if (fan->n == 1)
+		return push(fan, &fan->rings[0], p);
+	const uint64_t hash = fan_way_hash(fan->way, p, &pending);
+	if (fan->held == NULL && (pending == 0 || fan->src->live))
+		return push(fan, ring_of(fan, hash), p);
+	if (!hold(fan, p, pending, hash)) /* no memory: nothing waits any more */
+		return push_held(fan, p->clock_us, true) && push(fan, ring_of(fan, hash), p);
+	return push_held(fan, p->clock_us, false);
 }
 
 static void publish_clock(struct rx_fan *fan, uint64_t clock_us)
@@ -200,18 +268,20 @@ static void *reader_main(void *arg)
 		if (got < 0)
 			break;
 		if (got == 0) {
-			publish_clock(fan, src->ops->clock(src));
+			if (fan->held == NULL)
+				publish_clock(fan, src->ops->clock(src));
 			wait_turn(idle++, src->live);
 			continue;
 		}
 		idle = 0;
 		for (uint32_t i = 0; i < b.n; i++)
-			if (!push(fan, ring_of(fan, &b.pkt[i]), &b.pkt[i]))
+			if (!take(fan, &b.pkt[i]))
 				break;
 		src->ops->release(src, &b);
 		publish_all(fan);
-		publish_clock(fan, src->clock_us);
+		publish_clock(fan, fan->held != NULL ? fan->held->pkt.clock_us : src->clock_us);
 	}
+	(void)push_held(fan, 0, true);
 	publish_all(fan);
 	atomic_store_explicit(&fan->ended, true,
 			      memory_order_release); /* with fan_empty, rx_fan_error */
@@ -331,6 +401,7 @@ static struct rx_fan *fan_alloc(size_t n)
 		return NULL;
 	memset(fan, 0, sizeof(*fan));
 	fan->n = n;
+	fan->held_end = &fan->held;
 	fan->rings = aligned_alloc(CACHE_LINE, n * sizeof(*fan->rings));
 	fan->sinks = calloc(n, sizeof(*fan->sinks));
 	if (fan->rings == NULL || fan->sinks == NULL) {
@@ -355,6 +426,9 @@ struct rx_fan *rx_fan_create(struct rx *src, size_t n, size_t ring_bytes)
 	if (fan == NULL)
 		return NULL;
 	if (getrandom(&fan->key, sizeof(fan->key), 0) != (ssize_t)sizeof(fan->key))
+		goto undo;
+	fan->way = n > 1 ? fan_way_create(fan->key) : NULL;
+	if (fan->way == NULL && n > 1)
 		goto undo;
 	for (size_t i = 0; i < n; i++) {
 		struct ring *r = &fan->rings[i];
@@ -431,6 +505,9 @@ void rx_fan_destroy(struct rx_fan *fan)
 		(void)pthread_join(fan->reader, NULL);
 	for (size_t i = 0; i < fan->n; i++)
 		mem_unmap(fan->rings[i].data, fan->rings[i].bytes);
+	while (fan->held != NULL)
+		drop_held(fan);
+	fan_way_destroy(fan->way);
 	if (fan->src != NULL)
 		fan->src->ops->destroy(fan->src);
 	free(fan->sinks);

@@ -533,6 +533,18 @@ void rx_xdp_stamps(const struct rx *rx, uint64_t *believed, uint64_t *odd)
 	*odd = atomic_load_explicit(&s->device.odd, memory_order_relaxed);
 }
 
+bool rx_xdp_gone(const struct rx *rx)
+{
+	const struct rx_xdp *s = (const struct rx_xdp *)rx;
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	/* A socket whose device is unregistered; one that is only down has no error. */
+	return getsockopt(xsk_socket__fd(s->q[0].socket), SOL_SOCKET, SO_ERROR, &error, &len) ==
+		   0 &&
+	       error == ENETDOWN;
+}
+
 uint64_t rx_xdp_steps(const struct rx *rx)
 {
 	const struct rx_xdp *s = (const struct rx_xdp *)rx;

@@ -43,6 +43,8 @@ bool rx_xdp_polls(struct rx *rx);
 void rx_xdp_memory(const struct rx *rx, size_t *huge_bytes, size_t *all_bytes);
 /* Device time stamps believed, and found implausible, so far; any thread. */
 void rx_xdp_stamps(const struct rx *rx, uint64_t *believed, uint64_t *odd);
+/* Whether the kernel has taken the interface away. Says so once; control's thread. */
+bool rx_xdp_gone(const struct rx *rx);
 /* Steps of the host's clock seen so far; any thread. */
 uint64_t rx_xdp_steps(const struct rx *rx);
 

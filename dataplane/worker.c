@@ -120,8 +120,10 @@ void worker_stream_message(void *ctx, const struct segment *seg, const uint8_t *
 			   bool in_frame)
 {
 	const struct segment_ctx *s = (const struct segment_ctx *)seg;
+	struct worker *w = ctx;
 
-	add_message(ctx, seg->flow, s->ts_us, s->t_us, data, len, in_frame && s->in_frame);
+	w->found++;
+	add_message(w, seg->flow, s->ts_us, s->t_us, data, len, in_frame && s->in_frame);
 }
 
 void worker_defrag_settle(void *ctx, uint64_t held_us, uint64_t settled_us, enum ft_pkt_drop why)
@@ -155,6 +157,7 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 {
 	switch (d->kind) {
 	case DECODE_UDP:
+		w->found++;
 		add_message(w, &d->flow, p->ts_us, t_us, d->data, d->len, in_frame);
 		return FT_PKT_CARRIED;
 	case DECODE_TCP: {
@@ -207,6 +210,34 @@ static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uin
 	return d->kind == DECODE_FRAGMENT ? FT_PKT_TUNNEL_DEPTH : dispatch(w, p, t_us, d, false);
 }
 
+/* Stage 2 for packets that are not common, and for all while copies are looked for. */
+static STAGE void take_other(struct worker *w, const struct pkt *p, uint64_t t_us,
+			     struct decoded *d, bool common)
+{
+	enum ft_pkt_drop drop;
+
+	if (common)
+		d->tag = 0;
+	w->found = 0;
+	if (w->dedup != NULL && d->kind != DECODE_DROP && dedup_seen(w->dedup, p, d, common))
+		drop = FT_PKT_DUPLICATE;
+	else if (d->kind == DECODE_FRAGMENT)
+		drop = take_fragment(w, p, t_us, d);
+	else
+		drop = dispatch(w, p, t_us, d, true);
+	if (d->tag != 0) {
+		const struct ft_tap tap = {
+		    .tag = d->tag, .packets = 1, .bytes = p->wire_len, .messages = w->found};
+		taps_count(w->taps, t_us, &tap);
+	}
+	if (drop == FT_PKT_HELD) {
+		tally_held(w->tally, FT_CTR_HELD_PACKETS, t_us, w->clock.now_us);
+		return;
+	}
+	tally_ledger(w->tally, t_us)
+	    ->c[drop == FT_PKT_CARRIED ? (unsigned)FT_CTR_CARRIED : FT_CTR_PKT_DROP + drop]++;
+}
+
 /* Stage 2 for one packet; the ledger says where it went. */
 static void take_packet(struct worker *w, const struct pkt *p)
 {
@@ -217,20 +248,13 @@ static void take_packet(struct worker *w, const struct pkt *p)
 	l->c[FT_CTR_RX_PACKETS]++;
 	l->c[FT_CTR_RX_BYTES] += p->wire_len;
 	l->c[FT_CTR_LATE] += t_us != p->ts_us;
-	decode_frame(p, &w->set.ports, &d);
-	if (d.kind == DECODE_UDP) { /* the common way, without another look-up */
+	const bool common = decode_frame(p, &w->set.ports, &d);
+	if (common && w->dedup == NULL) { /* without another look-up */
 		l->c[FT_CTR_CARRIED]++;
 		add_message(w, &d.flow, p->ts_us, t_us, d.data, d.len, true);
 		return;
 	}
-	const enum ft_pkt_drop drop = d.kind == DECODE_FRAGMENT ? take_fragment(w, p, t_us, &d)
-								: dispatch(w, p, t_us, &d, true);
-	if (drop == FT_PKT_HELD) {
-		tally_held(w->tally, FT_CTR_HELD_PACKETS, t_us, w->clock.now_us);
-		return;
-	}
-	tally_ledger(w->tally, t_us)
-	    ->c[drop == FT_PKT_CARRIED ? (unsigned)FT_CTR_CARRIED : FT_CTR_PKT_DROP + drop]++;
+	take_other(w, p, t_us, &d, common);
 }
 
 /* Settles what has waited too long, then emits what has closed. In steps, one for

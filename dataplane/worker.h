@@ -39,6 +39,8 @@ struct worker_settings {
 	size_t rrset_entries, error_entries;
 	size_t sink_entries;     /* 0: no list of sinkholes */
 	uint64_t sink_minute_us; /* see sinks.h */
+	uint64_t dedup_us;       /* window in which a copy of a packet does not count; 0: all do */
+	size_t dedup_entries;
 	bool flood_guard; /* spare names below a flood; see flood_guard.h */
 	bool timing;      /* measure stages (bench) */
 };
@@ -77,6 +79,8 @@ struct worker_cache {
 #define WORKER_CACHES 7u
 void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES]);
 
+/* Tests: after RX_END, goes on with what its source has next, all of it later. */
+void worker_rewind(struct worker *w);
 /* Tests: called with each batch of messages after parse. */
 typedef void (*worker_tap_fn)(void *ctx, const struct msgs *batch);
 void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx);

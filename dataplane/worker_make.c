@@ -50,10 +50,12 @@ static int create_tables(struct worker *w)
 	w->errors = errors_create(w->tally, &errors);
 	w->sinks = s->sink_entries != 0 ? sinks_create(w->tally, &sinks) : NULL;
 	w->flood = flood_create(w->tally, &flood);
+	w->taps = taps_create(w->tally, s->hash_key ^ 4);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
-		       w->flood != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
+		       w->flood != NULL && w->taps != NULL &&
+		       (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
@@ -80,8 +82,10 @@ static int create_rooms(struct worker *w)
 	w->stream = stream_create(&limits, s->hash_key ^ 2, worker_stream_message, w);
 	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
 	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
-	if (w->msgs == NULL || w->match == NULL || w->defrag == NULL || w->stream == NULL ||
-	    w->pair == NULL || w->seal == NULL)
+	if (s->dedup_us != 0)
+		w->dedup = dedup_create(s->dedup_entries, s->dedup_us, s->hash_key ^ 5);
+	if ((w->dedup == NULL && s->dedup_us != 0) || w->msgs == NULL || w->match == NULL ||
+	    w->defrag == NULL || w->stream == NULL || w->pair == NULL || w->seal == NULL)
 		return -ENOMEM;
 	w->tally = tally_create(&w->clock, w->seal);
 	return w->tally != NULL ? create_tables(w) : -ENOMEM;
@@ -109,6 +113,7 @@ void worker_destroy(struct worker *w)
 	if (w == NULL)
 		return;
 	flood_guard_destroy(w->guard);
+	taps_destroy(w->taps);
 	flood_destroy(w->flood);
 	sinks_destroy(w->sinks);
 	errors_destroy(w->errors);
@@ -120,6 +125,7 @@ void worker_destroy(struct worker *w)
 	pair_destroy(w->pair);
 	stream_destroy(w->stream);
 	defrag_destroy(w->defrag);
+	dedup_destroy(w->dedup);
 	match_destroy(w->match);
 	mem_unmap(w->msgs, sizeof(*w->msgs));
 	mem_unmap(w, sizeof(*w));
@@ -204,6 +210,13 @@ void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES
 	for (unsigned i = 1; i < WORKER_CACHES; i++)
 		out[i] = (struct worker_cache){keyed[i - 1].name, keyed[i - 1].s->hits,
 					       keyed[i - 1].s->misses, keyed[i - 1].s->evicted};
+}
+
+void worker_rewind(struct worker *w)
+{
+	w->input_ended = false;
+	atomic_store_explicit(&w->set.shm->ended, 0, memory_order_relaxed);
+	atomic_store_explicit(&w->set.shm->closed_us, 0, memory_order_relaxed);
 }
 
 void worker_tap(struct worker *w, worker_tap_fn tap, void *ctx)

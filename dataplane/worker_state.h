@@ -5,6 +5,7 @@
 #define DATAPLANE_WORKER_STATE_H
 
 #include "clock.h"
+#include "dedup.h"
 #include "defrag.h"
 #include "errors.h"
 #include "flood.h"
@@ -17,6 +18,7 @@
 #include "stream.h"
 #include "tables.h"
 #include "tally.h"
+#include "taps.h"
 #include "worker.h"
 
 #include <pthread.h>
@@ -42,6 +44,9 @@ struct worker {
 	const struct rules_slot *rules; /* in use; NULL: none */
 	struct txn txn[MSG_CAP];
 	struct defrag *defrag;
+	struct dedup *dedup; /* NULL: off */
+	struct taps *taps;
+	uint32_t found; /* messages that the packet with tags completed */
 	struct stream *stream;
 	struct pair *pair;
 	struct tally *tally;

@@ -31,6 +31,7 @@ struct ledger {
 	struct stat_row *rows;
 	struct account *before; /* [workers]: levels at the end of the interval before */
 	struct ft_ledger *told; /* [workers]: sums of what was written */
+	struct ft_ledger last;  /* of all workers, in the interval that closed last */
 	struct ledger_sums sums;
 };
 
@@ -239,6 +240,8 @@ static void ledger_close(void *stat, struct stat_interval *in)
 		check(s, in, who, &r->worker[w], &s->before[w]);
 	}
 	in->loss_ppm = loss_ppm(&all);
+	s->last = all.l;
+	in->ledger = &s->last;
 	write_account(s, in, json_string("all"), &all);
 	for (unsigned w = 0; w < s->run->workers; w++) {
 		write_account(s, in, json_integer(w), &r->worker[w]);

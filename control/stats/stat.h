@@ -67,6 +67,9 @@ struct stat_interval {
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
 	/* For what tables.h, rrsets.h and errors.h offer; NULL: nothing has come. */
 	const struct stat_parts *tables, *rrsets, *errors;
+	/* Of all workers, known once `ledger` has closed it, the first in the list. NULL: no
+	 * memory. */
+	const struct ft_ledger *ledger;
 	void *flux_ns; /* known once it has closed it, for kind `ip` of the set */
 };
 
@@ -113,7 +116,8 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
-    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend;
+    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend,
+    stat_tap;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -16,6 +16,7 @@
 	X(BAD_L4, bad_l4, "UDP or TCP header is damaged or its length is impossible")              \
 	X(NOT_DNS, not_dns, "IP, but no DNS port or another protocol")                             \
 	X(EMPTY, empty, "UDP datagram without a payload")                                          \
+	X(DUPLICATE, duplicate, "a copy of a packet that another mirror port gave (--dedup)")      \
 	X(TUNNEL_DEPTH, tunnel_depth, "more tunnels inside one another than allowed")              \
 	X(FRAG_BAD, frag_bad, "IP fragment with an impossible offset or length")                   \
 	X(FRAG_OVERLAP, frag_overlap, "IP fragments overlap; the datagram is given up")            \

@@ -26,6 +26,11 @@ enum ft_gen_scenario {
 	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
 	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_ERRORS,        /* block list look-ups and failures of every class */
+	FT_GEN_TUNNELS,   /* every wrapping, IPv4 and IPv6, UDP and TCP, whole and in fragments */
+	FT_GEN_SYN_FLOOD, /* half-open TCP connections, and well-formed traffic between them */
+	FT_GEN_FRAGMENT_FLOOD, /* first fragments */
+	FT_GEN_NAME_FLOOD,     /* queries for names that never come twice, without an answer */
+	FT_GEN_TINY_FLOOD,     /* small packets damaged in every way */
 	FT_GEN_SCENARIOS
 };
 
@@ -200,6 +205,28 @@ struct ft_gen_error {
 	char zone[16], subject[24]; /* as a probe should say them */
 };
 
+/* A message of the scenario tunnels, when it was whole. */
+struct ft_gen_message {
+	uint64_t ts_us;
+	uint16_t id, qtype, rcode, answers;
+	uint8_t opcode;
+	bool is_response, is_tcp, is_v6;
+	uint8_t wrap;
+	char qname[256]; /* as text, with the last dot */
+};
+
+/* A wrapping of the scenario tunnels, and what a probe should say of it. Frames in `part` are
+ * fragments of its outermost IP packets but the last that came: they show VLANs alone. */
+struct ft_gen_wrap {
+	const char *name;
+	int vlan[2];        /* -1: none */
+	const char *tunnel; /* or NULL */
+	int64_t id;         /* -1: none */
+	bool is_too_deep;   /* more tunnels than a probe has to follow */
+	uint64_t packets, bytes, part_packets, part_bytes;
+};
+enum { FT_GEN_WRAPS_MOST = 32 };
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
@@ -211,6 +238,10 @@ struct ft_gen_truth {
 	const struct ft_gen_flux *flux; /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;
+	const struct ft_gen_message *messages; /* by no order; scenario tunnels */
+	size_t message_count;
+	struct ft_gen_wrap wraps[FT_GEN_WRAPS_MOST];
+	size_t wrap_count;
 };
 
 struct ft_gen;

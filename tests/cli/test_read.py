@@ -42,7 +42,7 @@ class Exported(lab.Case):
         cls.all = lab.parse(r.out)
 
 
-SETS = {"domain", "flux", "traffic", "ledger", "nxdomain", "dnserror"}  # what a run without rules writes
+SETS = {"domain", "flux", "traffic", "ledger", "nxdomain", "dnserror", "tap"}  # what a run without rules writes
 
 
 class Cat(Exported):
@@ -66,7 +66,7 @@ class Cat(Exported):
 
     def test_envelope(self):
         for line in self.text.splitlines():
-            self.assertRegex(line, r'^\{"set":"(traffic|ledger|nxdomain|dnserror|flux|domain)","v":1,"probe":"tap1","vantage":"[A-Z0-9]+",'
+            self.assertRegex(line, r'^\{"set":"(traffic|ledger|nxdomain|dnserror|flux|domain|tap)","v":1,"probe":"tap1","vantage":"[A-Z0-9]+",'
                                    r'"start":\d+,"end":\d+,"p":1,"loss_ppm":\d+,')
 
     def test_set(self):

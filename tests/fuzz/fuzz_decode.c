@@ -6,6 +6,8 @@
  * then the frame. */
 #include "decode.h"
 
+#include <fluxtap/rec_tap.h>
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +58,13 @@ static struct decoded decode(const uint8_t *frame, uint32_t cap_len, uint32_t wi
 
 	memset(&d, 0xa5, sizeof(d));
 	memset(&slow, 0xa5, sizeof(slow));
-	decode_frame(&p, &ports, &d);
+	if (decode_frame(&p, &ports, &d)) { /* what it leaves alone */
+		d.tag = 0;
+		CHECK(d.kind == DECODE_UDP && d.data == frame + 14 + (d.flow.v6 ? 48 : 28));
+	}
 	decode_frame_any(&p, &ports, &slow); /* common frames have a quick way of their own */
+	CHECK(d.tag == slow.tag && (d.tag == 0 || ft_tag_is_sound(d.tag)));
+	CHECK(slow.kind != DECODE_TCP || slow.l4_bytes >= 20);
 	CHECK(d.kind == slow.kind && (d.kind != DECODE_DROP || d.drop == slow.drop));
 	if (d.kind != DECODE_DROP) {
 		CHECK(memcmp(&d.flow, &slow.flow, offsetof(struct flow, sport)) == 0);
@@ -100,6 +107,24 @@ static void check_addrs(const struct decoded *d, const uint8_t *frame, uint32_t 
 	CHECK(memcmp(&dst, &d->flow.dst, sizeof(dst)) == 0);
 }
 
+/* What a first fragment shows of what is inside: addresses, of it or its own. */
+static void check_inside(const struct decoded *d)
+{
+	struct addr src, dst;
+
+	if (d->kind != DECODE_FRAGMENT)
+		return;
+	decode_addrs_inside(d, &src, &dst);
+	struct decoded inner = *d;
+	decode_datagram(d->data, d->len, d->proto, &ports, &inner);
+	/* Where the fragment is a whole tunnel packet, both see the same. */
+	if ((inner.kind == DECODE_UDP || inner.kind == DECODE_TCP) && inner.flow.dport != 4789 &&
+	    inner.flow.dport != 6081 && inner.flow.dport != 1701) {
+		CHECK(memcmp(&src, &inner.flow.src, sizeof(src)) == 0);
+		CHECK(memcmp(&dst, &inner.flow.dst, sizeof(dst)) == 0);
+	}
+}
+
 static uint8_t *copy_of(const uint8_t *data, uint32_t len)
 {
 	uint8_t *p = calloc(len > 0 ? len : 1, 1); /* of this size, for the sanitizer */
@@ -120,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 
 	const struct decoded whole = decode(more, len, len, link);
 	check_addrs(&whole, more, len, link);
+	check_inside(&whole);
 	const struct decoded cut = decode(less, less_len, len, link);
 	check_cut(&whole, &cut, less_len, more, less);
 	const struct decoded long_one = decode(more, len, wire_len, link);
@@ -129,6 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		struct decoded d;
 		memset(&d, 0xa5, sizeof(d));
 		d.flow.v6 = (uint8_t)v6;
+		d.tag = 0;
 		decode_datagram(less, less_len, input[3], &ports, &d);
 		check_result(&d, less, less_len, false);
 	}

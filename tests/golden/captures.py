@@ -150,14 +150,14 @@ def tshark_messages(row):
                       int(col["frame.number"][0]), marks)
 
 
-def run_tshark(path):
-    """(exit code: 0, or why it stopped in the middle, its words, messages)"""
+def run_tshark(path, *more):
+    """(exit code: 0, or why it stopped in the middle, its words, messages); more: options"""
     port = port_of(path.name)
     ports = [53] + ([port] if port else [])
     where = " || ".join(f"udp.port=={p} || tcp.port=={p}" for p in ports)
     command = ["tshark", "-n", "-r", str(path), "-o", "tcp.reassemble_out_of_order:TRUE",
                "-Y", f"dns && !icmp && !icmpv6 && ({where})",
-               "-T", "fields", "-E", "occurrence=a", "-E", f"aggregator={JOIN}"]
+               *more, "-T", "fields", "-E", "occurrence=a", "-E", f"aggregator={JOIN}"]
     for p in ports[1:]:
         command += ["-d", f"udp.port=={p},dns", "-d", f"tcp.port=={p},dns"]
     for field in FIELDS:

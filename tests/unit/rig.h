@@ -22,6 +22,9 @@
 #include <string.h>
 
 #define RIG_WORKERS 4u
+#ifndef RIG_PSL
+#define RIG_PSL NULL /* the system's list of public suffixes */
+#endif
 
 struct rig_record {
 	const char *set;
@@ -112,6 +115,7 @@ static inline void rig_init(struct rig *r, unsigned workers, uint32_t interval_s
 	    .probe = "rig",
 	    .workers = workers,
 	    .interval_s = interval_s,
+	    .psl = RIG_PSL,
 	    .source_dropped = rig_take_dropped,
 	    .write = rig_write,
 	    .ctx = r,

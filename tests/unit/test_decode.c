@@ -3,6 +3,8 @@
 #include "guard.h"
 #include "wire.h"
 
+#include <fluxtap/rec_tap.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,9 +104,11 @@ static struct decoded decode(const uint8_t *data, uint32_t cap_len, uint32_t wir
 
 	memset(&d, 0xa5, sizeof(d));
 	memset(&slow, 0xa5, sizeof(slow));
-	decode_frame(&p, &ports, &d);
+	if (decode_frame(&p, &ports, &d)) /* what it leaves alone */
+		d.tag = 0;
 	decode_frame_any(&p, &ports, &slow); /* common frames have a quick way of their own */
 	assert_int_equal(d.kind, slow.kind);
+	assert_int_equal(d.tag, slow.tag);
 	if (d.kind == DECODE_DROP) {
 		assert_int_equal(d.drop, slow.drop);
 	} else {
@@ -445,6 +449,107 @@ static void test_fragment_fields(void **state)
 	expect_patched("4i11@4000 D", 6, 0x80, FT_PKT_CARRIED); /* the evil bit is no fragment */
 }
 
+/* The outer headers of wire_frames, as their recipes spell them; all others have none. */
+static const struct {
+	const char *what;
+	unsigned vlans, vlan[2];
+	enum ft_tunnel tunnel;
+	int64_t id; /* -1: none */
+} tagged[] = {
+    {"vlan", 1, {100}, FT_TUNNEL_NONE, -1},
+    {"vlan, ipv6", 1, {100}, FT_TUNNEL_NONE, -1},
+    {"qinq", 2, {200, 100}, FT_TUNNEL_NONE, -1},
+    {"qinq 9100", 2, {200, 100}, FT_TUNNEL_NONE, -1},
+    {"qinq 9200", 2, {200, 100}, FT_TUNNEL_NONE, -1},
+    {"mpls", 0, {0}, FT_TUNNEL_MPLS, 16},
+    {"mpls, upstream, two labels", 0, {0}, FT_TUNNEL_MPLS, 16},
+    {"mpls, eight labels", 0, {0}, FT_TUNNEL_MPLS, 16},
+    {"vlan, mpls, pseudowire, vlan", 1, {100}, FT_TUNNEL_MPLS, 16},
+    {"pppoe", 0, {0}, FT_TUNNEL_PPPOE, -1},
+    {"pppoe, ipv6", 0, {0}, FT_TUNNEL_PPPOE, -1},
+    {"pppoe, short protocol", 0, {0}, FT_TUNNEL_PPPOE, -1},
+    {"vlan, pppoe, address and control", 1, {100}, FT_TUNNEL_PPPOE, -1},
+    {"cooked, vlan", 1, {100}, FT_TUNNEL_NONE, -1},
+    {"gre", 0, {0}, FT_TUNNEL_GRE, -1},
+    {"gre, checksum, key, sequence", 0, {0}, FT_TUNNEL_GRE, 1},
+    {"gre over ipv6", 0, {0}, FT_TUNNEL_GRE, 1},
+    {"gre 1 (pptp)", 0, {0}, FT_TUNNEL_GRE, 0x00400001},
+    {"gre 1, no acknowledgement", 0, {0}, FT_TUNNEL_GRE, 0x00400001},
+    {"gre, bridged", 0, {0}, FT_TUNNEL_GRE, -1},
+    {"erspan 1", 0, {0}, FT_TUNNEL_ERSPAN, -1},
+    {"erspan 2", 0, {0}, FT_TUNNEL_ERSPAN, 5},
+    {"erspan 3", 0, {0}, FT_TUNNEL_ERSPAN, 5},
+    {"erspan 3, subheader", 0, {0}, FT_TUNNEL_ERSPAN, 5},
+    {"vxlan", 0, {0}, FT_TUNNEL_VXLAN, 1},
+    {"vxlan over ipv6", 0, {0}, FT_TUNNEL_VXLAN, 1},
+    {"geneve", 0, {0}, FT_TUNNEL_GENEVE, 1},
+    {"geneve, options", 0, {0}, FT_TUNNEL_GENEVE, 1},
+    {"geneve, ip", 0, {0}, FT_TUNNEL_GENEVE, 1},
+    {"geneve, ipv6", 0, {0}, FT_TUNNEL_GENEVE, 1},
+    {"l2tp", 0, {0}, FT_TUNNEL_L2TP, 1},
+    {"l2tp, all fields", 0, {0}, FT_TUNNEL_L2TP, 1},
+    {"ipip", 0, {0}, FT_TUNNEL_IPIP, -1},
+    {"6in4", 0, {0}, FT_TUNNEL_IPIP, -1},
+    {"4in6", 0, {0}, FT_TUNNEL_IPIP, -1},
+    {"6in6 with options", 0, {0}, FT_TUNNEL_IPIP, -1},
+    {"four tunnels", 0, {0}, FT_TUNNEL_IPIP, -1},
+    {"ipv4 fragment inside gre", 0, {0}, FT_TUNNEL_GRE, -1},
+};
+
+static void test_tags(void **state)
+{
+	size_t seen = 0;
+
+	(void)state;
+	for (size_t i = 0; i < FRAMES; i++) {
+		size_t k = 0;
+		build(wire_frames[i].recipe, false);
+		const uint64_t tag = decode(w.b, w.n, w.n, wire_frames[i].link).tag;
+		while (k < sizeof(tagged) / sizeof(*tagged) &&
+		       strcmp(tagged[k].what, wire_frames[i].what) != 0)
+			k++;
+		if (k == sizeof(tagged) / sizeof(*tagged)) {
+			assert_int_equal(tag, 0);
+			continue;
+		}
+		seen++;
+		assert_true(ft_tag_is_sound(tag));
+		assert_int_equal(ft_tag_vlans(tag), tagged[k].vlans);
+		for (unsigned v = 0; v < tagged[k].vlans; v++)
+			assert_int_equal(ft_tag_vlan(tag, v), tagged[k].vlan[v]);
+		assert_int_equal(ft_tag_tunnel(tag), tagged[k].tunnel);
+		assert_int_equal(ft_tag_has_id(tag), tagged[k].id >= 0);
+		assert_int_equal(ft_tag_id(tag), tagged[k].id >= 0 ? tagged[k].id : 0);
+	}
+	assert_int_equal(seen, sizeof(tagged) / sizeof(*tagged));
+}
+
+/* More than are kept, the greatest values, and tags that cannot be. */
+static void test_tag_bits(void **state)
+{
+	uint64_t tag = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) /* priority and DEI are no part of it */
+		tag = ft_tag_add_vlan(tag, (uint16_t)(0xffff - i));
+	assert_int_equal(ft_tag_vlans(tag), 2);
+	assert_int_equal(ft_tag_vlan(tag, 0), 0xfff);
+	assert_int_equal(ft_tag_vlan(tag, 1), 0xffe);
+	tag = ft_tag_add_tunnel(tag, FT_TUNNEL_GRE, true, UINT32_MAX);
+	tag = ft_tag_add_tunnel(tag, FT_TUNNEL_VXLAN, true, 3);
+	assert_int_equal(ft_tag_vlan(ft_tag_add_vlan(0, 0), 0), 0);
+	assert_int_equal(ft_tag_tunnel(tag), FT_TUNNEL_GRE);
+	assert_int_equal(ft_tag_id(tag), UINT32_MAX);
+	assert_true(ft_tag_is_sound(tag));
+	assert_true(ft_tag_is_sound(ft_tag_add_vlan(0, 0))); /* VLAN 0: priority alone */
+	assert_false(ft_tag_is_sound(0));
+	assert_false(ft_tag_is_sound(FT_TUNNEL_CAP));
+	assert_false(ft_tag_is_sound(3u << 5));                           /* three VLANs */
+	assert_false(ft_tag_is_sound(1u << 5 | 1u << 20));                /* one, and half */
+	assert_false(ft_tag_is_sound(FT_TUNNEL_GRE | (uint64_t)1 << 32)); /* an id unsaid */
+	assert_false(ft_tag_is_sound(1u << 5 | 1u << 4));                 /* of no tunnel */
+}
+
 /* What came out of reassembly: the IP payload alone. */
 static void test_datagram(void **state)
 {
@@ -477,12 +582,20 @@ static void test_datagram(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_every_cut),         cmocka_unit_test(test_pending_cuts),
-	    cmocka_unit_test(test_padding),           cmocka_unit_test(test_addrs),
-	    cmocka_unit_test(test_addrs_of_response), cmocka_unit_test(test_reasons),
-	    cmocka_unit_test(test_not_ip_though_cut), cmocka_unit_test(test_limits_inclusive),
-	    cmocka_unit_test(test_lengths),           cmocka_unit_test(test_snaplen_meets_lies),
-	    cmocka_unit_test(test_fragment_fields),   cmocka_unit_test(test_datagram),
+	    cmocka_unit_test(test_every_cut),
+	    cmocka_unit_test(test_pending_cuts),
+	    cmocka_unit_test(test_padding),
+	    cmocka_unit_test(test_addrs),
+	    cmocka_unit_test(test_addrs_of_response),
+	    cmocka_unit_test(test_reasons),
+	    cmocka_unit_test(test_not_ip_though_cut),
+	    cmocka_unit_test(test_limits_inclusive),
+	    cmocka_unit_test(test_lengths),
+	    cmocka_unit_test(test_snaplen_meets_lies),
+	    cmocka_unit_test(test_fragment_fields),
+	    cmocka_unit_test(test_datagram),
+	    cmocka_unit_test(test_tags),
+	    cmocka_unit_test(test_tag_bits),
 	};
 
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);

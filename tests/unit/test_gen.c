@@ -142,7 +142,12 @@ static void test_known_frames(void **state)
 	    [FT_GEN_IP_FLUX] = UINT64_C(0x13d94bb8e654d08e),
 	    [FT_GEN_BOTNET] = UINT64_C(0xb7b87dae39c17a82),
 	    [FT_GEN_BOTNET_STAGES] = UINT64_C(0xb4e397e32edcb2bb),
-	    [FT_GEN_ERRORS] = UINT64_C(0x1949f4ae3a517b76)};
+	    [FT_GEN_ERRORS] = UINT64_C(0x1949f4ae3a517b76),
+	    [FT_GEN_TUNNELS] = UINT64_C(0x6998c6e368c3345d),
+	    [FT_GEN_SYN_FLOOD] = UINT64_C(0xdeab196bf19513fe),
+	    [FT_GEN_FRAGMENT_FLOOD] = UINT64_C(0x5be473a01f53b88d),
+	    [FT_GEN_NAME_FLOOD] = UINT64_C(0x31e45c2711acbf4d),
+	    [FT_GEN_TINY_FLOOD] = UINT64_C(0x7a604aa149579c6a)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {

@@ -15,6 +15,10 @@ enum {
 	DURATION_MOST_S = 366 * DAY_S,
 };
 
+#define FLOOD                                                                                      \
+	{                                                                                          \
+		.pairs = 1000000, .duration_s = 120, .names = 20000, .clients = 2000, .servers = 8 \
+	}
 static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_MIX] =
 	{.pairs = 1000000, .duration_s = 600, .names = 5000000, .clients = 100000, .servers = 8},
@@ -26,6 +30,12 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
 	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
     [FT_GEN_IP_FLUX] = {.pairs = 1170, .duration_s = 3600, .names = 1, .clients = 4, .servers = 8},
     [FT_GEN_ERRORS] = {.pairs = 20000, .duration_s = 180, .names = 1, .clients = 200, .servers = 4},
+    [FT_GEN_TUNNELS] =
+	{.pairs = 1200, .duration_s = 50, .names = 20000, .clients = 200, .servers = 4},
+    [FT_GEN_SYN_FLOOD] = FLOOD,
+    [FT_GEN_FRAGMENT_FLOOD] = FLOOD,
+    [FT_GEN_NAME_FLOOD] = FLOOD,
+    [FT_GEN_TINY_FLOOD] = FLOOD,
     [FT_GEN_BOTNET] = {.duration_s = 180000, .names = 852, .clients = 1065, .servers = 2},
     [FT_GEN_BOTNET_STAGES] = {.duration_s = 21600, .names = 43, .clients = 20, .servers = 2},
 };
@@ -57,7 +67,8 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
-		       "botnet-stages, errors";
+		       "botnet-stages, errors, tunnels, syn-flood, fragment-flood, name-flood, "
+		       "tiny-flood";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -70,7 +81,8 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 		return "names: 1 to 2147483647";
 	if (o->clients < 1 || o->clients > CLIENTS_MOST)
 		return "clients: 1 to 16777216";
-	if (o->scenario >= FT_GEN_BOTNET && (uint64_t)o->names * o->clients > BOTNET_KEYS_MOST)
+	if ((o->scenario == FT_GEN_BOTNET || o->scenario == FT_GEN_BOTNET_STAGES) &&
+	    (uint64_t)o->names * o->clients > BOTNET_KEYS_MOST)
 		return "names: names times clients at most 2^26";
 	if (o->servers < 1 || o->servers > SERVERS_MOST)
 		return "servers: 1 to 250";
@@ -112,6 +124,8 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	gen_queue_init(&g->queue);
 	gen_truth_init(&g->books, g->opts.truth, g->opts.interval_s, g->opts.start_us);
 	g->totals = &g->books.truth.totals;
+	if (g->opts.scenario == FT_GEN_TUNNELS)
+		gen_tunnels_init(g);
 	g->id_salt = (uint32_t)gen_mix64(~g->opts.seed);
 	duration_us = (uint64_t)(g->opts.duration_s * 1e6 + 0.5);
 	g->step_us = duration_us / g->opts.pairs;
@@ -162,6 +176,10 @@ static void step(struct ft_gen *g)
 		gen_ip_flux_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_ERRORS)
 		gen_errors_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_TUNNELS)
+		gen_tunnels_step(g, now_us);
+	else if (g->opts.scenario >= FT_GEN_SYN_FLOOD)
+		gen_floods_step(g, now_us);
 	else if (is_botnet(g))
 		gen_botnet_step(g, now_us);
 	else

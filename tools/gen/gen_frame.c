@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "gen_state.h"
+#include "gen_wrap.h"
 
 #include <endian.h>
 #include <string.h>
@@ -193,21 +194,37 @@ static void close_slot(struct ft_gen *g, uint64_t ts_us, struct gen_slot *slot)
 		g->is_short_of_memory = true;
 }
 
-static void send_part(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
-		      uint64_t ts_us, const struct part *part)
+static uint64_t send_wrapped(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
+			     uint64_t ts_us, const struct part *part)
 {
+	uint8_t packet[GEN_MTU];
+	uint8_t *p =
+	    path->is_v6 ? write_ip6(packet, path, dir, part) : write_ip4(packet, path, dir, part);
+
+	memcpy(p, g->l4 + part->off, part->len);
+	g->totals->fragments += part->is_fragment;
+	return gen_wrap_send(g, path, dir, ts_us, packet, (uint32_t)(p - packet) + part->len);
+}
+
+/* Returns when its last frame goes. */
+static uint64_t send_part(struct ft_gen *g, const struct gen_path *path, enum gen_dir dir,
+			  uint64_t ts_us, const struct part *part)
+{
+	if (path->wrap != 0)
+		return send_wrapped(g, path, dir, ts_us, part);
 	uint32_t head =
 	    ETHER_HEADER + path->tags * (uint32_t)TAG_LEN + ip_header_len(path, part->is_fragment);
 	struct gen_slot *slot = open_slot(g, head + part->len);
 	uint8_t *p;
 
 	if (!slot)
-		return;
+		return ts_us;
 	p = write_ether(slot->data, path, dir);
 	p = path->is_v6 ? write_ip6(p, path, dir, part) : write_ip4(p, path, dir, part);
 	memcpy(p, g->l4 + part->off, part->len);
 	g->totals->fragments += part->is_fragment;
 	close_slot(g, ts_us, slot);
+	return ts_us;
 }
 
 /* Sends `len` octets at g->l4 in as many packets as they need; returns the time of the last one
@@ -221,8 +238,7 @@ static uint64_t send_parts(struct ft_gen *g, const struct gen_path *path, enum g
 	part.ident = (uint32_t)gen_mix64(g->totals->packets ^ g->id_salt) &
 		     (path->is_v6 ? UINT32_MAX : 0xffff);
 	if (ip_header_len(path, false) + len <= path->mtu) {
-		send_part(g, path, dir, ts_us, &part);
-		return ts_us;
+		return send_part(g, path, dir, ts_us, &part);
 	}
 	part.is_fragment = true;
 	room = (path->mtu - ip_header_len(path, true)) / 8 * 8;
@@ -235,7 +251,7 @@ static uint64_t send_parts(struct ft_gen *g, const struct gen_path *path, enum g
 		part.off = k * room;
 		part.is_last = k + 1 == count;
 		part.len = part.is_last ? len - part.off : room;
-		send_part(g, path, dir, ts_us, &part);
+		ts_us = send_part(g, path, dir, ts_us, &part);
 	}
 	return ts_us;
 }
@@ -301,6 +317,27 @@ void gen_frame_ip(struct ft_gen *g, const struct gen_path *path, enum gen_dir di
 		  uint8_t protocol, uint32_t len)
 {
 	send_parts(g, path, dir, ts_us, protocol, len);
+}
+
+void gen_frame_first(struct ft_gen *g, const struct gen_path *path, uint64_t ts_us, uint32_t ident,
+		     uint8_t protocol, uint32_t len)
+{
+	const struct part part = {.len = len,
+				  .ident = path->is_v6 ? ident : ident & 0xffff,
+				  .is_fragment = true,
+				  .protocol = protocol};
+
+	send_part(g, path, GEN_TO_SERVER, ts_us, &part);
+}
+
+void gen_frame_whole(struct ft_gen *g, uint64_t ts_us, const uint8_t *data, uint32_t len)
+{
+	struct gen_slot *slot = open_slot(g, len);
+
+	if (!slot)
+		return;
+	memcpy(slot->data, data, len);
+	close_slot(g, ts_us, slot);
 }
 
 void gen_frame_raw(struct ft_gen *g, uint64_t ts_us, uint16_t ethertype, const uint8_t *data,

@@ -36,6 +36,9 @@ struct gen_path {
 	bool has_dest_options; /* only where nothing is fragmented */
 	bool is_reversed;      /* fragments: the last comes first */
 	bool lacks_checksum;   /* UDP over IPv4 */
+	uint8_t wrap;          /* see gen_wrap.h; then without tags */
+	bool is_wrap_v6;       /* family of its outer IP headers */
+	uint16_t wrap_mtu;     /* the outermost of them comes in fragments above this; 0: whole */
 };
 
 enum gen_tcp_flag { GEN_FIN = 1, GEN_SYN = 2, GEN_RST = 4, GEN_PSH = 8, GEN_ACK = 16 };
@@ -70,6 +73,13 @@ void gen_frame_ip(struct ft_gen *g, const struct gen_path *path, enum gen_dir di
 /* Sends an Ethernet payload of any type, padded to the least frame. */
 void gen_frame_raw(struct ft_gen *g, uint64_t ts_us, uint16_t ethertype, const uint8_t *data,
 		   uint32_t len);
+
+/* Sends `len` octets at g->l4, a multiple of 8, as the first fragment of a datagram. */
+void gen_frame_first(struct ft_gen *g, const struct gen_path *path, uint64_t ts_us, uint32_t ident,
+		     uint8_t protocol, uint32_t len);
+
+/* Sends a frame as it is. */
+void gen_frame_whole(struct ft_gen *g, uint64_t ts_us, const uint8_t *data, uint32_t len);
 
 /* The checksum of the `len` octets at g->l4 under the pseudo header of `path`. */
 uint16_t gen_frame_l4_checksum(const struct ft_gen *g, const struct gen_path *path,

@@ -331,6 +331,7 @@ void gen_msg_write_reply(struct gen_buf *b, const struct gen_ask *ask, struct ge
 		additionals++;
 	}
 	write_counts(b, answers, authorities, additionals);
+	reply->answers = answers;
 	reply->bytes = b->len;
 }
 

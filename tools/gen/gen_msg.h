@@ -84,6 +84,7 @@ enum gen_shape {
 struct gen_reply {
 	uint64_t ts_us;       /* in: when it leaves; after sending: when it is whole */
 	uint32_t bytes;       /* after composing */
+	uint16_t answers;     /* likewise: RRs of the answer section */
 	uint32_t least_bytes; /* answer RRs are added until the message is as long */
 	enum gen_shape shape;
 	uint16_t rcode; /* extended */

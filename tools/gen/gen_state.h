@@ -79,6 +79,8 @@ struct gen_books {
 	struct ft_gen_row *rows; /* after closing */
 	struct ft_gen_truth truth;
 	bool is_closed;
+	struct ft_gen_message *messages; /* scenario tunnels */
+	size_t message_cap;
 };
 
 void gen_truth_init(struct gen_books *b, bool is_kept, uint32_t interval_s, uint64_t start_us);
@@ -90,6 +92,9 @@ void gen_truth_pair(struct gen_books *b, const struct gen_ask *ask, const struct
 void gen_truth_timeout(struct gen_books *b, const struct gen_ask *ask);
 void gen_truth_unsolicited(struct gen_books *b, const struct gen_ask *ask,
 			   const struct gen_reply *reply);
+
+/* A frame of a wrapping; is_part as in struct ft_gen_wrap. */
+void gen_truth_wrapped(struct gen_books *b, unsigned wrap, bool is_part, uint32_t len);
 
 /* Sorts and counts out; returns 0 or -ENOMEM. */
 int gen_truth_close(struct gen_books *b);
@@ -114,7 +119,7 @@ struct ft_gen {
 	struct ft_gen_totals *totals; /* in the books' truth */
 	struct gen_flux *flux;        /* scenario cname-flux: what was sent; else NULL */
 	struct gen_errors *errors;    /* scenario errors: counts; else NULL */
-	struct gen_botnet *botnet; /* NULL: another scenario */
+	struct gen_botnet *botnet;    /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -131,6 +136,9 @@ void gen_flux_fini(struct ft_gen *g);
 int gen_flux_close(struct ft_gen *g, struct ft_gen_truth *truth);
 void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us);
 void gen_errors_step(struct ft_gen *g, uint64_t ts_us);
+void gen_tunnels_init(struct ft_gen *g);
+void gen_tunnels_step(struct ft_gen *g, uint64_t ts_us);
+void gen_floods_step(struct ft_gen *g, uint64_t ts_us);
 
 /* The books of the scenario errors: 0 or -ENOMEM. */
 int gen_errors_init(struct ft_gen *g);
@@ -172,6 +180,11 @@ gen_scene_fn gen_zoo_tcp, gen_zoo_malformed, gen_zoo_non_dns;
 
 /* Asks the same over TCP, as a client does after TC=1. */
 void gen_zoo_tcp_retry(struct ft_gen *g, const struct gen_ask *ask, uint64_t ts_us);
+
+/* One query and its reply over a connection of their own, cut into segments in one of a few
+ * ways. */
+void gen_zoo_tcp_pair(struct ft_gen *g, struct gen_ask *ask, struct gen_reply *reply,
+		      uint64_t turn);
 
 /* Draws a question and its EDNS, and RD, RA, AA so that the three vantages come in the zoo's
  * shares. */

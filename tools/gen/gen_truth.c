@@ -41,6 +41,7 @@ void gen_truth_fini(struct gen_books *b)
 		sheet_destroy(b->sheets[i]);
 	free(b->sheets);
 	free(b->rows);
+	free(b->messages);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -256,12 +257,70 @@ static enum ft_gen_vantage vantage_of(const struct gen_ask *ask, const struct ge
 	return reply->aa || gen_msg_class(ask, reply) == FT_GEN_REFERRAL ? FT_GEN_R2A : FT_GEN_X;
 }
 
+void gen_truth_wrapped(struct gen_books *b, unsigned wrap, bool is_part, uint32_t len)
+{
+	struct ft_gen_wrap *w = &b->truth.wraps[wrap];
+
+	*(is_part ? &w->part_packets : &w->packets) += 1;
+	*(is_part ? &w->part_bytes : &w->bytes) += len;
+}
+
+/* Names of letters, digits and hyphens alone: no escapes. */
+static void write_name(char *p, const struct gen_name *name)
+{
+	for (unsigned at = 0; name->wire[at] != 0; at += name->wire[at] + 1U) {
+		memcpy(p, name->wire + at + 1, name->wire[at]);
+		p += name->wire[at];
+		*p++ = '.';
+	}
+	*p = 0;
+}
+
+/* Notes a message; reply NULL: the query. */
+static void note_message(struct gen_books *b, const struct gen_ask *ask,
+			 const struct gen_reply *reply)
+{
+	struct ft_gen_truth *t = &b->truth;
+
+	if (!b->is_kept || b->is_short_of_memory || t->wrap_count == 0)
+		return;
+	if (t->message_count == b->message_cap) {
+		const size_t cap = b->message_cap ? 2 * b->message_cap : 1024;
+		struct ft_gen_message *m = realloc(b->messages, cap * sizeof(*m));
+
+		if (!m) {
+			b->is_short_of_memory = true;
+			return;
+		}
+		b->messages = m;
+		b->message_cap = cap;
+		t->messages = m;
+	}
+	struct ft_gen_message *m = &b->messages[t->message_count++];
+
+	*m = (struct ft_gen_message){
+	    .ts_us = reply ? reply->ts_us : ask->ts_us,
+	    .id = ask->id,
+	    .qtype = ask->qtype,
+	    .rcode = reply ? reply->rcode : 0,
+	    .answers = reply ? reply->answers : 0,
+	    .opcode = ask->opcode,
+	    .is_response = reply != NULL,
+	    .is_tcp = ask->path.is_tcp,
+	    .is_v6 = ask->path.is_v6,
+	    .wrap = ask->path.wrap,
+	};
+	write_name(m->qname, &ask->name);
+}
+
 void gen_truth_pair(struct gen_books *b, const struct gen_ask *ask, const struct gen_reply *reply)
 {
 	struct gen_sheet *s = sheet_at(b, ask->ts_us, vantage_of(ask, reply));
 
 	if (!s)
 		return;
+	note_message(b, ask, NULL);
+	note_message(b, ask, reply);
 	book_query(b, s, ask);
 	book_response(b, s, reply);
 	s->row.pairs++;

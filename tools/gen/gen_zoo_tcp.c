@@ -351,6 +351,19 @@ void gen_zoo_tcp(struct ft_gen *g, uint64_t ts_us, uint64_t turn)
 	free(c);
 }
 
+void gen_zoo_tcp_pair(struct ft_gen *g, struct gen_ask *ask, struct gen_reply *reply, uint64_t turn)
+{
+	static const struct variant ways[] = {{CUT_EACH, CUT_EACH, .queries = 1},
+					      {CUT_PREFIX, CUT_HALF, .queries = 1},
+					      {CUT_REORDER, CUT_TWICE, .queries = 1}};
+	struct conn *c = conn_create(g, &ask->path, ask->ts_us);
+
+	if (!c)
+		return;
+	play(c, &ways[turn % (sizeof(ways) / sizeof(*ways))], ask, reply);
+	free(c);
+}
+
 void gen_zoo_tcp_retry(struct ft_gen *g, const struct gen_ask *ask, uint64_t ts_us)
 {
 	struct gen_ask again = *ask;

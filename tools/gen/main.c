@@ -33,6 +33,9 @@ static const char help[] =
     "                   as many parts of a shorter duration; botnet-stages: the same names\n"
     "                   under each way to answer, an hour each\n"
     "                   errors: block list look-ups and failures of every class\n"
+    "                   tunnels: every wrapping, either family, UDP and TCP, whole and in\n"
+    "                   fragments; syn-flood, fragment-flood, name-flood, tiny-flood: N\n"
+    "                   hostile packets, and a pair of the mix after every tenth\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000);\n"
@@ -148,7 +151,8 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 	fprintf(stderr,
 		OUT_PROGRAM
 		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-		"botnet-stages or errors\n",
+		"botnet-stages, errors, tunnels, syn-flood, fragment-flood, name-flood or "
+		"tiny-flood\n",
 		text);
 	return -EINVAL;
 }

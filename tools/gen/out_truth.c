@@ -220,6 +220,46 @@ static json_t *botnet_json(const struct ft_gen_botnet *b)
 	return o;
 }
 
+static json_t *message_json(const struct ft_gen_message *m, const struct ft_gen_truth *t)
+{
+	return json_pack("{s:I, s:i, s:i, s:s, s:i, s:i, s:i, s:i, s:b, s:b, s:s}", "ts_us",
+			 (json_int_t)m->ts_us, "qr", (int)m->is_response, "id", m->id, "qname",
+			 m->qname, "qtype", m->qtype, "opcode", m->opcode, "rcode", m->rcode,
+			 "ancount", m->answers, "tcp", (int)m->is_tcp, "v6", (int)m->is_v6, "wrap",
+			 t->wraps[m->wrap].name);
+}
+
+static json_t *wrap_json(const struct ft_gen_wrap *w)
+{
+	json_t *o = json_object(), *vlan = json_array();
+
+	for (unsigned i = 0; i < 2 && w->vlan[i] >= 0; i++)
+		json_array_append_new(vlan, json_integer(w->vlan[i]));
+	json_object_set_new(o, "name", json_string(w->name));
+	json_object_set_new(o, "vlan", vlan);
+	json_object_set_new(o, "tunnel", text_or_null(w->tunnel));
+	json_object_set_new(o, "id", w->id >= 0 ? json_integer(w->id) : json_null());
+	json_object_set_new(o, "too_deep", json_boolean(w->is_too_deep));
+	set_count(o, "packets", w->packets);
+	set_count(o, "bytes", w->bytes);
+	set_count(o, "part_packets", w->part_packets);
+	set_count(o, "part_bytes", w->part_bytes);
+	return o;
+}
+
+/* What the scenario tunnels sent, message by message. */
+static void add_tunnels(json_t *o, const struct ft_gen_truth *t)
+{
+	json_t *messages = json_array(), *wraps = json_array();
+
+	for (size_t i = 0; i < t->message_count; i++)
+		json_array_append_new(messages, message_json(&t->messages[i], t));
+	for (size_t i = 0; i < t->wrap_count; i++)
+		json_array_append_new(wraps, wrap_json(&t->wraps[i]));
+	json_object_set_new(o, "messages", messages);
+	json_object_set_new(o, "wraps", wraps);
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -250,6 +290,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 		json_object_set_new(o, "errors", errors);
 	}
 	add_ip_flux(o, g);
+	if (truth->wrap_count != 0)
+		add_tunnels(o, truth);
 	if (truth->botnet.stages > 0)
 		json_object_set_new(o, "botnet", botnet_json(&truth->botnet));
 	errno = 0;
