@@ -36,6 +36,8 @@ const char *source_error(const struct source *s);
 void source_progress(const struct source *s, uint64_t *done, uint64_t *total);
 /* To be called now and then between start and stop. */
 void source_tend(struct source *s);
+/* Capabilities that source_destroy needs (rights.h). */
+uint64_t source_keeps(const struct source *s);
 bool source_is_live(const struct source *s);
 
 #endif
