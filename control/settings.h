@@ -55,7 +55,7 @@ struct setting {
 	int (*check)(const void *field, char *why, size_t cap); /* or NULL */
 };
 
-#define SETTINGS_CAP 64 /* at most so many entries */
+#define SETTINGS_CAP 96 /* at most so many entries */
 extern const struct setting settings_table[];
 extern const size_t settings_len;
 
