@@ -12,7 +12,8 @@
 #include <grp.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
-#include <linux/perf_event.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
@@ -372,6 +373,93 @@ static void test_allowed(void **state)
 		const int status = child(work, &kind);
 		if (status != 0)
 			fail_msg("filter %d: status %#x", k, status);
+	}
+}
+
+/* ---- an HTTP server that was started before ---- */
+
+static enum MHD_Result serve(void *ctx, struct MHD_Connection *c, const char *url,
+			     const char *method, const char *version, const char *data, size_t *len,
+			     void **own)
+{
+	static char page[] = "hello";
+	struct MHD_Response *r;
+
+	(void)ctx, (void)url, (void)method, (void)version, (void)data, (void)len, (void)own;
+	r = MHD_create_response_from_buffer(5, page, MHD_RESPMEM_PERSISTENT);
+	const enum MHD_Result result = MHD_queue_response(c, MHD_HTTP_OK, r);
+	MHD_destroy_response(r);
+	return result;
+}
+
+static int ask(uint16_t port)
+{
+	const struct sockaddr_in at = {.sin_family = AF_INET,
+				       .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	char text[2048] = "";
+	size_t n = 0;
+	const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	NEED(connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0);
+	NEED(send(fd, request, sizeof(request) - 1, 0) == sizeof(request) - 1);
+	for (ssize_t got; (got = recv(fd, text + n, sizeof(text) - 1 - n, 0)) > 0;)
+		n += (size_t)got;
+	(void)close(fd);
+	NEED(strncmp(text, "HTTP/1.1 200", 12) == 0 && strstr(text, "\r\n\r\nhello") != NULL);
+	return 0;
+}
+
+/* Threads that were started before, capabilities given up and the filter put on meanwhile; and
+ * new ones, one for each client. Says its ports to fd[1], ends when fd[0] does. */
+static int serve_with_filter(enum filter_kind kind, const int fd[2])
+{
+	static const unsigned flags[2] = {MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL,
+					  MHD_USE_INTERNAL_POLLING_THREAD |
+					      MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL};
+	struct MHD_Daemon *d[2];
+	uint16_t port[2];
+	char c;
+
+	for (int i = 0; i < 2; i++) {
+		d[i] = MHD_start_daemon(flags[i], 0, NULL, NULL, serve, NULL, MHD_OPTION_END);
+		NEED(d[i] != NULL);
+		port[i] = MHD_get_daemon_info(d[i], MHD_DAEMON_INFO_BIND_PORT)->port;
+	}
+	NEED(geteuid() != 0 || caps_limit_all(0) == 0);
+	NEED(filter_load(kind, FILTER_KILL, false) == 0);
+	NEED(write(fd[1], port, sizeof(port)) == sizeof(port));
+	NEED(read(fd[0], &c, 1) == 0);
+	MHD_stop_daemon(d[0]);
+	MHD_stop_daemon(d[1]);
+	return 0;
+}
+
+static void test_http(void **state)
+{
+	(void)state;
+	skip_without_filter();
+	for (int k = FILTER_FILE; k <= FILTER_DPDK; k++) {
+		int to[2], from[2], status;
+		uint16_t port[2];
+
+		assert_int_equal(pipe2(to, O_CLOEXEC) | pipe2(from, O_CLOEXEC), 0);
+		const pid_t pid = fork();
+		if (pid == 0) {
+			(void)close(to[1]);
+			_exit(
+			    serve_with_filter((enum filter_kind)k, (const int[]){to[0], from[1]}));
+		}
+		(void)close(from[1]);
+		assert_int_equal(read(from[0], port, sizeof(port)), sizeof(port));
+		for (int i = 0; i < 20; i++)
+			assert_int_equal(ask(port[i % 2]), 0);
+		(void)close(to[0]);
+		(void)close(to[1]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		(void)close(from[0]);
 	}
 }
 
@@ -735,10 +823,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-	    T(test_forbidden),      T(test_log_mode),     T(test_allowed),   T(test_abort),
-	    T(test_filter_threads), T(test_caps_threads), T(test_caps_deaf), T(test_map_update),
-	    T(test_needs),          T(test_memlock),      T(test_user),      T(test_bad_users),
-	    T(test_foreign_out),
+	    T(test_forbidden),  T(test_log_mode),       T(test_allowed),      T(test_http),
+	    T(test_abort),      T(test_filter_threads), T(test_caps_threads), T(test_caps_deaf),
+	    T(test_map_update), T(test_needs),          T(test_memlock),      T(test_user),
+	    T(test_bad_users),  T(test_foreign_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
