@@ -23,8 +23,9 @@ static const struct device {
 	uint64_t needs, keeps;
 	const char *setcap;
 } devices[] = {
-    /* Loads and, at the end, removes its XDP program. */
-    {"net_af_xdp", XDP_CAPS | BPF_CAPS, XDP_CAPS | BPF_CAPS,
+    /* Loads and, at the end, removes its XDP program, which it looks up by its number: that
+     * takes SYS_ADMIN. */
+    {"net_af_xdp", XDP_CAPS | BPF_CAPS, RIGHTS_CAP(CAP_NET_ADMIN) | RIGHTS_CAP(CAP_SYS_ADMIN),
      "cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw,cap_ipc_lock+ep"},
     {"net_af_packet", RIGHTS_CAP(CAP_NET_RAW), 0, "cap_net_raw+ep"},
     {"net_tap", RIGHTS_CAP(CAP_NET_ADMIN), RIGHTS_CAP(CAP_NET_ADMIN), "cap_net_admin+ep"},
