@@ -78,7 +78,9 @@ static const char *find_unreadable(const struct config *c)
 	for (size_t i = 0; i < c->rules.n; i++)
 		if (!may(c->rules.v[i], R_OK))
 			return c->rules.v[i];
-	return c->sinkholes != NULL && !may(c->sinkholes, R_OK) ? c->sinkholes : NULL;
+	if (c->sinkholes != NULL && !may(c->sinkholes, R_OK))
+		return c->sinkholes;
+	return c->psl != NULL && !may(c->psl, R_OK) ? c->psl : NULL;
 }
 
 /* ---- another user ---- */

@@ -268,7 +268,7 @@ static int add_refusals(scmp_filter_ctx f)
 /* Signals to our own threads: abort(3), and what rights_caps.c does. */
 static int add_tgkill(scmp_filter_ctx f)
 {
-	const struct scmp_arg_cmp own = SCMP_CMP(0, SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	const struct scmp_arg_cmp own = SCMP_CMP(0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
 
 	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, CALL(tgkill), 1, &own);
 }

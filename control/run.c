@@ -617,6 +617,7 @@ static int run_to_end(struct run *r)
 	    .steered = source_counts(r->source, steered, sizeof(steered)),
 	    .state = keeper_text(r->keeper, state, sizeof(state)),
 	    .out = r->config.out,
+	    .retain = retain_counts_get(r->retain),
 	};
 	if (!r->config.quiet)
 		summary_print(stderr, &s);

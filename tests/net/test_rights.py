@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -299,6 +300,9 @@ class Keep(unittest.TestCase):
                                    "--interval", "5", "--keep", "1M", "--socket", "off"], capture_output=True, text=True, timeout=120)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stderr, r"--keep: removed \d+ old files .* level=info event=keep files=\d+ bytes=\d+")
+            said = re.search(r"keep +([\d,]+) old files removed .*, ([\d,]+) left", done.stderr)
+            self.assertGreater(int(said[1].replace(",", "")), 1200)
+            self.assertEqual(int(said[2].replace(",", "")), len(list(out.glob("*/*-keep-*.jsonl.zst"))))
             for path in alien:
                 self.assertTrue(path.exists())
             there = [path.exists() for path in sorted(old, key=lambda p: p.name.split("-")[1])]
