@@ -20,9 +20,10 @@
 #define WINDOW_MS 30000u
 #define WINDOW_LINES 10u   /* of one place in the source */
 #define WINDOW_ALARMS 100u /* likewise */
-#define SENTENCE_CAP 1024u
-#define LINE_CAP 3072u /* below PIPE_BUF, so that lines do not mix */
-#define TAIL_CAP 96u   /* kept free for what stands last */
+#define SENTENCE_CAP 1024u /* where fields follow */
+#define WORDS_CAP 4096u    /* last words */
+#define LINE_CAP 3072u     /* below PIPE_BUF, so that lines do not mix */
+#define TAIL_CAP 96u       /* kept free for what stands last */
 #define FIELDS_CAP 16u
 #define FIELD_CAP 512u
 
@@ -139,22 +140,27 @@ static void write_line(const struct log_site *s, const struct log_field *fields,
 	const struct log_field tail[] = {LOG_NUM("suppressed", suppressed),
 					 LOG_NUM("unwritten", state.unwritten)};
 	struct pollfd ready = {.fd = state.fd, .events = POLLOUT};
-	char line[LINE_CAP];
-	size_t n = (size_t)snprintf(line, sizeof(line), "fluxtap: %s", sentence);
+	const bool plain = fields == NULL;
+	char line[WORDS_CAP + LINE_CAP];
+	const size_t cap = plain ? sizeof(line) : LINE_CAP;
+	size_t n = (size_t)snprintf(line, plain ? WORDS_CAP + 16 : SENTENCE_CAP + 16, "fluxtap: %s",
+				    sentence);
 
+	n = !plain && n > SENTENCE_CAP + 15 ? SENTENCE_CAP + 15 : n;
 	if (state.people)
 		fields = NULL;
 	if (fields != NULL)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, " level=%s event=%s",
+		n += (size_t)snprintf(line + n, cap - n, " level=%s event=%s",
 				      levels[s->level].name, s->event);
 	for (; fields != NULL && fields->key != NULL; fields++)
-		n += put_field(line + n, sizeof(line) - n - TAIL_CAP, fields);
+		n += put_field(line + n, cap - n - TAIL_CAP, fields);
 	for (unsigned i = 0; i < 2; i++)
 		if (tail[i].value != 0)
-			n += put_field(line + n, sizeof(line) - n - 1, &tail[i]);
+			n += put_field(line + n, cap - n - 1, &tail[i]);
 	line[n++] = '\n';
-	/* A terminal that is stopped, a pipe that nobody reads: control has other work. */
-	if (poll(&ready, 1, 0) == 1 && write(state.fd, line, n) == (ssize_t)n)
+	/* A terminal that is stopped, a pipe that nobody reads: control has other work, until it
+	 * says its last words. */
+	if ((plain || poll(&ready, 1, 0) == 1) && write(state.fd, line, n) == (ssize_t)n)
 		state.unwritten = 0;
 	else
 		state.unwritten++;
@@ -224,7 +230,7 @@ static void say(struct log_site *s, const struct log_field *fields, const char *
 
 void log_write(struct log_site *s, const struct log_field *fields, const char *format, ...)
 {
-	char sentence[SENTENCE_CAP];
+	char sentence[WORDS_CAP];
 	va_list args;
 
 	if (s->level > state.level)

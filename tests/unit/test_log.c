@@ -102,6 +102,12 @@ static void test_long(void **state)
 	assert_true(strlen(text) < 4096);
 	assert_int_equal(text[strlen(text) - 1], '\n');
 	assert_non_null(strstr(text, " last=7\n"));
+	/* But a refusal that lists all options is whole. */
+	big[3500] = '\0';
+	log_error("end", LOG_PLAIN, "%s", big);
+	text = heard();
+	assert_int_equal(strlen(text), 9 + 3500 + 1);
+	assert_int_equal(lines(text), 1);
 	close_pipe();
 }
 
