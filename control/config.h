@@ -27,10 +27,14 @@ struct config {
 
 	char *out, *probe;
 	uint32_t interval_s;
-	char *http;   /* "off" */
-	char *socket; /* a path, "auto" or "off" */
-	char *state;  /* "auto", "on" or "off" */
+	char *http;      /* "off" */
+	char *socket;    /* a path, "auto" or "off" */
+	char *state;     /* "auto", "on" or "off" */
+	char *log_level; /* see log.h */
+	char *keep;      /* see value_keep_read; NULL: all */
 	bool quiet;
+	char *user;    /* or NULL */
+	char *seccomp; /* "on", "off" or "log" */
 
 	struct config_prefixes auth, resolvers;
 	struct config_u16s ports;

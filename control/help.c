@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "help.h"
 
+#include "complete.h"
+#include "man.h"
 #include "settings.h"
 
 #include <inttypes.h>
@@ -10,12 +12,7 @@
 #define WIDTH 79
 #define INDENT 22 /* of an option's text */
 
-struct command {
-	unsigned bit; /* enum setting_command, 0: none */
-	const char *name, *synopsis, *brief, *text;
-};
-
-static const struct command commands[] = {
+static const struct help_command commands[] = {
     {COMMAND_RUN, "run", "SOURCE [OPTION...]", "watch DNS traffic and export statistics",
      "Reads packets from one source (--pcap, --xdp or --dpdk), understands the DNS messages in "
      "them and writes statistics for each interval to files below --out. A file run ends with "
@@ -65,25 +62,18 @@ static const struct command commands[] = {
 };
 #define COMMANDS_LEN (sizeof commands / sizeof *commands)
 
-struct example {
-	const char *line, *text;
-};
-static const struct example examples[] = {
+static const struct help_pair examples[] = {
     {"fluxtap run --pcap dns.pcap.gz --out records", "statistics from a capture file"},
     {"fluxtap report traffic records", "look at them"},
     {"fluxtap cat --set traffic records | jq .queries", "take them further"},
 };
 #define EXAMPLES_LEN (sizeof examples / sizeof *examples)
 
-struct exit_code {
-	int code;
-	const char *text;
-};
-static const struct exit_code exit_codes[] = {
-    {0, "done"},
-    {1, "failed on the way; what was gathered until then is written and readable"},
-    {2, "wrong use or configuration; the message says what would be right"},
-    {3, "the machine lacks something; the message names the command that gives it"},
+static const struct help_pair exit_codes[] = {
+    {"0", "done"},
+    {"1", "failed on the way; what was gathered until then is written and readable"},
+    {"2", "wrong use or configuration; the message says what would be right"},
+    {"3", "the machine lacks something; the message names the command that gives it"},
 };
 #define EXIT_CODES_LEN (sizeof exit_codes / sizeof *exit_codes)
 
@@ -121,7 +111,7 @@ void help_print(FILE *out)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].brief);
 	fputs("\nExamples:\n", out);
 	for (size_t i = 0; i < EXAMPLES_LEN; i++)
-		fprintf(out, "  %-46s %s\n", examples[i].line, examples[i].text);
+		fprintf(out, "  %-46s %s\n", examples[i].what, examples[i].text);
 	fputs("\nRecords go to DIR/<set>/*.jsonl.zst below the directory given with --out\n"
 	      "(fluxtap-out if none is given): JSON lines, compressed with zstd.\n"
 	      "Tables and records that you ask for go to standard output; progress, notes and\n"
@@ -129,13 +119,13 @@ void help_print(FILE *out)
 	      "\nExit codes:\n",
 	      out);
 	for (size_t i = 0; i < EXIT_CODES_LEN; i++)
-		fprintf(out, "  %d  %s\n", exit_codes[i].code, exit_codes[i].text);
+		fprintf(out, "  %s  %s\n", exit_codes[i].what, exit_codes[i].text);
 	fputs(
 	    "\n\"fluxtap help COMMAND\" explains one, \"fluxtap --version\" prints the version.\n",
 	    out);
 }
 
-static void text_of(const struct setting *s, char *out, size_t cap)
+void help_setting_text(const struct setting *s, char *out, size_t cap)
 {
 	size_t len = (size_t)snprintf(out, cap, "%s", s->help);
 	const bool number =
@@ -159,11 +149,11 @@ static void print_option(FILE *out, const struct setting *s)
 		fputc('\n', out);
 		at = 0;
 	}
-	text_of(s, text, sizeof text);
+	help_setting_text(s, text, sizeof text);
 	wrap(out, text, INDENT, at);
 }
 
-static const struct command *command_of(unsigned bit)
+static const struct help_command *command_of(unsigned bit)
 {
 	for (size_t i = 0; i < COMMANDS_LEN; i++) {
 		if (commands[i].bit == bit)
@@ -174,7 +164,7 @@ static const struct command *command_of(unsigned bit)
 
 void help_command(FILE *out, unsigned command)
 {
-	const struct command *c = command_of(command);
+	const struct help_command *c = command_of(command);
 
 	fprintf(out, "Usage: fluxtap %s %s\n\n", c->name, c->synopsis);
 	wrap(out, c->text, 0, 0);
@@ -202,70 +192,19 @@ void help_command(FILE *out, unsigned command)
 		      out);
 }
 
-/* Text for mdoc: a sentence begins a line, and a line must not begin with a dot or quote. */
-static void mdoc_text(FILE *out, const char *text)
+const struct help_command *help_command_at(size_t i)
 {
-	size_t at = 0;
-
-	while (*text != '\0') {
-		const size_t word = strcspn(text, " ");
-
-		if (at == 0 && (*text == '.' || *text == '\''))
-			fputs("\\&", out);
-		for (size_t i = 0; i < word; i++)
-			text[i] == '\\' ? fputs("\\e", out) : fputc(text[i], out);
-		at += word + 1;
-		text += word + strspn(text + word, " ");
-		if (*text == '\0' || at + strcspn(text, " ") > 78 || text[-2] == '.')
-			at = 0;
-		fputc(at == 0 ? '\n' : ' ', out);
-	}
+	return i < COMMANDS_LEN ? &commands[i] : NULL;
 }
 
-static void mdoc_options(FILE *out, unsigned command)
+const struct help_pair *help_example_at(size_t i)
 {
-	char text[512];
-	bool any = false;
-
-	for (int group = 0; group < GROUP_CAP; group++) {
-		for (size_t i = 0; i < settings_len; i++) {
-			const struct setting *s = &settings_table[i];
-
-			if (!(s->commands & command) || (int)s->group != group)
-				continue;
-			if (!any)
-				fputs(".Bl -tag -width Ds\n", out);
-			any = true;
-			fprintf(out, ".It Fl Fl %s", s->key);
-			if (s->arg != NULL)
-				fprintf(out, " Ar %s", s->arg);
-			fputc('\n', out);
-			text_of(s, text, sizeof text);
-			mdoc_text(out, text);
-		}
-	}
-	if (any)
-		fputs(".El\n", out);
+	return i < EXAMPLES_LEN ? &examples[i] : NULL;
 }
 
-void help_mdoc(FILE *out)
+const struct help_pair *help_exit_code_at(size_t i)
 {
-	fputs(".Sh COMMANDS\n", out);
-	for (size_t i = 0; i < COMMANDS_LEN && commands[i].bit != 0; i++) {
-		const struct command *c = &commands[i];
-
-		fprintf(out, ".Ss fluxtap %s\n.Nm fluxtap\n.Cm %s\n.Ar %s\n.Pp\n", c->name, c->name,
-			c->synopsis);
-		mdoc_text(out, c->text);
-		mdoc_options(out, c->bit);
-	}
-	fputs(".Sh EXIT STATUS\n.Bl -tag -width Ds\n", out);
-	for (size_t i = 0; i < EXIT_CODES_LEN; i++)
-		fprintf(out, ".It %d\n%s\n", exit_codes[i].code, exit_codes[i].text);
-	fputs(".El\n.Sh EXAMPLES\n.Bl -tag -width Ds\n", out);
-	for (size_t i = 0; i < EXAMPLES_LEN; i++)
-		fprintf(out, ".It Li \"%s\"\n%s\n", examples[i].line, examples[i].text);
-	fputs(".El\n", out);
+	return i < EXIT_CODES_LEN ? &exit_codes[i] : NULL;
 }
 
 int help_refuse(const char *command)
@@ -283,6 +222,11 @@ int help_main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : NULL;
 
+	/* For those who build and package: not in the help. */
+	if (argc == 3 && strcmp(what, "--man") == 0)
+		return man_print(stdout, argv[2]);
+	if (argc == 3 && strcmp(what, "--completion") == 0)
+		return complete_print(stdout, argv[2]);
 	if (argc > 2) {
 		fputs("fluxtap help: more than one argument; give one command, such as \"fluxtap "
 		      "help run\"\n",
@@ -292,10 +236,6 @@ int help_main(int argc, char **argv)
 	if (what == NULL || strcmp(what, "help") == 0 || strcmp(what, "--help") == 0 ||
 	    strcmp(what, "-h") == 0) {
 		help_print(stdout);
-		return 0;
-	}
-	if (strcmp(what, "--mdoc") == 0) {
-		help_mdoc(stdout);
 		return 0;
 	}
 	for (size_t i = 0; i < COMMANDS_LEN; i++) {

@@ -3,6 +3,7 @@
 
 #include "../dataplane/rx.h"
 #include "config.h"
+#include "log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,8 +63,8 @@ static const char *reason(int result)
 
 static void refuse(const struct keeper *k, const char *why)
 {
-	(void)fprintf(stderr, "fluxtap: %s is not taken up: %s; the run begins without a past\n",
-		      k->path, why);
+	log_warning("state-refused", LOG_FIELDS(LOG_TEXT("path", k->path)),
+		    "%s is not taken up: %s; the run begins without a past", k->path, why);
 }
 
 /* What differs, so that the past is of no use; NULL: nothing. */
@@ -120,8 +121,8 @@ static void join(struct keeper *k)
 		k->written_us = k->end_us - k->begin_us;
 		k->skipped = 0;
 	} else if (k->result != k->said) {
-		(void)fprintf(stderr, "fluxtap: cannot write %s: %s\n", k->path,
-			      strerror(-k->result));
+		log_error("state-failed", LOG_FIELDS(LOG_NUM("errno", -k->result)),
+			  "cannot write %s: %s", k->path, strerror(-k->result));
 	}
 	k->said = k->result;
 }
@@ -171,11 +172,9 @@ static void say_taken_up(const struct keeper *k, uint64_t gap_s)
 	char text[32];
 
 	(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", gmtime_r(&until, &tm));
-	if (!k->config->quiet)
-		(void)fprintf(stderr,
-			      "fluxtap: goes on from its state of %s UTC; %" PRIu64
-			      " s in between were not watched\n",
-			      text, gap_s);
+	log_info("state-taken-up", LOG_FIELDS(LOG_NUM("gap_s", gap_s)),
+		 "goes on from its state of %s UTC; %" PRIu64 " s in between were not watched",
+		 text, gap_s);
 }
 
 void keeper_first(struct keeper *k, const struct stat_interval *in)
@@ -202,7 +201,8 @@ void keeper_first(struct keeper *k, const struct stat_interval *in)
 	if (result != 0) {
 		(void)snprintf(why, sizeof(why), "%s%s%s", refused, refused[0] != '\0' ? ": " : "",
 			       reason(result));
-		(void)fprintf(stderr, "fluxtap: %s is not taken up as a whole: %s\n", k->path, why);
+		log_warning("state-refused", LOG_FIELDS(LOG_TEXT("path", k->path)),
+			    "%s is not taken up as a whole: %s", k->path, why);
 	} else {
 		say_taken_up(k, from_s > h->until_s ? from_s - h->until_s : 0);
 	}
@@ -237,8 +237,8 @@ static void begin(struct keeper *k)
 		return;
 	k->result = -result;
 	if (k->said != -result)
-		(void)fprintf(stderr, "fluxtap: cannot start a thread to write %s: %s\n", k->path,
-			      strerror(result));
+		log_error("state-failed", LOG_FIELDS(LOG_NUM("errno", result)),
+			  "cannot start a thread to write %s: %s", k->path, strerror(result));
 	k->said = -result;
 }
 

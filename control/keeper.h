@@ -5,7 +5,7 @@
  * Written after each interval by a thread of its own, while control goes on to empty the
  * rings and lets no interval close; by a state so large that this took more than a tenth
  * of the time, less often. Control's thread calls; owns the file .state-PROBE.zst below
- * --out. Says what went wrong on standard error. */
+ * --out. Logs what went wrong. */
 #ifndef CONTROL_KEEPER_H
 #define CONTROL_KEEPER_H
 

@@ -2,6 +2,7 @@
 #include "live.h"
 
 #include "ctl.h"
+#include "log.h"
 
 #include <fluxtap/counters.h>
 
@@ -12,8 +13,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-#define RUN_DIR "/run/fluxtap"
 
 /* A client that waits for its reload. */
 struct asked {
@@ -39,9 +38,9 @@ static time_t now_s(void)
 void live_socket_path(const char *probe, const char *out, bool make, char *path, size_t cap)
 {
 	if (make)
-		(void)mkdir(RUN_DIR, 0755);
-	if (access(RUN_DIR, W_OK) == 0)
-		(void)snprintf(path, cap, RUN_DIR "/%s.sock", probe);
+		(void)mkdir(LIVE_RUN_DIR, 0755);
+	if (access(LIVE_RUN_DIR, W_OK) == 0)
+		(void)snprintf(path, cap, LIVE_RUN_DIR "/%s.sock", probe);
 	else
 		(void)snprintf(path, cap, "%s/.fluxtap.sock", out);
 }
@@ -62,13 +61,16 @@ static void reload_done(void *ctx, const struct reload_result *x)
 	struct live *l = ctx;
 
 	if (x->error != NULL)
-		(void)fprintf(stderr, "fluxtap: reload: %s; the old rules stay in use\n", x->error);
-	else if (!l->set.quiet)
-		(void)fprintf(stderr,
-			      "fluxtap: reload: %zu expressions and %zu listed names in use after "
-			      "%.1f s\n",
-			      x->patterns, x->listed_names,
-			      (double)(x->load_us + x->swap_us) / 1e6);
+		log_error("reload-refused", LOG_FIELDS(LOG_NUM("generation", x->generation)),
+			  "reload: %s; the old rules stay in use", x->error);
+	else
+		log_info("reload",
+			 LOG_FIELDS(LOG_NUM("generation", x->generation),
+				    LOG_NUM("patterns", x->patterns),
+				    LOG_NUM("listed_names", x->listed_names),
+				    LOG_NUM("load_us", x->load_us), LOG_NUM("swap_us", x->swap_us)),
+			 "reload: %zu expressions and %zu listed names in use after %.1f s",
+			 x->patterns, x->listed_names, (double)(x->load_us + x->swap_us) / 1e6);
 	for (unsigned i = 0; i < CTL_CLIENTS; i++) {
 		if (l->asked[i].client == 0 || l->asked[i].ticket > x->ticket)
 			continue;

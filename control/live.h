@@ -3,12 +3,14 @@
  * SIGHUP.
  *
  * Control's thread calls live_step in its loop; it never waits. Knows `status` and
- * `reload`; says on standard error how each reload ended. */
+ * `reload`; logs how each reload ended. */
 #ifndef CONTROL_LIVE_H
 #define CONTROL_LIVE_H
 
 #include "reload.h"
 #include "segment.h"
+
+#define LIVE_RUN_DIR "/run/fluxtap"
 
 struct live;
 
@@ -18,7 +20,6 @@ struct live_opts {
 	unsigned workers;
 	const struct segment *segment;
 	struct rules *rules; /* not owned; may hold no lists */
-	bool quiet;          /* no word about what went well */
 };
 
 /* Loads the first rules. NULL and a sentence in err: *bad_rules says whether a list

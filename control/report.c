@@ -24,6 +24,11 @@ static const struct {
 	       {"ledger", report_ledger}};
 #define REPORTS_LEN (sizeof reports / sizeof *reports)
 
+const char *report_name_at(size_t i)
+{
+	return i < REPORTS_LEN ? reports[i].name : NULL;
+}
+
 const char *report_number(char out[REPORT_NUMBER_CAP], uint64_t n)
 {
 	char digits[24];

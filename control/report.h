@@ -13,6 +13,9 @@
 /* `fluxtap report NAME DIR...`; argv[0] is "report". Returns the exit code. */
 int report_main(int argc, char **argv);
 
+/* The names of all reports, one after another; NULL behind the last. */
+const char *report_name_at(size_t i);
+
 /* The reports themselves, in report_<name>.c. Each takes the records of one set in
  * time order and prints to standard output; 0 or -errno. `width` is in columns. */
 int report_traffic(struct walk *w, size_t width);

@@ -7,11 +7,15 @@
 #include "drain.h"
 #include "exit.h"
 #include "export/jsonl.h"
+#include "export/retain.h"
 #include "gap.h"
 #include "keeper.h"
 #include "live.h"
+#include "log.h"
 #include "lookups.h"
+#include "notify.h"
 #include "pressure.h"
+#include "rights.h"
 #include "rules.h"
 #include "segment.h"
 #include "source.h"
@@ -43,6 +47,8 @@ struct run {
 	unsigned workers, started;
 	struct jsonl *jsonl; /* below write_lock, as is `records` */
 	pthread_mutex_t write_lock;
+	struct retain *retain; /* NULL: all is kept */
+	struct notify notify;
 	struct drain *drain;
 	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
@@ -71,9 +77,10 @@ static void on_hangup(int signo)
 	hangups = 1;
 }
 
+/* Why it does not run, or did not run well: the last words. */
 static int complain(int code, const char *text)
 {
-	(void)fprintf(stderr, "fluxtap: %s\n", text);
+	log_error("end", LOG_PLAIN, "%s", text);
 	return code;
 }
 
@@ -121,7 +128,10 @@ static void commit(struct run *r)
 
 	r->export_failed = jsonl_commit(r->jsonl);
 	if (r->export_failed != 0 && r->export_failed != before)
-		(void)complain(EXIT_FAILED, jsonl_error(r->jsonl));
+		log_error("export-failed", LOG_FIELDS(LOG_NUM("errno", -r->export_failed)), "%s",
+			  jsonl_error(r->jsonl));
+	else if (r->export_failed == 0 && before != 0)
+		log_info("export-works", LOG_NO_FIELDS, "records are written again");
 }
 
 /* Behind the export: what the next start shall not take for lost. */
@@ -146,9 +156,15 @@ static void interval_closed(void *ctx, const struct stat_interval *interval)
 	struct run *r = ctx;
 
 	commit(r);
+	retain_closed(r->retain, interval->start_s, interval->end_s);
 	if (r->export_failed == 0)
 		publish_exported(r, interval->end_s);
 	keeper_closed(r->keeper, interval);
+}
+
+static void file_named(void *ctx, const char *name, uint64_t bytes)
+{
+	retain_add(((struct run *)ctx)->retain, name, bytes);
 }
 
 static bool snapshot_is_busy(void *ctx)
@@ -226,7 +242,6 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 	    .probe = c->probe,
 	    .workers = r->workers,
 	    .segment = &r->segment,
-	    .quiet = c->quiet,
 	};
 	bool bad_rules;
 
@@ -235,7 +250,7 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 	else
 		(void)snprintf(socket_path, sizeof(socket_path), "%s", c->socket);
 	if (why != NULL)
-		(void)complain(EXIT_DONE, why);
+		log_warning("rule-cache", LOG_NO_FIELDS, "%s", why);
 	r->rules = rules_create(&set);
 	(void)snprintf(err, cap, "not enough memory");
 	if (r->rules == NULL)
@@ -300,6 +315,22 @@ static int open_state(struct run *r)
 	return r->keeper != NULL ? 0 : -errno;
 }
 
+static int open_output(struct run *r, char *err, size_t cap)
+{
+	const struct config *c = &r->config;
+	struct value_keep keep;
+
+	r->jsonl = jsonl_create(c->out, c->probe, err, cap);
+	if (r->jsonl == NULL)
+		return EXIT_USAGE;
+	if (c->keep == NULL || value_keep_read(c->keep, &keep) != 0)
+		return EXIT_DONE;
+	(void)snprintf(err, cap, "not enough memory");
+	r->retain = retain_create(c->out, c->probe, &keep);
+	jsonl_on_named(r->jsonl, file_named, r);
+	return r->retain != NULL ? EXIT_DONE : EXIT_MACHINE;
+}
+
 /* Everything up to the first packet, in the order in which errors are told. */
 static int open_all(struct run *r, char *err, size_t cap)
 {
@@ -314,9 +345,9 @@ static int open_all(struct run *r, char *err, size_t cap)
 		return code;
 	if (c->no_huge)
 		mem_forbid_huge();
-	r->jsonl = jsonl_create(c->out, c->probe, err, cap);
-	if (r->jsonl == NULL)
-		return EXIT_USAGE;
+	code = open_output(r, err, cap);
+	if (code != EXIT_DONE)
+		return code;
 	r->source = source_create(c, &code, err, cap);
 	if (r->source == NULL)
 		return code;
@@ -367,11 +398,16 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .ending = input_ended,
 	    .ctx = r,
 	};
+	/* Everything is open, and control's threads come next. */
+	const int limited = rights_drop(c, source_keeps(r->source), err, cap);
+	if (limited != 0)
+		return limited;
 	(void)snprintf(err, cap, "not enough memory");
 	r->drain = drain_create(&drain);
-	if (r->drain != NULL)
-		keeper_use(r->keeper, r->stat_run.name_seed,
-			   &(struct snapshot_stats){stat_all, drain_stats(r->drain)});
+	if (r->drain == NULL)
+		return EXIT_MACHINE;
+	keeper_use(r->keeper, r->stat_run.name_seed,
+		   &(struct snapshot_stats){stat_all, drain_stats(r->drain)});
 	if (drain.live && level == VALUE_SAMPLE_AUTO) { /* a file waits instead */
 		const struct pressure_opts pressure = {
 		    .segment = &r->segment,
@@ -384,7 +420,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 		if (r->pressure == NULL)
 			return EXIT_MACHINE;
 	}
-	return r->drain != NULL ? EXIT_DONE : EXIT_MACHINE;
+	return 0;
 }
 
 /* Control keeps off the workers' CPUs where it can. */
@@ -416,7 +452,7 @@ static int start_all(struct run *r, char *err, size_t cap)
 	if (result == 0)
 		result = source_start(r->source, -1);
 	if (result == 0)
-		return EXIT_DONE;
+		return rights_lock(&r->config, err, cap);
 	(void)snprintf(err, cap, "cannot start a thread: %s", strerror(-result));
 	return EXIT_MACHINE;
 }
@@ -453,17 +489,53 @@ static void show_progress(struct run *r)
 static void say_start(const struct run *r)
 {
 	const struct config *c = &r->config;
+	char rights[256];
 
-	if (c->quiet || !source_is_live(r->source))
+	if (!source_is_live(r->source))
 		return;
-	(void)fprintf(stderr, "fluxtap: %s; %u worker%s, interval %u s, output in %s\n",
-		      source_note(r->source), r->workers, r->workers == 1 ? "" : "s", c->interval_s,
-		      c->out);
+	log_info("start",
+		 LOG_FIELDS(LOG_TEXT("version", FLUXTAP_VERSION), LOG_NUM("workers", r->workers),
+			    LOG_NUM("interval_s", c->interval_s), LOG_TEXT("out", c->out)),
+		 "%s; %u worker%s, interval %u s, output in %s", source_note(r->source), r->workers,
+		 r->workers == 1 ? "" : "s", c->interval_s, c->out);
+	log_info("rights", LOG_FIELDS(LOG_NUM("uid", geteuid())), "%s",
+		 rights_text(rights, sizeof(rights)));
 	if (mem_mapped(MEM_HUGE) == 0 && !c->no_huge)
-		(void)fprintf(stderr,
-			      "fluxtap: no huge pages: slower under load; for %zu MiB of them: "
-			      "sysctl -w vm.nr_hugepages=%zu\n",
-			      mem_mapped(MEM_ORDINARY) >> 20, (mem_mapped(MEM_ORDINARY) >> 21) + 1);
+		log_info("no-huge-pages",
+			 LOG_FIELDS(LOG_NUM("mib", mem_mapped(MEM_ORDINARY) >> 20)),
+			 "no huge pages: slower under load; for %zu MiB of them: "
+			 "sysctl -w vm.nr_hugepages=%zu",
+			 mem_mapped(MEM_ORDINARY) >> 20, (mem_mapped(MEM_ORDINARY) >> 21) + 1);
+}
+
+/* The line that `systemctl status` shows. */
+static const char *status_text(const struct run *r, char *text, size_t cap)
+{
+	uint64_t packets = 0, messages = 0, dropped = 0;
+
+	for (unsigned i = 0; i < r->workers; i++) {
+		const struct ft_shm_worker *w = segment_worker(&r->segment, i);
+		packets += atomic_load_explicit(&w->total[FT_CTR_RX_PACKETS], memory_order_relaxed);
+		messages += atomic_load_explicit(&w->total[FT_CTR_MESSAGES], memory_order_relaxed);
+		dropped += source_dropped(r->source, i);
+	}
+	(void)snprintf(text, cap,
+		       "%" PRIu64 " packets, %" PRIu64 " messages, %" PRIu64
+		       " packets lost by the source",
+		       packets, messages, dropped);
+	return text;
+}
+
+/* What control does beside its work, each turn. */
+static void housekeep(struct run *r)
+{
+	char text[256];
+
+	retain_step(r->retain);
+	log_step();
+	notify_reloading(&r->notify, live_rules(r->live).busy);
+	if (notify_step(&r->notify))
+		notify_status(&r->notify, status_text(r, text, sizeof(text)));
 }
 
 static void loop(struct run *r)
@@ -478,6 +550,7 @@ static void loop(struct run *r)
 		if (live && turn % 64 == 0)
 			over = !source_tend(r->source) || over;
 		if (!stopping && (stop_signals != 0 || over)) {
+			notify_stopping(&r->notify);
 			stop_all(r);
 			stopping = true;
 		}
@@ -490,6 +563,7 @@ static void loop(struct run *r)
 			}
 			live_step(r->live);
 		}
+		housekeep(r);
 		if (r->pressure != NULL)
 			pressure_step(r->pressure);
 		if (!live)
@@ -537,6 +611,7 @@ static int run_to_end(struct run *r)
 			worker_abandon(r->worker[i]);
 	} else {
 		say_start(r);
+		notify_ready(&r->notify, source_note(r->source));
 		loop(r);
 	}
 	for (unsigned i = 0; i < r->started; i++)
@@ -544,6 +619,7 @@ static int run_to_end(struct run *r)
 	if (code != EXIT_DONE)
 		return complain(code, err);
 	commit(r);
+	retain_finish(r->retain);
 	const struct summary s = {
 	    .ledger = ledger_sums_get(drain_stat(r->drain, 0)),
 	    .traffic = traffic_sums_get(drain_stat(r->drain, 1)),
@@ -552,6 +628,7 @@ static int run_to_end(struct run *r)
 	    .steered = source_counts(r->source, steered, sizeof(steered)),
 	    .state = keeper_text(r->keeper, state, sizeof(state)),
 	    .out = r->config.out,
+	    .retain = retain_counts_get(r->retain),
 	};
 	if (!r->config.quiet)
 		summary_print(stderr, &s);
@@ -571,6 +648,7 @@ static void close_all(struct run *r)
 	segment_fini(&r->segment);
 	source_destroy(r->source);
 	jsonl_destroy(r->jsonl);
+	retain_destroy(r->retain);
 	prefix_set_fini(&r->vantage.auth);
 	prefix_set_fini(&r->vantage.resolvers);
 	free(r->worker);
@@ -581,16 +659,26 @@ static void close_all(struct run *r)
 int run_main(int argc, char **argv)
 {
 	struct run r = {.write_lock = PTHREAD_MUTEX_INITIALIZER};
-	char err[1024] = "";
+	char err[4096] = "";
 	int code = config_parse_run(argc, argv, &r.config, err, sizeof(err));
 
 	if (code == 1)
 		return EXIT_DONE; /* help was asked for */
 	if (code != 0)
 		return complain(EXIT_USAGE, err);
+	log_open(&(struct log_opts){
+	    .level = r.config.quiet ? LOG_AT_WARNING
+				    : (enum log_level)log_level_read(r.config.log_level),
+	    .probe = r.config.probe,
+	    .fd = STDERR_FILENO,
+	});
 	catch_signals();
-	code = open_all(&r, err, sizeof(err));
+	notify_init(&r.notify);
+	code = rights_begin(&r.config, err, sizeof(err));
+	if (code == EXIT_DONE)
+		code = open_all(&r, err, sizeof(err));
 	code = code == EXIT_DONE ? run_to_end(&r) : complain(code, err);
+	log_close();
 	close_all(&r);
 	return code;
 }

@@ -831,12 +831,10 @@ const char *schema_sets(void)
 	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap tap traffic";
 }
 
-int schema_print(FILE *out)
+json_t *schema_make(void)
 {
 	json_t *defs = json_object(), *names = json_array(), *rules = json_array();
-	json_t *schema;
 	char ref[64];
-	int rc = 0;
 
 	for (size_t i = 0; i < SETS_LEN; i++) {
 		snprintf(ref, sizeof ref, "#/$defs/%s", sets[i].name);
@@ -846,10 +844,17 @@ int schema_print(FILE *out)
 						       "properties", "set", "const", sets[i].name,
 						       "required", "set", "then", "$ref", ref));
 	}
-	schema = json_pack("{s:s, s:s, s:s, s:[s], s:{s:{s:o}}, s:o, s:o}", "$schema",
-			   "https://json-schema.org/draft/2020-12/schema", "title",
-			   "A record exported by fluxtap", "type", "object", "required", "set",
-			   "properties", "set", "enum", names, "allOf", rules, "$defs", defs);
+	return json_pack("{s:s, s:s, s:s, s:[s], s:{s:{s:o}}, s:o, s:o}", "$schema",
+			 "https://json-schema.org/draft/2020-12/schema", "title",
+			 "A record exported by fluxtap", "type", "object", "required", "set",
+			 "properties", "set", "enum", names, "allOf", rules, "$defs", defs);
+}
+
+int schema_print(FILE *out)
+{
+	json_t *schema = schema_make();
+	int rc = 0;
+
 	if (schema == NULL)
 		return -ENOMEM;
 	if (json_dumpf(schema, out, JSON_INDENT(2)) != 0 || fputc('\n', out) == EOF ||

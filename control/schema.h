@@ -4,9 +4,12 @@
 #ifndef CONTROL_SCHEMA_H
 #define CONTROL_SCHEMA_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
+/* The schema; NULL: no memory. The caller gives the reference back. */
+json_t *schema_make(void);
 /* Prints the schema. 0 or -errno. */
 int schema_print(FILE *out);
 

@@ -87,6 +87,22 @@ const struct setting settings_table[] = {
      .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
     {"quiet", NULL, VALUE_FLAG, .group = GROUP_OUTPUT, RUN, ALL_SOURCES, FIELD(quiet),
      .help = "Neither show progress nor print a summary."},
+    {"log-level", "error|warning|info|debug", VALUE_TEXT, .def = "info", .group = GROUP_OUTPUT, RUN,
+     ALL_SOURCES, FIELD(log_level), .check = value_check_log_level,
+     .help = "How much is said while it runs, on standard error or to the journal. --quiet is "
+	     "warning."},
+    {"keep", "DAYS|SIZE", VALUE_TEXT, .group = GROUP_OUTPUT, RUN, ALL_SOURCES, FIELD(keep),
+     .check = value_check_keep, .def_text = "all",
+     .help = "Remove this probe's oldest exported files: those older than so many days (30d), or "
+	     "those beyond a size of all sets together (20G; K, M, G, T), or both (30d,20G). The "
+	     "files of the last interval stay."},
+    {"user", "NAME", VALUE_TEXT, .group = GROUP_PLACE, RUN, ALL_SOURCES, FIELD(user),
+     .help = "Become this user at the start, before anything is opened, with the capabilities that "
+	     "opening needs; those go, too, once it is open. Never root."},
+    {"seccomp", "on|off|log", VALUE_TEXT, .def = "on", .group = GROUP_PLACE, RUN, ALL_SOURCES,
+     FIELD(seccomp), .check = value_check_seccomp,
+     .help = "Allow only the system calls that a running probe makes; any other one ends it. log: "
+	     "the kernel notes them instead (dmesg, audit)."},
     {"auth", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(auth),
      .help = "Addresses of authoritative servers watched here. Once --auth or --resolvers is "
 	     "given, addresses alone decide the vantage of a message."},
@@ -363,7 +379,7 @@ static int refuse_option(const struct settings_args *a, const char *name, char *
 	const char *command = settings_command(a->command);
 	const char *nearest =
 	    strncmp(name, "--", 2) == 0 ? settings_nearest(a->command, name + 2, false) : NULL;
-	char q[VALUE_QUOTE_CAP], keys[1024];
+	char q[VALUE_QUOTE_CAP], keys[2048];
 
 	value_quote(q, name);
 	settings_keys(a->command, "--", false, keys, sizeof keys);

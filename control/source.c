@@ -2,11 +2,13 @@
 #include "source.h"
 
 #include "exit.h"
+#include "rights.h"
 #include "ports.h"
 #include "steer.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +21,7 @@ struct source {
 	struct rx_fan *fan; /* owns rx[0] where there is one */
 	struct steer *steer;
 	struct ports *ports;
+	uint64_t ports_keep; /* capabilities */
 	bool is_pcap;
 	struct rx **sink; /* [workers], what workers get */
 };
@@ -61,6 +64,7 @@ static int open_dpdk(struct source *s, const struct config *c, char *err, size_t
 	s->ports = ports_create(&o, err, cap);
 	if (s->ports == NULL)
 		return errno == EINVAL ? EXIT_USAGE : EXIT_MACHINE;
+	s->ports_keep = rights_keeps_dpdk(c->dpdk);
 	for (s->n = 0; s->n < ports_source_count(s->ports); s->n++)
 		s->rx[s->n] = ports_source(s->ports, s->n);
 	return EXIT_DONE;
@@ -207,6 +211,13 @@ bool source_tend(struct source *s)
 		return true;
 	steer_tend(s->steer);
 	return !steer_is_gone(s->steer);
+}
+
+uint64_t source_keeps(const struct source *s)
+{
+	if (s->steer != NULL)
+		return steer_needs_admin(s->steer) ? RIGHTS_CAP(CAP_NET_ADMIN) : 0;
+	return s->ports_keep;
 }
 
 bool source_is_live(const struct source *s)

@@ -37,6 +37,8 @@ void source_progress(const struct source *s, uint64_t *done, uint64_t *total);
 /* To be called now and then between start and stop. False: nothing will come any more,
  * and source_error says why. */
 bool source_tend(struct source *s);
+/* Capabilities that source_destroy needs (rights.h). */
+uint64_t source_keeps(const struct source *s);
 bool source_is_live(const struct source *s);
 
 #endif

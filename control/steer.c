@@ -537,6 +537,12 @@ struct rx *steer_source(struct steer *s, size_t i)
 	return s->source[i];
 }
 
+bool steer_needs_admin(const struct steer *s)
+{
+	return s->hook[0].ifindex != 0 || s->hook[1].ifindex != 0 ||
+	       (s->spec.words & WORD_BUSYPOLL) != 0;
+}
+
 const char *steer_note(const struct steer *s)
 {
 	return s->note;

@@ -43,6 +43,9 @@ size_t steer_source_count(const struct steer *s);
 /* Source i, below steer_source_count; from then on the caller's to destroy. */
 struct rx *steer_source(struct steer *s, size_t i);
 /* One line for the operator: mode, native or generic, zero-copy or copy, queues. */
+/* Whether steer_destroy needs CAP_NET_ADMIN: to take a tc filter away, or to put the interface's
+ * polling back. A link goes with its file descriptor. */
+bool steer_needs_admin(const struct steer *s);
 const char *steer_note(const struct steer *s);
 
 /* Summed over all CPUs, since creation. */

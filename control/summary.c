@@ -116,6 +116,11 @@ void summary_print(FILE *f, const struct summary *s)
 			      number(mem_mapped(MEM_HUGE) >> 20));
 	if (s->state[0] != '\0')
 		(void)fprintf(f, "  state      %s\n", s->state);
+	if (s->retain.removed_files != 0)
+		(void)fprintf(f, "  keep       %s old files removed (%.1f MB), %s left (%.1f MB)\n",
+			      number(s->retain.removed_files),
+			      (double)s->retain.removed_bytes / 1e6, number(s->retain.files),
+			      (double)s->retain.bytes / 1e6);
 	(void)fprintf(f, "  output     %s records in %s (read them with: fluxtap cat %s)\n",
 		      number(s->records), s->out, s->out);
 }

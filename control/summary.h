@@ -4,6 +4,7 @@
 #ifndef CONTROL_SUMMARY_H
 #define CONTROL_SUMMARY_H
 
+#include "export/retain.h"
 #include "stats/stat.h"
 
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct summary {
 	const char *steered; /* what the BPF programs did, or "" */
 	const char *state;   /* what was kept of it for the next run, or "" */
 	const char *out;     /* directory */
+	struct retain_counts retain;
 };
 
 void summary_print(FILE *f, const struct summary *s);

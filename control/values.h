@@ -69,6 +69,18 @@ int value_check_dedup(const void *field, char *why, size_t cap);
 int value_check_sample(const void *field, char *why, size_t cap);
 int value_check_channels(const void *field, char *why, size_t cap);
 int value_check_http(const void *field, char *why, size_t cap);
+int value_check_log_level(const void *field, char *why, size_t cap);
+int value_check_seccomp(const void *field, char *why, size_t cap);
+int value_check_keep(const void *field, char *why, size_t cap);
+
+/* What --keep says; 0: no limit. */
+#define VALUE_KEEP_DAYS_CAP 36500u
+struct value_keep {
+	uint32_t days;
+	uint64_t bytes;
+};
+/* 0, or -EINVAL or -ERANGE and *keep unchanged. */
+int value_keep_read(const char *text, struct value_keep *keep);
 
 /* s of a share 2^-s that value_check_sample accepts; VALUE_SAMPLE_AUTO; -EINVAL. */
 #define VALUE_SAMPLE_AUTO (-1)

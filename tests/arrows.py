@@ -32,6 +32,9 @@ DOORS = {
     "maxminddb": {"control/asn.c"},
     "yaml": {"control/config.c"},
     "zlib": {"dataplane/capfile.c"},
+    "seccomp": {"control/rights_filter.c"},
+    "sys/capability": {"control/rights_caps.c"},
+    "systemd/": {"control/log.c", "control/notify.c"},
 }
 # Programs that are made of parts of several rooms (control/bench.c uses the generator
 # and the floor through include/).

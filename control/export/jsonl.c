@@ -46,6 +46,8 @@ struct jsonl {
 	size_t sets_len;
 	size_t budget;
 	uint64_t lost;
+	jsonl_named_fn *named; /* or NULL */
+	void *named_ctx;
 	char error[PATH_MAX + 256];
 };
 
@@ -327,6 +329,8 @@ static int name_file(struct jsonl *j, struct set *s)
 	}
 	if (rc == 0 && s->seq < SEQ_CAP) {
 		s->seq++;
+		if (j->named != NULL)
+			j->named(j->named_ctx, to + strlen(j->dir) + 1, s->file_len);
 		return 0;
 	}
 	return note(j, "cannot name the file", to, rc == 0 ? EEXIST : rc == -1 ? errno : -rc);
@@ -421,6 +425,12 @@ void jsonl_destroy(struct jsonl *j)
 	free(j->dir);
 	free(j->probe);
 	free(j);
+}
+
+void jsonl_on_named(struct jsonl *j, jsonl_named_fn *named, void *ctx)
+{
+	j->named = named;
+	j->named_ctx = ctx;
 }
 
 void jsonl_set_budget(struct jsonl *j, size_t bytes)

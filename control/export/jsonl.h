@@ -18,6 +18,10 @@ struct jsonl;
  * killed run of the same probe left. NULL + errno and a sentence in `err`. */
 struct jsonl *jsonl_create(const char *dir, const char *probe, char *err, size_t cap);
 
+/* Tells of each file that got its name, as "<set>/<file>" and its length. */
+typedef void jsonl_named_fn(void *ctx, const char *name, uint64_t bytes);
+void jsonl_on_named(struct jsonl *j, jsonl_named_fn *named, void *ctx);
+
 /* Adds a record to a set's next file and takes over the reference, also where it
  * fails. `start_s` is the start of the record's interval. Returns 0, or -errno if
  * this record is lost. A disk that fails is jsonl_commit's to tell. */

@@ -23,7 +23,7 @@ int outdir_make(const char *path)
 	return errno == EEXIST ? 0 : -errno;
 }
 
-static int make_dirs(const char *path)
+int outdir_make_all(const char *path)
 {
 	char part[PATH_MAX];
 	const size_t len = strlen(path);
@@ -105,7 +105,7 @@ static int try_dir(const char *dir, const char *probe)
 
 int outdir_prepare(const char *dir, const char *probe)
 {
-	int rc = make_dirs(dir);
+	int rc = outdir_make_all(dir);
 
 	if (rc == 0)
 		rc = try_dir(dir, probe);

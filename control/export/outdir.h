@@ -15,6 +15,8 @@ int outdir_prepare(const char *dir, const char *probe);
 /* Makes one directory with mode 0750 whatever the umask; fine where it exists. 0
  * or -errno. */
 int outdir_make(const char *path);
+/* The same with all directories above it. */
+int outdir_make_all(const char *path);
 
 /* The name of this process's temporary for a set. */
 void outdir_temporary(const char *set, const char *probe, char out[NAME_MAX + 1]);

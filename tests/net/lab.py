@@ -297,12 +297,13 @@ def read_files(*paths, workers=1, options=()):
 class Probe:
     """A live fluxtap in a namespace."""
 
-    def __init__(self, end, words, path):
+    def __init__(self, end, words, path, program=(FLUXTAP,), env=None):
         self.path, self.name = path, f"lab-{os.getpid()}-{next(serial)}"
         self.out, self.err = path / "records", path / "stderr"
-        command = end.command(FLUXTAP, "run", *words, "--out", self.out, "--probe", self.name)
+        command = end.command(*program, "run", *words, "--out", self.out, "--probe", self.name)
         with open(self.err, "w") as err, open(path / "stdout", "w") as out:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=env and {**os.environ, **env})
 
     def said(self):
         return self.err.read_text()
@@ -336,11 +337,13 @@ class Probe:
 
 
 @contextlib.contextmanager
-def probe(end, *words, interval=INTERVAL_S, workers=1):
-    """fluxtap run WORDS in a namespace, ready when the block begins."""
+def probe(end, *words, interval=INTERVAL_S, workers=1, program=(FLUXTAP,), env=None, prepare=None):
+    """fluxtap run WORDS in a namespace, ready when the block begins. prepare(folder): called before."""
     quiet_clock()
     with folder() as path:
-        p = Probe(end, [*words, "--interval", interval, "--cores", cores(workers)], path)
+        if prepare is not None:
+            prepare(path)
+        p = Probe(end, [*words, "--interval", interval, "--cores", cores(workers)], path, program, env)
         with undone(p.clean):
             p.wait_ready()
             yield p

@@ -2,6 +2,7 @@
 /* Settings: every message is read, every file is cut at every length. */
 #include "config.h"
 #include "help.h"
+#include "man.h"
 #include "settings.h"
 
 #include <errno.h>
@@ -401,9 +402,14 @@ static void print_run(FILE *f)
 	help_command(f, COMMAND_RUN);
 }
 
+static void print_page(FILE *f)
+{
+	assert_int_equal(man_print(f, "fluxtap.1"), 0);
+}
+
 static void test_help(void **state)
 {
-	char *top = captured(help_print), *run = captured(print_run), *mdoc = captured(help_mdoc);
+	char *top = captured(help_print), *run = captured(print_run), *mdoc = captured(print_page);
 	char *const texts[] = {top, run};
 	char key[64];
 
@@ -415,7 +421,7 @@ static void test_help(void **state)
 			snprintf(key, sizeof key, "--%s", settings_table[i].key);
 			assert_non_null(strstr(run, key));
 		}
-		snprintf(key, sizeof key, ".It Fl Fl %s", settings_table[i].key);
+		snprintf(key, sizeof key, ".It Fl \\-%s", settings_table[i].key);
 		assert_non_null(strstr(mdoc, key));
 	}
 	for (size_t i = 0; i < 2; i++) {
