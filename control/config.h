@@ -27,9 +27,10 @@ struct config {
 
 	char *out, *probe;
 	uint32_t interval_s;
-	char *http;   /* "off" */
-	char *socket; /* a path, "auto" or "off" */
-	char *state;  /* "auto", "on" or "off" */
+	char *http;       /* "ADDR:PORT", "auto" or "off" */
+	char *http_token; /* a file, or NULL */
+	char *socket;     /* a path, "auto" or "off" */
+	char *state;      /* "auto", "on" or "off" */
 	bool quiet;
 
 	struct config_prefixes auth, resolvers;

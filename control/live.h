@@ -2,13 +2,15 @@
 /* A running probe that can be talked to: the requests of the control socket, and
  * SIGHUP.
  *
- * Control's thread calls live_step in its loop; it never waits. Knows `status` and
- * `reload`; says on standard error how each reload ended. */
+ * Control's thread calls live_step in its loop; it never waits. Knows `status`, `view`
+ * and `reload`; says on standard error how each reload ended. */
 #ifndef CONTROL_LIVE_H
 #define CONTROL_LIVE_H
 
 #include "reload.h"
 #include "segment.h"
+
+#include <jansson.h>
 
 struct live;
 
@@ -19,6 +21,9 @@ struct live_opts {
 	const struct segment *segment;
 	struct rules *rules; /* not owned; may hold no lists */
 	bool quiet;          /* no word about what went well */
+	/* What the live views show, the caller's to release; NULL: no memory. May be NULL. */
+	json_t *(*view)(void *ctx);
+	void *ctx;
 };
 
 /* Loads the first rules. NULL and a sentence in err: *bad_rules says whether a list

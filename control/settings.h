@@ -19,6 +19,8 @@ enum setting_command { /* bits */
 		       COMMAND_REPORT = 8,
 		       COMMAND_RULES = 16,
 		       COMMAND_RELOAD = 32,
+		       COMMAND_STATUS = 64,
+		       COMMAND_TOP = 128,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */

@@ -32,6 +32,9 @@ DOORS = {
     "maxminddb": {"control/asn.c"},
     "yaml": {"control/config.c"},
     "zlib": {"dataplane/capfile.c"},
+    "microhttpd": {"control/view/http.c"},
+    "curses": {"control/view/top_curses.c"},
+    "ncurses": {"control/view/top_curses.c"},
 }
 # Programs that are made of parts of several rooms (control/bench.c uses the generator
 # and the floor through include/).
