@@ -315,10 +315,13 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
 	(void)version;
 	(void)upload;
 	(void)upload_len;
-	(void)request;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return answer_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n", "Allow",
 				   "GET, HEAD");
+	if (*request == NULL) { /* the header alone; an answer now would end the connection */
+		*request = h;
+		return MHD_YES;
+	}
 	if (h->local && !http_addr_host_is_local(header_of(c, "Host")))
 		return answer_text(
 		    c, MHD_HTTP_FORBIDDEN,

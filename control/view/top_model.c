@@ -260,7 +260,10 @@ static void draw_overview(struct top_frame *f, const struct top_input *in, int y
 	y = draw_workers(f, in, y, workers) + 1;
 	const int stages = wide ? 0 : f->cols >= 80 ? 4 : 0;
 	const int left = end - y - stages;
-	const int middle = wide ? left / 2 : left > 22 ? left - 10 : left;
+	const int wanted = 18; /* the books as a rule, and the types that matter */
+	const int middle = wide        ? (left / 2 < wanted ? left / 2 : wanted)
+			   : left > 22 ? left - 10
+				       : left;
 	draw_books(f, part(f, y, middle, 0, wide ? 4 : 2), in);
 	draw_shares(f, part(f, y, wide ? middle : (middle + 1) / 2, 1, wide ? 4 : 2), in,
 		    "Answers, last interval", "by_class");
@@ -326,16 +329,37 @@ static void draw_all_books(struct top_frame *f, const struct top_input *in, int 
 	}
 }
 
-/* Tables in a grid: one below the other, or two in a row where it is wide. */
+#define EMPTY_HEIGHT 3
+
+static int rows_of(const struct top_input *in, enum view_table t)
+{
+	const json_t *table =
+	    json_object_get(json_object_get(in->view, "tables"), view_tables[t].key);
+
+	return (int)json_array_size(json_object_get(table, "rows"));
+}
+
+/* Tables one below the other, or two in a row where it is wide. Those without rows leave
+ * their room to the others. */
 static void draw_tables(struct top_frame *f, const struct top_input *in, int y, int end,
 			const enum view_table *t, int n)
 {
-	const int columns = f->cols >= WIDE ? 2 : 1, rows = (n + columns - 1) / columns;
-	const int height = (end - y) / rows;
+	const int columns = f->cols >= WIDE ? 2 : 1;
+	int empty = 0, lines = 0;
 
-	for (int i = 0; i < n; i++)
-		draw_table(f, part(f, y + i / columns * height, height, i % columns, columns), in,
-			   t[i]);
+	for (int i = 0; i < n; i += columns, lines++)
+		empty += rows_of(in, t[i]) == 0 &&
+			 (columns == 1 || i + 1 >= n || rows_of(in, t[i + 1]) == 0);
+	const int full = lines > empty ? (end - y - empty * EMPTY_HEIGHT) / (lines - empty) : 0;
+	for (int i = 0; i < n; i += columns) {
+		const bool second = columns == 2 && i + 1 < n;
+		const bool none = rows_of(in, t[i]) == 0 && (!second || rows_of(in, t[i + 1]) == 0);
+		const int height = none ? EMPTY_HEIGHT : full;
+		draw_table(f, part(f, y, height - 1, 0, columns), in, t[i]);
+		if (second)
+			draw_table(f, part(f, y, height - 1, 1, columns), in, t[i + 1]);
+		y += height;
+	}
 }
 
 static void draw_help(struct top_frame *f, int y)

@@ -49,7 +49,7 @@ const struct view_table_text view_tables[VIEW_TABLES] = {
 			VALUE("ratio", "before/after", 3), TEXT("class", "class", class), VANTAGE}},
     [VIEW_NXDOMAIN] = {"nxdomain",
 		       "Names that do not exist",
-		       "none was asked for",
+		       "no NXDOMAIN in the error channels (those of S2R need --channels all)",
 		       {NAME("name", "topmost missing name"), COUNT("count", "answers"),
 			VALUE("keys", "records", 0), VANTAGE}},
     [VIEW_DOMAIN] = {"domain",
