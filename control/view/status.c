@@ -106,7 +106,7 @@ static void print_interval(FILE *out, const json_t *view)
 	const json_t *p50 = json_object_get(in, "p50_us"), *p99 = json_object_get(in, "p99_us");
 	const time_t begin = (time_t)count_of(in, "start"), end = (time_t)count_of(in, "end");
 	uint64_t queries = 0, responses = 0, unanswered = 0;
-	struct tm tm;
+	struct tm from = {0}, to = {0};
 	char a[16] = "", b[16] = "";
 	const char *vantage;
 	json_t *t;
@@ -115,8 +115,10 @@ static void print_interval(FILE *out, const json_t *view)
 		(void)fprintf(out, "  interval  the first one is still open\n");
 		return;
 	}
-	(void)strftime(a, sizeof(a), "%H:%M:%S", gmtime_r(&begin, &tm));
-	(void)strftime(b, sizeof(b), "%H:%M:%S", gmtime_r(&end, &tm));
+	if (gmtime_r(&begin, &from) != NULL && gmtime_r(&end, &to) != NULL) {
+		(void)strftime(a, sizeof(a), "%H:%M:%S", &from);
+		(void)strftime(b, sizeof(b), "%H:%M:%S", &to);
+	}
 	json_object_foreach(json_object_get(in, "traffic"), vantage, t)
 	{
 		queries += count_of(t, "queries");

@@ -66,7 +66,9 @@ static void cell_text(const json_t *cell, const char *kind, char *out, size_t ca
 	} else if (strcmp(kind, "second") == 0) {
 		const time_t t = (time_t)json_integer_value(cell);
 		struct tm tm;
-		(void)strftime(out, cap, "%H:%M:%S", gmtime_r(&t, &tm));
+		out[0] = '\0';
+		if (gmtime_r(&t, &tm) != NULL)
+			(void)strftime(out, cap, "%H:%M:%S", &tm);
 	} else if (json_is_number(cell)) {
 		(void)snprintf(out, cap, "%s", top_number(n, json_number_value(cell)));
 	} else {

@@ -204,8 +204,9 @@ static void draw_shares(struct top_frame *f, struct grid_box b, const struct top
 	for (unsigned i = 0; i < n && sum > 0; i++) {
 		char line[160], bar[64] = "";
 		const int most = b.width > 40 ? 24 : b.width - 20;
-		const int len = most > 0 ? (int)lround(s[i].n / sum * most) : 0;
-		memset(bar, '#', (size_t)len);
+		const double share = s[i].n / sum;
+		if (most > 0 && share > 0 && share <= 1)
+			memset(bar, '#', (size_t)lround(share * most));
 		(void)snprintf(line, sizeof(line), "%-10.10s %5.1f%% %s", s[i].key,
 			       100 * s[i].n / sum, bar);
 		(void)grid_box_line(f, &b, LOOK_PLAIN, line);
