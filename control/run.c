@@ -16,10 +16,7 @@
 #include "segment.h"
 #include "source.h"
 #include "summary.h"
-#include "view/glance.h"
-#include "view/http.h"
-#include "view/view.h"
-#include "view/watch.h"
+#include "view/show.h"
 #include "worker_config.h"
 
 #include <errno.h>
@@ -48,14 +45,11 @@ struct run {
 	struct drain *drain;
 	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
-	struct view *view; /* NULL: nobody looks */
-	struct watch *watch;
-	struct http *http; /* NULL: off */
-	struct glancer glancer;
+	struct show *show;
 	struct pressure *pressure;     /* NULL: the level of sampling is fixed */
 	_Atomic uint32_t sample_level; /* pressure's to set */
 	uint64_t *dropped_seen;        /* [workers] */
-	uint64_t records, export_failures, lost_told;
+	uint64_t records, export_failures;
 	uint64_t begin_us;
 	int export_failed; /* -errno of the last commit, 0: all is written */
 	bool progress_shown;
@@ -115,7 +109,7 @@ static void write_record(void *ctx, const char *set, uint64_t start_s, json_t *r
 {
 	struct run *r = ctx;
 
-	view_put(r->view, set, record);
+	show_put(r->show, set, record);
 	if (jsonl_write(r->jsonl, set, start_s, record) == 0)
 		r->records++;
 }
@@ -128,6 +122,16 @@ static void commit(struct run *r)
 	r->export_failures += r->export_failed != 0;
 	if (r->export_failed != 0 && r->export_failed != before)
 		(void)complain(EXIT_FAILED, jsonl_error(r->jsonl));
+}
+
+static struct watch_export export_state(const struct run *r)
+{
+	return (struct watch_export){
+	    .written = r->records,
+	    .lost = jsonl_lost_records(r->jsonl),
+	    .failures = r->export_failures,
+	    .failing = r->export_failed != 0,
+	};
 }
 
 /* Behind the export: what the next start shall not take for lost. */
@@ -154,9 +158,8 @@ static void interval_closed(void *ctx, const struct stat_interval *interval)
 	commit(r);
 	if (r->export_failed == 0)
 		publish_exported(r, interval->end_s);
-	const uint64_t lost = jsonl_lost_records(r->jsonl);
-	view_close(r->view, interval->start_s, interval->end_s, lost - r->lost_told);
-	r->lost_told = lost;
+	const struct watch_export e = export_state(r);
+	show_closed(r->show, interval->start_s, interval->end_s, &e);
 	keeper_closed(r->keeper, interval);
 }
 
@@ -214,81 +217,12 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	return s;
 }
 
-/* Off, or as the setting says; auto: only in live runs. */
-static bool is_off(const struct run *r, const char *setting)
-{
-	return strcmp(setting, "off") == 0 ||
-	       (strcmp(setting, "auto") == 0 && !source_is_live(r->source));
-}
-
-static json_t *view_json(void *ctx)
-{
-	struct glance *g = glance_take(&((struct run *)ctx)->glancer);
-	json_t *o = g != NULL ? glance_json(g, false) : NULL;
-
-	free(g);
-	return o;
-}
-
-/* The port that nobody asked for may be another probe's; that is no reason not to start. */
-static int open_http(struct run *r, char *err, size_t cap)
-{
-	const struct config *c = &r->config;
-	const bool by_default = strcmp(c->http, "auto") == 0;
-	bool bad_use;
-
-	if (is_off(r, c->http))
-		return EXIT_DONE;
-	r->http =
-	    http_create(by_default ? HTTP_DEFAULT : c->http, c->http_token, &bad_use, err, cap);
-	if (r->http != NULL)
-		return EXIT_DONE;
-	if (bad_use)
-		return EXIT_USAGE;
-	if (!by_default)
-		return EXIT_MACHINE;
-	(void)complain(EXIT_DONE, err);
-	return EXIT_DONE;
-}
-
-/* What the live views read, where there may be one: after the segment, before the rules. */
-static int open_view(struct run *r, char *err, size_t cap)
-{
-	const struct config *c = &r->config;
-	const struct watch_opts watch = {
-	    .segment = &r->segment,
-	    .source_dropped = count_dropped,
-	    .ctx = r,
-	    .sample_level = &r->sample_level,
-	};
-	const int code = open_http(r, err, cap);
-
-	if (code != EXIT_DONE)
-		return code;
-	(void)snprintf(err, cap, "not enough memory");
-	r->watch = watch_create(&watch);
-	if (r->watch == NULL)
-		return EXIT_MACHINE;
-	if (r->http == NULL && is_off(r, c->socket))
-		return EXIT_DONE;
-	r->view = view_create();
-	r->glancer = (struct glancer){
-	    .segment = &r->segment,
-	    .view = r->view,
-	    .watch = r->watch,
-	    .version = FLUXTAP_VERSION,
-	    .source = source_is_live(r->source) ? source_note(r->source) : "capture files",
-	    .interval_s = c->interval_s,
-	};
-	glancer_init(&r->glancer);
-	return r->view != NULL ? EXIT_DONE : EXIT_MACHINE;
-}
-
 /* The rules, and how they change while it runs. */
 static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 {
 	const struct config *c = &r->config;
-	const bool socket_off = is_off(r, c->socket);
+	const bool socket_off = strcmp(c->socket, "off") == 0 ||
+				(strcmp(c->socket, "auto") == 0 && !source_is_live(r->source));
 	char cache[PATH_MAX], socket_path[PATH_MAX];
 	const char *why = NULL;
 	const struct rules_settings set = {
@@ -320,12 +254,29 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 		return EXIT_MACHINE;
 	live.rules = r->rules;
 	live.socket = socket_off ? NULL : socket_path;
-	live.view = r->view != NULL ? view_json : NULL;
-	live.ctx = r;
+	live.view = show_json;
+	live.ctx = r->show;
 	r->live = live_create(&live, &bad_rules, err, cap);
 	if (r->live != NULL)
 		return EXIT_DONE;
 	return bad_rules ? EXIT_USAGE : EXIT_MACHINE;
+}
+
+static int open_show(struct run *r, char *err, size_t cap)
+{
+	const struct show_opts o = {
+	    .config = &r->config,
+	    .segment = &r->segment,
+	    .live = source_is_live(r->source),
+	    .source = source_is_live(r->source) ? source_note(r->source) : "capture files",
+	    .source_dropped = count_dropped,
+	    .ctx = r,
+	    .sample_level = &r->sample_level,
+	};
+	int code = EXIT_DONE;
+
+	r->show = show_create(&o, &code, err, cap);
+	return r->show != NULL ? EXIT_DONE : code;
 }
 
 static int create_workers(struct run *r, char *err, size_t cap)
@@ -410,7 +361,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	r->segment.shm->live = source_is_live(r->source);
 	const int level = value_sample_level(c->sample);
 	atomic_init(&r->sample_level, level > 0 ? (uint32_t)level : 0);
-	code = open_view(r, err, cap);
+	code = open_show(r, err, cap);
 	if (code == EXIT_DONE)
 		code = create_workers(r, err, cap);
 	if (code != EXIT_DONE)
@@ -492,8 +443,8 @@ static int start_all(struct run *r, char *err, size_t cap)
 	if (result != 0)
 		r->started--;
 	place_control(&r->config);
-	if (result == 0 && r->http != NULL) /* on control's CPUs */
-		result = http_start(r->http, &r->glancer);
+	if (result == 0) /* on control's CPUs */
+		result = show_start(r->show);
 	if (result == 0)
 		result = source_start(r->source, -1);
 	if (result == 0)
@@ -540,30 +491,12 @@ static void say_start(const struct run *r)
 	(void)fprintf(stderr, "fluxtap: %s; %u worker%s, interval %u s, output in %s\n",
 		      source_note(r->source), r->workers, r->workers == 1 ? "" : "s", c->interval_s,
 		      c->out);
-	if (r->http != NULL)
-		(void)fprintf(stderr, "fluxtap: http://%s/ has a page, /metrics and more%s\n",
-			      strcmp(c->http, "auto") == 0 ? HTTP_DEFAULT : c->http,
-			      http_is_open(r->http) ? "; whoever can reach it may read it all, "
-						      "see --http-token"
-						    : "");
+	show_say(r->show, stderr);
 	if (mem_mapped(MEM_HUGE) == 0 && !c->no_huge)
 		(void)fprintf(stderr,
 			      "fluxtap: no huge pages: slower under load; for %zu MiB of them: "
 			      "sysctl -w vm.nr_hugepages=%zu\n",
 			      mem_mapped(MEM_ORDINARY) >> 20, (mem_mapped(MEM_ORDINARY) >> 21) + 1);
-}
-
-static void tend_view(struct run *r)
-{
-	const struct watch_export e = {
-	    .written = r->records,
-	    .lost = jsonl_lost_records(r->jsonl),
-	    .failures = r->export_failures,
-	    .failing = r->export_failed != 0,
-	};
-
-	if (watch_step(r->watch, counts_now_us(), &e))
-		http_tend(r->http);
 }
 
 static void loop(struct run *r)
@@ -589,7 +522,8 @@ static void loop(struct run *r)
 		}
 		if (r->pressure != NULL)
 			pressure_step(r->pressure);
-		tend_view(r);
+		const struct watch_export e = export_state(r);
+		show_step(r->show, &e);
 		if (!live)
 			show_progress(r);
 		else if (turn % 64 == 0)
@@ -660,15 +594,13 @@ static int run_to_end(struct run *r)
 
 static void close_all(struct run *r)
 {
-	http_destroy(r->http); /* before what it reads */
+	show_destroy(r->show); /* before what it reads */
 	pressure_destroy(r->pressure);
 	keeper_destroy(r->keeper); /* before what it reads */
 	drain_destroy(r->drain);
 	for (unsigned i = 0; r->worker != NULL && i < r->workers; i++)
 		worker_destroy(r->worker[i]);
 	live_destroy(r->live);
-	watch_destroy(r->watch);
-	view_destroy(r->view);
 	rules_destroy(r->rules);
 	lookups_fini(&r->lookups);
 	segment_fini(&r->segment);
