@@ -28,7 +28,7 @@ def free_port():
 class Probe:
     """Reads a capture from a pipe that stays open, so that it runs until the test ends."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, share=1.0):
         self.port = free_port()
         self.dir = os.path.join(lab.scratch(), "http-%d" % self.port)
         os.mkdir(self.dir)
@@ -38,8 +38,8 @@ class Probe:
             [lab.FLUXTAP, "run", "--pcap", "-", "--http", "127.0.0.1:%d" % self.port, "--out",
              os.path.join(self.dir, "out"), "--probe", self.name, "--socket", self.socket, "--quiet", *options],
             stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.process.stdin.write(traffic())
-        self.process.stdin.flush()
+        self.left = traffic()
+        self.feed(share)
         for _ in range(600):
             try:
                 if self.get("/readyz")[0] == 200:
@@ -50,6 +50,19 @@ class Probe:
                 raise AssertionError(self.process.stderr.read())
             time.sleep(0.05)
         raise AssertionError("it does not get ready")
+
+    def feed(self, share):
+        """So much of what is left of the capture goes into the pipe."""
+        n = int(len(self.left) * share)
+        self.process.stdin.write(self.left[:n])
+        self.process.stdin.flush()
+        self.left = self.left[n:]
+
+    def ready(self):
+        try:
+            return self.get("/readyz")[::2]
+        except http.client.HTTPException:
+            return None
 
     def get(self, path, method="GET", **headers):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=END_S)
@@ -81,6 +94,14 @@ class Probe:
                 return answer
             time.sleep(0.1)
         raise AssertionError("not within %d s: %s" % (END_S, answer[:500]))
+
+    def until_ready(self, status):
+        for _ in range(END_S * 10):
+            answer = self.ready()
+            if answer and answer[0] == status:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError("readyz: %s, not %d" % (answer, status))
 
     def end(self):
         self.process.stdin.close()
@@ -280,6 +301,34 @@ class Token(unittest.TestCase):
                         "127.0.0.1:%d" % free_port(), "--http-token", "/nonexistent/token")
         self.assertEqual(r.code, 2, str(r))
         self.assertIn("/nonexistent/token: No such file", r.err)
+
+
+class Losing(unittest.TestCase):
+    def test_export_fails(self):
+        """A file where the directory was: not ready, with a sentence; ready again once it can
+        write, with all that has waited."""
+        p = Probe("--interval", "5", share=0.3)
+        out = os.path.join(p.dir, "out")
+        p.until(lambda t: json.loads(t)["intervals"] >= 1)
+        os.rename(out, out + ".away")
+        with open(out, "w"):
+            pass
+        p.feed(0.4)
+        status, why = p.until_ready(503)
+        self.assertEqual(why, "losing: the export fails; records wait in memory\n")
+        self.assertEqual(p.get("/healthz")[0], 200)
+        r = subprocess.run([lab.FLUXTAP, "status", "--socket", p.socket], capture_output=True, text=True, timeout=END_S)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("NOT READY: losing: the export fails", r.stdout)
+        text = p.get("/metrics")[2]
+        self.assertEqual((value(text, "fluxtap_ready"), value(text, "fluxtap_export_failing")), (0, 1))
+        self.assertGreaterEqual(value(text, "fluxtap_export_failures_total"), 1)
+        os.unlink(out)
+        os.rename(out + ".away", out)
+        p.feed(1)
+        self.assertEqual(p.until_ready(200)[1], "ok\n")
+        self.assertEqual(value(p.get("/metrics")[2], "fluxtap_export_lost_records_total"), 0)
+        self.assertEqual(p.end(), 0)
 
 
 class Nobody(unittest.TestCase):
