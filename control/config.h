@@ -27,11 +27,12 @@ struct config {
 
 	char *out, *probe;
 	uint32_t interval_s;
-	char *http;      /* "off" */
-	char *socket;    /* a path, "auto" or "off" */
-	char *state;     /* "auto", "on" or "off" */
-	char *log_level; /* see log.h */
-	char *keep;      /* see value_keep_read; NULL: all */
+	char *http;       /* "ADDR:PORT", "auto" or "off" */
+	char *http_token; /* a file, or NULL */
+	char *socket;     /* a path, "auto" or "off" */
+	char *state;      /* "auto", "on" or "off" */
+	char *log_level;  /* see log.h */
+	char *keep;       /* see value_keep_read; NULL: all */
 	bool quiet;
 	char *user;    /* or NULL */
 	char *seccomp; /* "on", "off" or "log" */

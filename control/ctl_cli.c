@@ -151,6 +151,12 @@ static int refuse(int code, const char *why)
 	return code;
 }
 
+static int refuse_options(unsigned command, const char *why)
+{
+	(void)fprintf(stderr, "fluxtap %s: %s\n", settings_command(command), why);
+	return EXIT_USAGE;
+}
+
 static int reload_at(const char *path)
 {
 	char err[PATH_MAX + 256];
@@ -176,11 +182,10 @@ static int reload_at(const char *path)
 	return code;
 }
 
-int reload_main(int argc, char **argv)
+int ctl_cli_options(unsigned command, int argc, char **argv, struct ctl_options *o)
 {
-	struct settings_args a = {.command = COMMAND_RELOAD, .argc = argc, .argv = argv, .at = 1};
-	struct ctl_options o = {0};
-	char err[PATH_MAX + 256], why[512], path[PATH_MAX];
+	struct settings_args a = {.command = command, .argc = argc, .argv = argv, .at = 1};
+	char err[PATH_MAX + 256], why[512];
 	const struct setting *s;
 	const char *value;
 	int step, code = -1;
@@ -188,23 +193,38 @@ int reload_main(int argc, char **argv)
 	while (code < 0 &&
 	       (step = settings_args_next(&a, &s, &value, err, sizeof(err))) != ARGS_END) {
 		if (step == ARGS_HELP) {
-			help_command(stdout, COMMAND_RELOAD);
+			help_command(stdout, command);
 			code = EXIT_DONE;
 		} else if (step < 0) {
-			code = refuse(EXIT_USAGE, err);
+			code = refuse_options(command, err);
 		} else if (step == ARGS_OPERAND) {
-			code = refuse(EXIT_USAGE, "no argument is needed but options");
-		} else if (settings_put(s, value, &o, why, sizeof(why)) != 0) {
+			code = refuse_options(command, "no argument is needed but options");
+		} else if (settings_put(s, value, o, why, sizeof(why)) != 0) {
 			(void)snprintf(err, sizeof(err), "--%s: %s", s->key, why);
-			code = refuse(EXIT_USAGE, err);
+			code = refuse_options(command, err);
 		}
 	}
+	return code;
+}
+
+void ctl_cli_options_fini(struct ctl_options *o)
+{
+	free(o->socket);
+	free(o->probe);
+	free(o->out);
+	memset(o, 0, sizeof(*o));
+}
+
+int reload_main(int argc, char **argv)
+{
+	struct ctl_options o = {0};
+	char err[PATH_MAX + 256], path[PATH_MAX];
+	int code = ctl_cli_options(COMMAND_RELOAD, argc, argv, &o);
+
 	if (code < 0 && ctl_cli_find(&o, path, sizeof(path), err, sizeof(err)) != 0)
 		code = refuse(EXIT_FAILED, err);
 	if (code < 0)
 		code = reload_at(path);
-	free(o.socket);
-	free(o.probe);
-	free(o.out);
+	ctl_cli_options_fini(&o);
 	return code;
 }

@@ -31,6 +31,17 @@ static const struct help_command commands[] = {
      "Tells a running probe to read its rule lists again, as SIGHUP does, and waits until all "
      "its workers use them. A list with a mistake is refused with file and line, and the old "
      "rules stay in use. No packet is lost."},
+    {COMMAND_STATUS, "status", "[--json] [--probe NAME | --socket PATH | --out DIR]",
+     "say how a running probe does",
+     "One screen: what it watches, packets and messages so far and a second, what was lost and "
+     "where, the last interval, memory, rules. Exit code 0 where all is well, 1 where no probe "
+     "answers or it is losing something."},
+    {COMMAND_TOP, "top", "[--probe NAME | --socket PATH | --out DIR]",
+     "watch a running probe, live",
+     "A full-screen view, once a second: rates of each worker, where packets and messages went, "
+     "losses in red, types and classes, domains and clients asked for most, flux, sinkholes, names "
+     "that do not exist, nanoseconds per packet by stage. Keys: Tab or 1 to 4 change the view, p "
+     "holds it still, ? explains, q ends. A probe that has ended is waited for."},
     {COMMAND_RULES, "rules", "check FILE... | test NAME... --rules FILE",
      "check lists of rules, or say what a name matches",
      "\"check\" compiles list files and tells what is in them: rules, names and expressions by "

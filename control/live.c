@@ -138,6 +138,16 @@ static json_t *status_json(const struct live *l)
 			 "rules", rules, "workers", workers_json(l), "totals", totals_json(l));
 }
 
+static void answer_view(struct live *l, uint64_t client)
+{
+	json_t *view = l->set.view(l->set.ctx);
+
+	if (view != NULL)
+		ctl_answer(l->ctl, client, view);
+	else
+		ctl_refuse(l->ctl, client, "not enough memory");
+}
+
 static void request(void *ctx, uint64_t client, const char *line)
 {
 	struct live *l = ctx;
@@ -146,8 +156,10 @@ static void request(void *ctx, uint64_t client, const char *line)
 		ask_reload(l, client);
 	else if (strcmp(line, "status") == 0)
 		ctl_answer(l->ctl, client, status_json(l));
+	else if (strcmp(line, "view") == 0 && l->set.view != NULL)
+		answer_view(l, client);
 	else
-		ctl_refuse(l->ctl, client, "no such request; there are: reload status");
+		ctl_refuse(l->ctl, client, "no such request; there are: reload status view");
 }
 
 struct live *live_create(const struct live_opts *o, bool *bad_rules, char *err, size_t cap)

@@ -2,13 +2,15 @@
 /* A running probe that can be talked to: the requests of the control socket, and
  * SIGHUP.
  *
- * Control's thread calls live_step in its loop; it never waits. Knows `status` and
- * `reload`; logs how each reload ended. */
+ * Control's thread calls live_step in its loop; it never waits. Knows `status`, `view`
+ * and `reload`; logs how each reload ended. */
 #ifndef CONTROL_LIVE_H
 #define CONTROL_LIVE_H
 
 #include "reload.h"
 #include "segment.h"
+
+#include <jansson.h>
 
 #define LIVE_RUN_DIR "/run/fluxtap"
 
@@ -20,6 +22,9 @@ struct live_opts {
 	unsigned workers;
 	const struct segment *segment;
 	struct rules *rules; /* not owned; may hold no lists */
+	/* What the live views show, the caller's to release; NULL: no memory. May be NULL. */
+	json_t *(*view)(void *ctx);
+	void *ctx;
 };
 
 /* Loads the first rules. NULL and a sentence in err: *bad_rules says whether a list

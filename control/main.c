@@ -9,6 +9,8 @@
 #include "report.h"
 #include "rules_cli.h"
 #include "run.h"
+#include "view/status.h"
+#include "view/top.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +20,9 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-    {"pin", pin_main},     {"run", run_main},       {"cat", cat_main},     {"report", report_main},
-    {"rules", rules_main}, {"reload", reload_main}, {"bench", bench_main}, {"help", help_main},
+    {"run", run_main},       {"cat", cat_main},   {"report", report_main}, {"rules", rules_main},
+    {"status", status_main}, {"top", top_main},   {"reload", reload_main}, {"pin", pin_main},
+    {"bench", bench_main},   {"help", help_main},
 };
 
 static int run_command(int argc, char **argv)

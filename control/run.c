@@ -20,6 +20,7 @@
 #include "segment.h"
 #include "source.h"
 #include "summary.h"
+#include "view/show.h"
 #include "worker_config.h"
 
 #include <errno.h>
@@ -52,10 +53,11 @@ struct run {
 	struct drain *drain;
 	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
+	struct show *show;
 	struct pressure *pressure;     /* NULL: the level of sampling is fixed */
 	_Atomic uint32_t sample_level; /* pressure's to set */
 	uint64_t *dropped_seen;        /* [workers] */
-	uint64_t records;
+	uint64_t records, export_failures;
 	uint64_t begin_us;
 	int export_failed; /* -errno of the last commit, 0: all is written */
 	bool progress_shown;
@@ -116,6 +118,7 @@ static void write_record(void *ctx, const char *set, uint64_t start_s, json_t *r
 {
 	struct run *r = ctx;
 
+	show_put(r->show, set, record);
 	(void)pthread_mutex_lock(&r->write_lock);
 	if (jsonl_write(r->jsonl, set, start_s, record) == 0)
 		r->records++;
@@ -127,11 +130,22 @@ static void commit(struct run *r)
 	const int before = r->export_failed;
 
 	r->export_failed = jsonl_commit(r->jsonl);
+	r->export_failures += r->export_failed != 0;
 	if (r->export_failed != 0 && r->export_failed != before)
 		log_error("export-failed", LOG_FIELDS(LOG_NUM("errno", -r->export_failed)), "%s",
 			  jsonl_error(r->jsonl));
 	else if (r->export_failed == 0 && before != 0)
 		log_info("export-works", LOG_NO_FIELDS, "records are written again");
+}
+
+static struct watch_export export_state(const struct run *r)
+{
+	return (struct watch_export){
+	    .written = r->records,
+	    .lost = jsonl_lost_records(r->jsonl),
+	    .failures = r->export_failures,
+	    .failing = r->export_failed != 0,
+	};
 }
 
 /* Behind the export: what the next start shall not take for lost. */
@@ -159,6 +173,8 @@ static void interval_closed(void *ctx, const struct stat_interval *interval)
 	retain_closed(r->retain, interval->start_s, interval->end_s);
 	if (r->export_failed == 0)
 		publish_exported(r, interval->end_s);
+	const struct watch_export e = export_state(r);
+	show_closed(r->show, interval->start_s, interval->end_s, &e);
 	keeper_closed(r->keeper, interval);
 }
 
@@ -257,10 +273,29 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 		return EXIT_MACHINE;
 	live.rules = r->rules;
 	live.socket = socket_off ? NULL : socket_path;
+	live.view = show_json;
+	live.ctx = r->show;
 	r->live = live_create(&live, &bad_rules, err, cap);
 	if (r->live != NULL)
 		return EXIT_DONE;
 	return bad_rules ? EXIT_USAGE : EXIT_MACHINE;
+}
+
+static int open_show(struct run *r, char *err, size_t cap)
+{
+	const struct show_opts o = {
+	    .config = &r->config,
+	    .segment = &r->segment,
+	    .live = source_is_live(r->source),
+	    .source = source_is_live(r->source) ? source_note(r->source) : "capture files",
+	    .source_dropped = count_dropped,
+	    .ctx = r,
+	    .sample_level = &r->sample_level,
+	};
+	int code = EXIT_DONE;
+
+	r->show = show_create(&o, &code, err, cap);
+	return r->show != NULL ? EXIT_DONE : code;
 }
 
 static int create_workers(struct run *r, char *err, size_t cap)
@@ -361,7 +396,9 @@ static int open_all(struct run *r, char *err, size_t cap)
 	r->segment.shm->live = source_is_live(r->source);
 	const int level = value_sample_level(c->sample);
 	atomic_init(&r->sample_level, level > 0 ? (uint32_t)level : 0);
-	code = create_workers(r, err, cap);
+	code = open_show(r, err, cap);
+	if (code == EXIT_DONE)
+		code = create_workers(r, err, cap);
 	if (code != EXIT_DONE)
 		return code;
 	r->stat_run = (struct stat_run){
@@ -449,6 +486,8 @@ static int start_all(struct run *r, char *err, size_t cap)
 	if (result != 0)
 		r->started--;
 	place_control(&r->config);
+	if (result == 0) /* on control's CPUs */
+		result = show_start(r->show);
 	if (result == 0)
 		result = source_start(r->source, -1);
 	if (result == 0)
@@ -500,6 +539,7 @@ static void say_start(const struct run *r)
 		 r->workers == 1 ? "" : "s", c->interval_s, c->out);
 	log_info("rights", LOG_FIELDS(LOG_NUM("uid", geteuid())), "%s",
 		 rights_text(rights, sizeof(rights)));
+	show_say(r->show);
 	if (mem_mapped(MEM_HUGE) == 0 && !c->no_huge)
 		log_info("no-huge-pages",
 			 LOG_FIELDS(LOG_NUM("mib", mem_mapped(MEM_ORDINARY) >> 20)),
@@ -566,6 +606,8 @@ static void loop(struct run *r)
 		housekeep(r);
 		if (r->pressure != NULL)
 			pressure_step(r->pressure);
+		const struct watch_export e = export_state(r);
+		show_step(r->show, &e);
 		if (!live)
 			show_progress(r);
 		(void)nanosleep(&pause, NULL);
@@ -637,6 +679,7 @@ static int run_to_end(struct run *r)
 
 static void close_all(struct run *r)
 {
+	show_destroy(r->show); /* before what it reads */
 	pressure_destroy(r->pressure);
 	keeper_destroy(r->keeper); /* before what it reads */
 	drain_destroy(r->drain);

@@ -24,6 +24,7 @@ const char *const setting_group_texts[GROUP_CAP] = {
 
 #define ALL_SOURCES .sources = SOURCE_ALL
 #define RUN .commands = COMMAND_RUN
+#define TALK .commands = COMMAND_RELOAD | COMMAND_STATUS | COMMAND_TOP
 #define RULES .group = GROUP_OTHER, .commands = COMMAND_RULES
 #define RULES_FIELD(f) .off = offsetof(struct rules_options, f)
 #define RUN_BENCH .commands = COMMAND_RUN | COMMAND_BENCH
@@ -75,16 +76,22 @@ const struct setting settings_table[] = {
      .help = "The probe's name in records and file names: letters, digits, \"-\", \"_\", \".\"."},
     {"socket", "PATH|auto|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(socket),
-     .help = "The control socket, for \"fluxtap reload\". auto: /run/fluxtap/PROBE.sock, or, where "
+     .help = "The control socket, for \"fluxtap reload\", status and top. auto: "
+	     "/run/fluxtap/PROBE.sock, or, where "
 	     "that directory cannot be written to, .fluxtap.sock below --out; none in a file run."},
     {"state", "auto|on|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
      FIELD(state), .check = value_check_guard,
      .help = "Keep what is remembered over intervals (the day of flux, sinkholes' and spikes' "
 	     "pasts) in .state-PROBE.zst below --out, and go on from there after a restart. auto: "
 	     "in live runs."},
-    {"http", "ADDR:PORT|off", VALUE_TEXT, .def = "off", .group = GROUP_OUTPUT, RUN, ALL_SOURCES,
-     FIELD(http), .check = value_check_http,
-     .help = "Serve metrics over HTTP. This version has none: only \"off\" is accepted."},
+    {"http", "ADDR:PORT|auto|off", VALUE_TEXT, .def = "auto", .group = GROUP_OUTPUT, RUN,
+     ALL_SOURCES, FIELD(http), .check = value_check_http,
+     .help = "Serve a page, /metrics, /healthz and /readyz over HTTP. auto: at 127.0.0.1:9530 in "
+	     "live runs, unless another program has that port; none in a file run."},
+    {"http-token", "FILE", VALUE_TEXT, .group = GROUP_OUTPUT, RUN, ALL_SOURCES, FIELD(http_token),
+     .help = "Whoever reads figures over HTTP must have the token in this file's first line, and "
+	     "send \"Authorization: Bearer TOKEN\". /healthz, /readyz and the page without its "
+	     "figures need none."},
     {"quiet", NULL, VALUE_FLAG, .group = GROUP_OUTPUT, RUN, ALL_SOURCES, FIELD(quiet),
      .help = "Neither show progress nor print a summary."},
     {"log-level", "error|warning|info|debug", VALUE_TEXT, .def = "info", .group = GROUP_OUTPUT, RUN,
@@ -243,15 +250,18 @@ const struct setting settings_table[] = {
     {"set", "NAME,...", VALUE_WORDS, .group = GROUP_OTHER, .commands = COMMAND_CAT,
      .off = offsetof(struct cat_options, set), .def_text = "all",
      .help = "Print the records of these sets only."},
-    {"socket", "PATH", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+    {"socket", "PATH", VALUE_TEXT, .group = GROUP_OTHER, TALK,
      .off = offsetof(struct ctl_options, socket), .def_text = "the only one in /run/fluxtap",
      .help = "The probe's control socket."},
-    {"probe", "NAME", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
+    {"probe", "NAME", VALUE_TEXT, .group = GROUP_OTHER, TALK,
      .off = offsetof(struct ctl_options, probe), .check = value_check_probe,
      .help = "The probe whose socket it is: /run/fluxtap/NAME.sock."},
-    {"out", "DIR", VALUE_TEXT, .group = GROUP_OTHER, .commands = COMMAND_RELOAD,
-     .off = offsetof(struct ctl_options, out), .def_text = "fluxtap-out",
+    {"out", "DIR", VALUE_TEXT, .group = GROUP_OTHER, TALK, .off = offsetof(struct ctl_options, out),
+     .def_text = "fluxtap-out",
      .help = "The probe's --out, where its socket is looked for if there is none in /run/fluxtap."},
+    {"json", NULL, VALUE_FLAG, .group = GROUP_OTHER, .commands = COMMAND_STATUS,
+     .off = offsetof(struct ctl_options, json),
+     .help = "Print one JSON object instead of text for people."},
     {"rules", "FILE", VALUE_TEXTS, RULES, RULES_FIELD(rules),
      .help = RULES_HELP " Give it again for more files. Needed by \"test\"."},
     {"psl", "FILE", VALUE_TEXT, RULES, RULES_FIELD(psl), .def_text = PSL_DEFAULT, .help = PSL_HELP},
@@ -284,6 +294,8 @@ const char *settings_command(unsigned command)
 	case COMMAND_BENCH: return "bench";
 	case COMMAND_CAT: return "cat";
 	case COMMAND_RELOAD: return "reload";
+	case COMMAND_STATUS: return "status";
+	case COMMAND_TOP: return "top";
 	case COMMAND_RULES: return "rules";
 	case COMMAND_PIN: return "pin";
 	default: return "report";

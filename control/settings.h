@@ -19,7 +19,9 @@ enum setting_command { /* bits */
 		       COMMAND_REPORT = 8,
 		       COMMAND_RULES = 16,
 		       COMMAND_RELOAD = 32,
-		       COMMAND_PIN = 1024,
+		       COMMAND_STATUS = 64,
+		       COMMAND_TOP = 128,
+		       COMMAND_PIN = 256,
 };
 
 enum setting_source { /* bits: the sources for which a setting means something */

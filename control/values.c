@@ -2,6 +2,7 @@
 #include "values.h"
 
 #include "pin/pin_cpus.h"
+#include "view/http_addr.h"
 
 #include <fluxtap/rec_tables.h>
 
@@ -575,10 +576,15 @@ int value_check_channels(const void *field, char *why, size_t cap)
 int value_check_http(const void *field, char *why, size_t cap)
 {
 	const char *text = *(char *const *)field;
+	struct sockaddr_storage at;
+	socklen_t len;
 	char q[VALUE_QUOTE_CAP];
 
-	if (strcmp(text, "off") == 0)
+	if (strcmp(text, "off") == 0 || strcmp(text, "auto") == 0 ||
+	    http_addr_read(text, &at, &len) == 0)
 		return 0;
-	snprintf(why, cap, "%s: this version has no HTTP server; give off", value_quote(q, text));
+	snprintf(why, cap,
+		 "%s is no address and port; give off, or such as 127.0.0.1:9530 or [::1]:9530",
+		 value_quote(q, text));
 	return -EINVAL;
 }

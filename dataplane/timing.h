@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What bench knows of a worker's loop: TSC ticks by stage, and how long turns take.
+/* What is known of a worker's loop: TSC ticks by stage, and how long turns take.
  *
- * Filled by the worker where its settings ask for it; read after its end. */
+ * Filled by the worker: in every turn where its settings ask for it (bench), else in one of
+ * TIMING_EVERY. Read after its end; ticks and packets are published, too. */
 #ifndef DATAPLANE_TIMING_H
 #define DATAPLANE_TIMING_H
 
@@ -41,11 +42,13 @@ enum worker_stage {
 };
 
 #define TIMING_TURN_BINS 256u
+#define TIMING_EVERY 1024u /* power of two; turns with packets */
 
 struct worker_timing {
 	uint64_t ticks[STAGE_CAP];
 	uint64_t turns[TIMING_TURN_BINS]; /* loop turns, 8 bins to an octave of ticks */
 	uint64_t turn_max, seal_max;
+	uint64_t packets; /* of the turns that were timed */
 };
 
 static inline void timing_turn(struct worker_timing *t, uint64_t ticks)

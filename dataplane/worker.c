@@ -18,7 +18,7 @@ const char *const worker_stage_texts[STAGE_CAP] = {
 
 static void lap(struct worker *w, enum worker_stage stage)
 {
-	if (!w->set.timing)
+	if (!w->timed)
 		return;
 	const uint64_t now = timing_now();
 	w->timing.ticks[stage] += now - w->lap;
@@ -307,6 +307,10 @@ static void publish(struct worker *w)
 			sum += w->tally->row[r].ledger.c[i];
 		atomic_store_explicit(&s->total[i], sum, memory_order_relaxed);
 	}
+	static_assert((unsigned)STAGE_CAP <= FT_SHM_STAGES, "room for all stages");
+	for (unsigned i = 0; i < STAGE_CAP; i++)
+		atomic_store_explicit(&s->stage_ticks[i], w->timing.ticks[i], memory_order_relaxed);
+	atomic_store_explicit(&s->timed_packets, w->timing.packets, memory_order_relaxed);
 }
 
 static void process_batch(struct worker *w)
@@ -408,11 +412,11 @@ STAGE int worker_turn(struct worker *w)
 	if (w->input_ended)
 		return RX_END;
 	adopt(w);
-	if (w->set.timing)
+	w->timed = w->set.timing || w->to_timed == 0;
+	if (w->timed)
 		begin = w->lap = timing_now();
 	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
 	const int n = stop ? RX_END : rx->ops->recv(rx, &w->batch);
-	lap(w, STAGE_RECEIVE);
 	if (n == RX_END) {
 		w->input_ended = true;
 		if (!stop) /* others may have seen later packets: all end at one time */
@@ -420,13 +424,16 @@ STAGE int worker_turn(struct worker *w)
 		return flush(w);
 	}
 	if (n > 0) {
+		lap(w, STAGE_RECEIVE);
 		process_batch(w);
 		lap(w, STAGE_TALLY);
 		rx->ops->release(rx, &w->batch);
 		lap(w, STAGE_RECEIVE);
 		w->idle = 0;
+		w->to_timed = (w->to_timed - 1) % TIMING_EVERY;
 		count_turn(&w->set.shm->turns);
 	} else {
+		w->timed = false; /* the cost of a packet is asked for, not that of waiting */
 		advance(w, rx->ops->clock(rx));
 		rest(w);
 	}
@@ -435,9 +442,10 @@ STAGE int worker_turn(struct worker *w)
 		w->publish_us = w->clock.now_us + PUBLISH_US;
 		publish(w);
 	}
-	if (w->set.timing && n > 0) {
+	if (w->timed && n > 0) {
 		const uint64_t seal = w->lap;
 		lap(w, STAGE_SEAL);
+		w->timing.packets += (uint64_t)n;
 		if (w->lap - seal > w->timing.seal_max)
 			w->timing.seal_max = w->lap - seal;
 		timing_turn(&w->timing, w->lap - begin);

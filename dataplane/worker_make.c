@@ -100,6 +100,7 @@ struct worker *worker_create(const struct worker_settings *settings)
 	dd_init();
 	w->set = *settings;
 	w->clock.interval_us = settings->interval_us;
+	w->to_timed = TIMING_EVERY - 1; /* not the first turn: its caches are cold */
 	if (create_rooms(w) != 0) {
 		worker_destroy(w);
 		errno = ENOMEM;

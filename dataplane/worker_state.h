@@ -56,7 +56,9 @@ struct worker {
 	uint64_t publish_us;
 	uint32_t idle;
 	bool input_ended;
-	uint64_t lap; /* timing: ticks at the end of the last stage */
+	uint64_t lap;      /* timing: ticks at the end of the last stage */
+	uint32_t to_timed; /* turns with packets until one is timed */
+	bool timed;        /* this one */
 	struct worker_timing timing;
 
 	/* Shared: stop and abandon are control's to set, cpu_ns is the worker's at

@@ -35,6 +35,9 @@ DOORS = {
     "seccomp": {"control/rights_filter.c"},
     "sys/capability": {"control/rights_caps.c"},
     "systemd/": {"control/log.c", "control/notify.c"},
+    "microhttpd": {"control/view/http.c"},
+    "curses": {"control/view/top_curses.c"},
+    "ncurses": {"control/view/top_curses.c"},
 }
 # Programs that are made of parts of several rooms (control/bench.c uses the generator
 # and the floor through include/).

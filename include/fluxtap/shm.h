@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 #define FT_SHM_MAGIC 0x50415458554c46ull /* "FLUXTAP" */
-#define FT_SHM_VERSION 2
+#define FT_SHM_VERSION 3
 #define FT_WORKER_CAP 64u
+#define FT_SHM_STAGES 16u /* room for the stages of a worker's loop */
 
 /* A byte ring with one producer and one consumer. Both positions only grow; the
  * octet of position p stands at p & (bytes - 1). Messages are aligned to 8 and
@@ -41,6 +42,11 @@ struct ft_shm_worker {
 	_Atomic uint64_t turns;      /* loop turns with packets */
 	_Atomic uint64_t idle_turns; /* and without */
 	_Alignas(64) _Atomic uint64_t total[FT_CTR_CAP]; /* running totals, enum ft_counter */
+	/* Of the turns that are timed, one in many: ticks by stage, and packets. */
+	_Alignas(64) _Atomic uint64_t stage_ticks[FT_SHM_STAGES];
+	_Atomic uint64_t timed_packets;
+	/* What control stores: packets that this worker's source has lost so far. */
+	_Alignas(64) _Atomic uint64_t source_dropped;
 	/* Those of the intervals that are exported: control stores them, behind its export. What
 	 * lies between them and `total` is in flight. */
 	_Alignas(64) _Atomic uint64_t exported[FT_CTR_CAP];
@@ -57,6 +63,11 @@ struct ft_shm {
 	char probe[64];
 	uint64_t live;               /* 0: it reads files, its time is theirs */
 	_Atomic uint64_t exported_s; /* end of the last interval that is exported; 0: none yet */
+	/* Control, several times a second. */
+	_Atomic uint64_t heartbeat_us;                    /* CLOCK_MONOTONIC: it lives */
+	_Atomic uint64_t sample_level;                    /* share of flows kept: 2^-level */
+	_Atomic uint64_t records_written, records_lost;   /* by the export */
+	_Atomic uint64_t export_failures, export_failing; /* so far; 1: the last one failed */
 };
 
 #endif

@@ -324,12 +324,14 @@ class Report(Exported):
 
 class Help(lab.Case):
     CONTRACT = {
-        "run": "config pcap xdp dpdk cores control-core out interval auth resolvers no-huge probe sample http duration "
+        "run": "config pcap xdp dpdk cores control-core out interval auth resolvers no-huge probe sample http http-token duration "
                "quiet timeout-ms ports",
         "cat": "set schema",
         "report": "",
         "bench": "pcap seconds json",
         "pin": "cores json force",
+        "status": "json probe socket out",
+        "top": "probe socket out",
         "help": ""}
 
     def test_every_flag(self):

@@ -85,7 +85,8 @@ static void test_defaults(void **state)
 	assert_int_equal(c.duration_s, 0);
 	assert_string_equal(c.out, "fluxtap-out");
 	assert_int_equal(c.interval_s, 60);
-	assert_string_equal(c.http, "off");
+	assert_string_equal(c.http, "auto");
+	assert_null(c.http_token);
 	assert_string_equal(c.sample, "auto");
 	assert_int_equal(c.auth.n + c.resolvers.n, 0);
 	assert_int_equal(c.ports.n, 1);
@@ -221,7 +222,9 @@ static void test_refusals(void **state)
 	    {"run --pcap a --sample 1/2^", "is no share"},
 	    {"run --pcap a --sample 1/-4", "is no share"},
 	    {"run --pcap a --sample 2", "is no share"},
-	    {"run --pcap a --http 127.0.0.1:9530", "this version has no HTTP server; give off"},
+	    {"run --pcap a --http localhost:9530", "is no address and port; give off, or such as"},
+	    {"run --pcap a --http 127.0.0.1", "is no address and port"},
+	    {"run --pcap a --http 127.0.0.1:0", "is no address and port"},
 	    {"run --pcap a --ring-mb 6", "6 is no power of two; 4 or 8 would be right"},
 	    {"run --pcap a --ring-mb 512", "give a whole number of MiB from 1 to 256"},
 	    {"run --pcap a --timeout-ms 5001", "from 100 to 5000"},

@@ -479,6 +479,36 @@ static void test_abandon(void **state)
 	unload(&l);
 }
 
+/* Without being asked to time every turn, a worker times one in TIMING_EVERY, and says what
+ * the stages of these took; each of them had a full batch here. */
+static void test_timed_turns(void **state)
+{
+	struct load l = load(FT_GEN_MIX, 60, 80);
+	const size_t n = l.n / BATCH_CAP * BATCH_CAP, passes = 5;
+	struct rx *rx = rx_mem_create(l.frame, n, LINK_ETHERNET, (unsigned)passes, 80 * SECOND);
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, 1, 60, LARGE_RING, false);
+	const struct worker_settings set = rig_settings(&r, 0, rx);
+	struct worker *w = worker_create(&set);
+	const struct ft_shm_worker *shm = segment_worker(&r.segment, 0);
+	assert_non_null(w);
+	while (worker_turn(w) != RX_END)
+		(void)drain_step(r.drain);
+	while (drain_step(r.drain))
+		;
+	assert_int_equal(shm->turns, n / BATCH_CAP * passes);
+	assert_int_equal(shm->timed_packets, shm->turns / TIMING_EVERY * BATCH_CAP);
+	assert_true(shm->timed_packets > 0);
+	for (unsigned s = 0; s < STAGE_CAP; s++)
+		assert_true(shm->stage_ticks[s] > 0);
+	worker_destroy(w);
+	rx->ops->destroy(rx);
+	rig_fini(&r);
+	unload(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest threads[] = {
@@ -493,6 +523,7 @@ int main(void)
 	    cmocka_unit_test(test_late),
 	    cmocka_unit_test(test_old_fragment),
 	    cmocka_unit_test(test_ring_full_of_ledgers),
+	    cmocka_unit_test(test_timed_turns),
 	};
 	int failed = cmocka_run_group_tests(threads, NULL, NULL);
 
