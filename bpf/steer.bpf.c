@@ -83,7 +83,8 @@ static __always_inline bool settings_want(const struct ends *ends)
 {
 	const __u32 shift = settings.sample_shift;
 
-	if (settings.prefixes && !prefix_holds(ends->src) && !prefix_holds(ends->dst))
+	if (settings.prefixes == FT_XDP_NOTHING ||
+	    (settings.prefixes && !prefix_holds(ends->src) && !prefix_holds(ends->dst)))
 		return false;
 	if (shift == 0 || shift > FT_XDP_SAMPLE_CAP)
 		return true;

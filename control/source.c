@@ -139,6 +139,8 @@ int source_start(struct source *s, int cpu)
 
 void source_stop(struct source *s)
 {
+	if (s->steer != NULL)
+		steer_stop(s->steer);
 	if (s->fan != NULL)
 		rx_fan_stop(s->fan);
 }

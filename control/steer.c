@@ -627,6 +627,11 @@ void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n)
 				 __ATOMIC_RELAXED);
 }
 
+void steer_stop(struct steer *s)
+{
+	s->bpf->data->settings.prefixes = FT_XDP_NOTHING;
+}
+
 void steer_tunnels_set(struct steer *s, bool on)
 {
 	s->bpf->data->settings.tunnels = on;

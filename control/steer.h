@@ -75,6 +75,8 @@ bool steer_stamps_get(const struct steer *s, uint64_t *believed, uint64_t *odd);
 
 /* Settings, in force from the next frame on. */
 void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n);
+/* From now on nothing is taken; what was taken is in the sources still. */
+void steer_stop(struct steer *s);
 void steer_tunnels_set(struct steer *s, bool on);
 /* Of all address pairs take a share of 2^-shift, chosen by flow_hash with `key`;
  * 0 takes all. -EINVAL where shift is above FT_XDP_SAMPLE_CAP. */

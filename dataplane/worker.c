@@ -11,6 +11,9 @@
 #define HOUSEKEEP_US 250000u /* of event time between two looks at what has expired */
 #define PUBLISH_US 100000u
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
+#define LATE_PACKETS (1u << 20)
+#define LATE_EMPTY 2u /* looks without a packet, a while apart, that end a worker that is stopped  \
+		       */
 
 const char *const worker_stage_texts[STAGE_CAP] = {
     "receive", "decode", "parse", "match", "pair", "tables", "rrsets", "errors", "tally", "seal",
@@ -404,6 +407,29 @@ static void adopt(struct worker *w)
 	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
 }
 
+/* Who is stopped takes in what has come until then: frames that a driver is handing over right
+ * now, too, but no more than the deepest queue holds, as not every source can be closed before
+ * its reader ends. As rx_ops.recv. */
+static int receive_late(struct worker *w)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct rx *rx = w->set.rx;
+	int n = 0;
+
+	if (atomic_load_explicit(&w->abandon, memory_order_relaxed))
+		return RX_END;
+	for (; n == 0 && w->late < LATE_PACKETS && w->late_empty < LATE_EMPTY; w->late_empty++) {
+		if (w->late_empty != 0)
+			nanosleep(&pause, NULL);
+		n = rx->ops->recv(rx, &w->batch);
+	}
+	if (n <= 0)
+		return RX_END;
+	w->late += (uint32_t)n;
+	w->late_empty = 0;
+	return n;
+}
+
 STAGE int worker_turn(struct worker *w)
 {
 	struct rx *rx = w->set.rx;
@@ -416,7 +442,7 @@ STAGE int worker_turn(struct worker *w)
 	if (w->timed)
 		begin = w->lap = timing_now();
 	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
-	const int n = stop ? RX_END : rx->ops->recv(rx, &w->batch);
+	const int n = stop ? receive_late(w) : rx->ops->recv(rx, &w->batch);
 	if (n == RX_END) {
 		w->input_ended = true;
 		if (!stop) /* others may have seen later packets: all end at one time */

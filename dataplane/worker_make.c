@@ -216,6 +216,7 @@ void worker_caches(const struct worker *w, struct worker_cache out[WORKER_CACHES
 void worker_rewind(struct worker *w)
 {
 	w->input_ended = false;
+	w->late = w->late_empty = 0;
 	atomic_store_explicit(&w->set.shm->ended, 0, memory_order_relaxed);
 	atomic_store_explicit(&w->set.shm->closed_us, 0, memory_order_relaxed);
 }

@@ -55,6 +55,7 @@ struct worker {
 	uint64_t housekeep_us;           /* event time of the next look */
 	uint64_t publish_us;
 	uint32_t idle;
+	uint32_t late, late_empty; /* packets since it was told to stop; looks that found none */
 	bool input_ended;
 	uint64_t lap;      /* timing: ticks at the end of the last stage */
 	uint32_t to_timed; /* turns with packets until one is timed */

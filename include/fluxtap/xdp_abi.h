@@ -17,6 +17,8 @@
 #define FT_XDP_PORT_WORDS 1024  /* port p is bit p % 64 of word p / 64 */
 #define FT_XDP_SAMPLE_CAP 32    /* greatest sample_shift */
 
+#define FT_XDP_NOTHING 2 /* `prefixes` of a probe that ends: the kernel has the rest */
+
 /* Global data `settings`: user space stores, the programs read. */
 struct ft_xdp_settings {
 	__u64 hash_key;    /* host mode: of the hash that chooses the worker */
@@ -24,7 +26,7 @@ struct ft_xdp_settings {
 	__u32 workers;     /* host mode: rings in use, at least 1 */
 	__u8 tunnels;      /* 1: hand encapsulated traffic to the workers */
 	__u8 raw_ip;       /* 1: frames begin with the IP header */
-	__u8 prefixes;     /* 1: only what has an end within map `prefixes` */
+	__u8 prefixes;     /* 1: only what has an end within map `prefixes`, or FT_XDP_NOTHING */
 	__u8 sample_shift; /* s: of all address pairs a share of 2^-s is taken */
 };
 _Static_assert(sizeof(struct ft_xdp_settings) == 24, "settings");
@@ -35,7 +37,7 @@ struct ft_xdp_counters {
 	__u64 seen;      /* frames looked at */
 	__u64 taken;     /* redirected (tap) or copied (host) */
 	__u64 passed;    /* not DNS */
-	__u64 filtered;  /* DNS, but outside the prefixes or sampled out */
+	__u64 filtered;  /* DNS, but outside the prefixes, sampled out, or after the end */
 	__u64 unclaimed; /* tap: DNS on a queue without a socket */
 	__u64 lost;      /* host: no room in the ring buffer */
 	__u64 spare[2];

@@ -402,6 +402,9 @@ class Life(unittest.TestCase):
                 time.sleep(1)
                 run = probe.finish(settle_s=0)
         self.assertGreater(run.book("rx_packets"), 1000)
+        taken = re.search(r"([\d,]+) to workers", run.stderr)
+        self.assertTrue(taken, run.stderr)
+        self.assertEqual(run.book("rx_packets") + run.book("source_dropped"), int(taken[1].replace(",", "")))
         lab.check_ledger(self, run)
 
 

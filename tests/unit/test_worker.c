@@ -479,6 +479,77 @@ static void test_abandon(void **state)
 	unload(&l);
 }
 
+/* A source with pauses: what each look finds, -1 for ever after. */
+struct paused {
+	struct rx rx;
+	const struct rx_mem_frame *next;
+	const int *look;
+};
+
+static int paused_recv(struct rx *rx, struct batch *b)
+{
+	struct paused *p = (struct paused *)rx;
+
+	b->n = 0;
+	if (*p->look < 0)
+		return RX_END;
+	for (; (int)b->n < *p->look; b->n++, p->next++) {
+		b->pkt[b->n] = (struct pkt){.data = p->next->data,
+					    .cap_len = p->next->len,
+					    .wire_len = p->next->wire_len,
+					    .link = LINK_ETHERNET};
+		rx_stamp(rx, &b->pkt[b->n], p->next->ts_us);
+	}
+	p->look++;
+	return (int)b->n;
+}
+
+static void paused_release(struct rx *rx, struct batch *b)
+{
+	(void)rx;
+	(void)b;
+}
+
+static uint64_t paused_zero(struct rx *rx)
+{
+	(void)rx;
+	return 0;
+}
+
+/* A worker that is stopped takes in what its source holds, and no more; one that is told to
+ * give up takes nothing. */
+static void test_stopped(void **state)
+{
+	static const struct rx_ops ops = {
+	    .recv = paused_recv,
+	    .release = paused_release,
+	    .clock = paused_zero,
+	    .dropped = paused_zero,
+	};
+	static const int look[] = {3, 0, /* stop */ 5, 0, 7, 0, 0, 9, -1};
+	struct load l = load(FT_GEN_MIX, 60, 80);
+
+	(void)state;
+	for (int abandon = 0; abandon < 2; abandon++) {
+		struct paused source = {.rx = {.ops = &ops}, .next = l.frame, .look = look};
+		struct rig r;
+		rig_init(&r, 1, 60, LARGE_RING, false);
+		const struct worker_settings set = rig_settings(&r, 0, &source.rx);
+		struct worker *w = worker_create(&set);
+		assert_non_null(w);
+		assert_int_equal(worker_turn(w), 3);
+		assert_int_equal(worker_turn(w), 0);
+		abandon ? worker_abandon(w) : worker_stop(w);
+		while (worker_turn(w) != RX_END)
+			;
+		assert_false(drain_step(r.drain));
+		check_closed(&r, abandon ? 3 : 3 + 5 + 7);
+		worker_destroy(w);
+		rig_fini(&r);
+	}
+	unload(&l);
+}
+
 /* Without being asked to time every turn, a worker times one in TIMING_EVERY, and says what
  * the stages of these took; each of them had a full batch here. */
 static void test_timed_turns(void **state)
@@ -514,6 +585,7 @@ int main(void)
 	const struct CMUnitTest threads[] = {
 	    cmocka_unit_test(test_two_workers),
 	    cmocka_unit_test(test_abandon),
+	    cmocka_unit_test(test_stopped),
 	};
 	const struct CMUnitTest one_thread[] = {
 	    cmocka_unit_test(test_truth),
