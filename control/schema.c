@@ -778,13 +778,66 @@ static json_t *sinkhole_schema(void)
 			 sinkhole_schema_of(true));
 }
 
+static json_t *quantiles_or_null(bool brief, const char *text)
+{
+	static const char *const names[] = {"p50", "max", "count", "p90", "p99", "p999"};
+	struct shape s = shape_init();
+
+	for (size_t i = 0; i < (brief ? 2 : sizeof names / sizeof *names); i++)
+		shape_put(&s, names[i], integer(0), NULL);
+	return json_pack("{s:[{s:s}, o], s:s}", "anyOf", "type", "null", shape_fini(&s),
+			 "description", text);
+}
+
+static json_t *server_schema(void)
+{
+	static const char *const states[] = {"UP", "DEGRADED", "DOWN", NULL};
+	static const char *const guards[] = {"ASYM", "LOSS", NULL};
+	json_t *state = one_of(states), *guard = one_of(guards);
+	struct shape s = shape_init();
+
+	json_array_append_new(json_object_get(state, "enum"), json_null());
+	json_array_append_new(json_object_get(guard, "enum"), json_null());
+	put_envelope(&s, "server", one_of(vantages));
+	shape_put(&s, "server", text(), "its address");
+	shape_put(&s, "queries", integer(0), "queries to it, duplicates too");
+	shape_put(&s, "answered", integer_or_null(), "of them, those that it answered in time");
+	shape_put(&s, "unanswered", integer_or_null(), "of them, those that it did not");
+	shape_put(&s, "late", integer_or_null(), "responses up to 5 s after their query's time");
+	shape_put(&s, "dup", integer(0), "queries like one that was waiting");
+	shape_put(&s, "retry_same", integer_or_null(),
+		  "questions asked of it again, by new queries, while one was unanswered");
+	shape_put(&s, "retry_other", integer_or_null(),
+		  "questions then asked of another server: it was left");
+	shape_put(&s, "retry_p", number(), "share of questions in which retries were looked for");
+	shape_put(&s, "by_class", map_of(classes), "queries by how they were answered");
+	shape_put(&s, "tc", integer_or_null(), "answers over UDP with TC=1");
+	shape_put(&s, "unsolicited", integer(0), "responses that no query waited for");
+	shape_put(&s, "clients", integer(0), "distinct clients");
+	shape_put(&s, "rtt_us", quantiles_or_null(false, "response times"), NULL);
+	shape_put(&s, "tcp_rtt_us", quantiles_or_null(false, "from SYN-ACK to ACK of handshakes"),
+		  NULL);
+	shape_put(&s, "retry_other_us",
+		  quantiles_or_null(true, "from the first query to that at another server"), NULL);
+	shape_put(&s, "state", state, "null: too few queries to tell, or a guard forbids it");
+	shape_put(&s, "since_us", integer_or_null(), "since when it is in this state");
+	shape_put(&s, "state_change", json_pack("{s:s}", "type", "boolean"),
+		  "an extra record, for the state that it came into");
+	shape_put(&s, "guard", guard,
+		  "ASYM: the tap sees one direction; LOSS: packets were lost here");
+	shape_put_optional(&s, "est_queries", number(), "estimate of all queries, where p < 1");
+	shape_put_optional(&s, "se_queries", number(), "its standard error");
+	return shape_fini(&s);
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {
-    {"dnserror", dnserror_schema}, {"domain", domain_schema},     {"flux", flux_schema},
-    {"ledger", ledger_schema},     {"match", match_schema},       {"nxdomain", nxdomain_schema},
-    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+} sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
+	    {"flux", flux_schema},         {"ledger", ledger_schema},
+	    {"match", match_schema},       {"nxdomain", nxdomain_schema},
+	    {"server", server_schema},     {"sinkhole", sinkhole_schema},
+	    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -798,7 +851,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap traffic";
+	return "dnserror domain flux ledger match nxdomain server sinkhole spamtrap traffic";
 }
 
 int schema_print(FILE *out)

@@ -61,8 +61,10 @@ struct server {
 	uint32_t rtt_max_us;
 	uint64_t rtt_sum_us;
 	uint16_t class[FT_CLASS_CAP], unsolicited;
-	uint16_t rtt[FT_RTT_LOG_BINS];
-	uint16_t spare[5];
+	uint16_t dup, late, tc;
+	uint8_t clients_n;
+	uint8_t spare[3];
+	union ft_mini_set clients;
 	uint32_t group[FT_GROUPS];
 };
 static_assert(sizeof(struct server) == 3 * CACHE_LINE, "two lines, groups");
@@ -282,8 +284,10 @@ static void emit_server(void *ctx, const void *entry)
 	r->c[FT_SERVER_UNSOLICITED] = s->unsolicited;
 	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
 		r->c[FT_SERVER_CLASS + i] = s->class[i];
-	for (unsigned i = 0; i < FT_RTT_LOG_BINS; i++)
-		r->c[FT_SERVER_RTT + i] = s->rtt[i];
+	r->c[FT_SERVER_DUP] = s->dup;
+	r->c[FT_SERVER_LATE] = s->late;
+	r->c[FT_SERVER_TC] = s->tc;
+	r->clients = (struct ft_mini){.n = s->clients_n, .u = s->clients};
 	emit_entry(t, s->e.row);
 }
 
@@ -409,18 +413,9 @@ static void count_client(struct tables *t, const struct txn *x, const struct wor
 	clear_client(c);
 }
 
-static inline unsigned rtt_bin(uint64_t us)
-{
-	const unsigned top = 63u - (unsigned)__builtin_clzll(us | 1);
-	const unsigned bin = top < 6 ? 0 : top - 5;
-
-	return bin < FT_RTT_LOG_BINS ? bin : FT_RTT_LOG_BINS - 1;
-}
-
 static void count_server(struct tables *t, const struct txn *x, const struct work *w)
 {
-	uint16_t *bin;
-	bool full = false, fresh;
+	bool full, fresh;
 	struct server *s =
 	    keyed_get(t->table[FT_TABLE_SERVERS], w->key[FT_TABLE_SERVERS], w->row, &fresh);
 
@@ -432,15 +427,19 @@ static void count_server(struct tables *t, const struct txn *x, const struct wor
 	}
 	count_time(&s->first_s, &s->last_s, w->second);
 	if (!x->has_query) {
-		full = ++s->unsolicited == UINT16_MAX;
+		full = ++s->unsolicited == UINT16_MAX; /* and so is late below */
+		s->late = (uint16_t)(s->late + x->late);
 	} else {
 		full = ++s->class[class_of(x)] == UINT16_MAX;
+		s->dup = (uint16_t)(s->dup + x->q.dup);
+		full |= s->dup == UINT16_MAX;
+		mini_add(&s->clients_n, &s->clients, x->q.client_sketch);
 		if (w->level != 0)
 			s->group[w->group]++;
 	}
 	if (x->has_query && x->has_response) {
-		bin = &s->rtt[rtt_bin(x->rtt_us)];
-		full |= ++*bin == UINT16_MAX;
+		s->tc = (uint16_t)(s->tc + x->tc);
+		full |= s->tc == UINT16_MAX;
 		s->rtt_sum_us += x->rtt_us;
 		if (x->rtt_us > s->rtt_max_us)
 			s->rtt_max_us = x->rtt_us < UINT32_MAX ? (uint32_t)x->rtt_us : UINT32_MAX;
@@ -534,6 +533,9 @@ static void update(struct tables *t, const struct txn *txn, uint32_t n)
 			count_client(t, &txn[i], w);
 		if (w->tables >> FT_TABLE_SERVERS & 1)
 			count_server(t, &txn[i], w);
+		if (w->tables != 0 && txn[i].has_query && t->set.servers != NULL)
+			servers_count(t->set.servers, &txn[i], w->key[FT_TABLE_SERVERS], w->row,
+				      w->second, w->vantage);
 	}
 }
 

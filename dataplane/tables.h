@@ -12,6 +12,7 @@
 #include "keyed.h"
 #include "pair.h"
 #include "sample.h"
+#include "servers.h"
 #include "tally.h"
 
 #include <fluxtap/rec_tables.h>
@@ -20,6 +21,7 @@ struct tables_settings {
 	uint64_t hash_key;            /* secret of this run, the same for all workers */
 	size_t entries[FT_TABLE_CAP]; /* rounded up to a power of two */
 	struct sample sample;
+	struct servers *servers; /* what is counted of servers besides; NULL: nothing. Not owned */
 };
 
 struct tables_stats {

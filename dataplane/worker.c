@@ -3,6 +3,7 @@
  * every batch of messages, step_messages(): parse, match, pair, tally. */
 #include "fetch.h"
 #include "parse.h"
+#include "vantage.h"
 #include "worker_state.h"
 
 #include <sched.h>
@@ -148,6 +149,15 @@ static void count_stream(struct worker *w, uint64_t t_us)
 	w->stream_seen = *now;
 }
 
+static void count_handshake(struct worker *w, const struct flow *flow, uint64_t t_us)
+{
+	const uint8_t vantage = vantage_of_addrs(w->set.vantage, &flow->src, &flow->dst);
+
+	servers_handshake(w->servers, &flow->dst,
+			  vantage != FT_VANTAGE_CAP ? vantage : FT_VANTAGE_X, t_us,
+			  stream_handshake_us(w->stream));
+}
+
 /* What decode found, up to the next thing that takes it. Returns what became of
  * the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
 static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t t_us,
@@ -164,12 +174,15 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 			    .flags = d->tcp_flags,
 			    .data = d->data,
 			    .len = d->len,
-			    .now_us = w->clock.now_us},
+			    .now_us = w->clock.now_us,
+			    .ts_us = p->ts_us},
 		    .ts_us = p->ts_us,
 		    .t_us = t_us,
 		    .in_frame = in_frame,
 		};
 		const enum ft_pkt_drop drop = stream_put(w->stream, &s.seg);
+		if (stream_handshake_us(w->stream) != 0)
+			count_handshake(w, &d->flow, t_us);
 		count_stream(w, t_us);
 		return drop;
 	}

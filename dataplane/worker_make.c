@@ -11,6 +11,7 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
+#define SERVER_PARTS 16384u /* 1 MB; likewise */
 
 static int create_tables(struct worker *w)
 {
@@ -20,7 +21,13 @@ static int create_tables(struct worker *w)
 	    .name_seed = s->hash_key,
 	    .sketch_seed = s->sketch_seed,
 	};
-	const struct tables_settings tables = {
+	const struct servers_settings servers = {
+	    .hash_key = hash_mix(s->hash_key ^ 4),
+	    .entries = SERVER_PARTS,
+	    .asks = !s->alone,
+	    .asked_level = s->asked_level,
+	};
+	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
 	    .sample = s->sample,
@@ -45,6 +52,8 @@ static int create_tables(struct worker *w)
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
 	w->matches = matches_create(w->tally, &matches);
+	w->servers = servers_create(w->tally, &servers);
+	tables.servers = w->servers;
 	w->tables = tables_create(w->tally, &tables);
 	w->rrsets = rrsets_create(w->tally, &rrsets);
 	w->errors = errors_create(w->tally, &errors);
@@ -52,8 +61,9 @@ static int create_tables(struct worker *w)
 	w->flood = flood_create(w->tally, &flood);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
-	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
-		       w->flood != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
+	return w->matches != NULL && w->tables != NULL && w->servers != NULL && w->rrsets != NULL &&
+		       w->errors != NULL && w->flood != NULL &&
+		       (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
@@ -78,7 +88,7 @@ static int create_rooms(struct worker *w)
 	w->match = match_create(&match);
 	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, worker_defrag_settle, w);
 	w->stream = stream_create(&limits, s->hash_key ^ 2, worker_stream_message, w);
-	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
+	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3, s->alone);
 	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
 	if (w->msgs == NULL || w->match == NULL || w->defrag == NULL || w->stream == NULL ||
 	    w->pair == NULL || w->seal == NULL)
@@ -114,6 +124,7 @@ void worker_destroy(struct worker *w)
 	errors_destroy(w->errors);
 	rrsets_destroy(w->rrsets);
 	tables_destroy(w->tables);
+	servers_destroy(w->servers);
 	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);

@@ -34,6 +34,7 @@ struct worker {
 	struct match *match;
 	struct matches *matches; /* the keyed tables: these four */
 	struct tables *tables;
+	struct servers *servers;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

@@ -52,7 +52,7 @@ struct stat_run {
 	void *ctx;
 };
 
-enum stat_merge { STAT_TABLES, STAT_RRSETS, STAT_ERRORS, STAT_MERGES };
+enum stat_merge { STAT_TABLES, STAT_RRSETS, STAT_ERRORS, STAT_SERVERS, STAT_MERGES };
 #define STAT_SHARDS_CAP 16u
 
 /* What the shards of a merge have of an interval; NULL where one has nothing. */
@@ -65,8 +65,8 @@ struct stat_parts {
 struct stat_interval {
 	uint64_t row, start_s, end_s;
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
-	/* For what tables.h, rrsets.h and errors.h offer; NULL: nothing has come. */
-	const struct stat_parts *tables, *rrsets, *errors;
+	/* For what tables.h, rrsets.h, errors.h, servers.h offer; NULL: nothing has come. */
+	const struct stat_parts *tables, *rrsets, *errors, *servers;
 	void *flux_ns; /* known once it has closed it, for kind `ip` of the set */
 };
 
@@ -85,7 +85,7 @@ struct merge_ops {
 	void (*join)(const struct stat_parts *parts);
 	void (*destroy)(void *merge);
 };
-extern const struct merge_ops merge_tables, merge_rrsets, merge_errors;
+extern const struct merge_ops merge_tables, merge_rrsets, merge_errors, merge_servers;
 /* By enum stat_merge. */
 extern const struct merge_ops *const merge_all[STAT_MERGES];
 
@@ -113,7 +113,7 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
-    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend;
+    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend, stat_server;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -29,7 +29,7 @@ struct table_sum {
 	/* Domains only, else NULL. The text is the folded name; NULL if it was lost. */
 	const uint8_t *text;
 	uint32_t text_bytes;
-	const struct ft_mini *names, *clients; /* of the flows that were taken */
+	const struct ft_mini *names, *clients; /* of the flows that were taken; servers: clients */
 	const uint64_t *c;                     /* by enum ft_*_counter */
 	const struct tables_part *from;
 };
