@@ -19,6 +19,7 @@ static const struct {
 	int (*print)(struct walk *w, size_t width);
 } reports[] = {{"traffic", report_traffic},
 	       {"flux", report_flux},
+	       {"server", report_server},
 	       {"sinkhole", report_sinkhole},
 	       {"nxdomain", report_nxdomain},
 	       {"ledger", report_ledger}};

@@ -26,6 +26,7 @@ enum ft_gen_scenario {
 	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
 	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_ERRORS,        /* block list look-ups and failures of every class */
+	FT_GEN_NAME_SERVERS,  /* servers that lose, stop, are late or are asked twice */
 	FT_GEN_SCENARIOS
 };
 
@@ -200,6 +201,18 @@ struct ft_gen_error {
 	char zone[16], subject[24]; /* as a probe should say them */
 };
 
+/* What became of a server's queries in the scenario servers. */
+enum { FT_GEN_SERVERS = 8 };
+struct ft_gen_server {
+	char address[48];
+	double loss;             /* share that gets no answer */
+	uint64_t down_us, up_us; /* when it is stopped; 0: never */
+	uint64_t queries, answered, unanswered, late, dup;
+	uint64_t retry_same, retry_other, retry_other_us; /* of the queries that it lost */
+	uint32_t *rtt_us;                                 /* ascending */
+	size_t rtt_count;
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
@@ -208,6 +221,8 @@ struct ft_gen_truth {
 	struct ft_gen_totals totals;
 	const struct ft_gen_error *errors;
 	size_t error_count;
+	const struct ft_gen_server *servers;
+	size_t server_count;
 	const struct ft_gen_flux *flux; /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;

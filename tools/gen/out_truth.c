@@ -220,6 +220,33 @@ static json_t *botnet_json(const struct ft_gen_botnet *b)
 	return o;
 }
 
+static json_t *server_json(const struct ft_gen_server *s)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
+	json_t *o = json_object(), *rtt = json_object();
+
+	json_object_set_new(o, "server", json_string(s->address));
+	json_object_set_new(o, "loss", json_real(s->loss));
+	set_count(o, "down_us", s->down_us);
+	set_count(o, "up_us", s->up_us);
+	set_count(o, "queries", s->queries);
+	set_count(o, "answered", s->answered);
+	set_count(o, "unanswered", s->unanswered);
+	set_count(o, "late", s->late);
+	set_count(o, "dup", s->dup);
+	set_count(o, "retry_same", s->retry_same);
+	set_count(o, "retry_other", s->retry_other);
+	set_count(o, "retry_other_us", s->retry_other_us);
+	for (size_t i = 0; s->rtt_count != 0 && i < sizeof quantiles / sizeof *quantiles; i++)
+		set_count(rtt, quantiles[i].name,
+			  s->rtt_us[(size_t)(quantiles[i].q * (double)(s->rtt_count - 1))]);
+	json_object_set_new(o, "rtt_us", rtt);
+	return o;
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -248,6 +275,12 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 		for (size_t i = 0; i < truth->error_count; i++)
 			json_array_append_new(errors, error_json(&truth->errors[i]));
 		json_object_set_new(o, "errors", errors);
+	}
+	if (truth->server_count != 0) {
+		json_t *servers = json_array();
+		for (size_t i = 0; i < truth->server_count; i++)
+			json_array_append_new(servers, server_json(&truth->servers[i]));
+		json_object_set_new(o, "servers", servers);
 	}
 	add_ip_flux(o, g);
 	if (truth->botnet.stages > 0)
