@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fluxtap/block.h>
 #include <fluxtap/counters.h>
+#include <fluxtap/rec_cookie.h>
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
 #include <fluxtap/rec_match.h>
@@ -830,14 +831,74 @@ static json_t *server_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *named_counts(const char *const *names, size_t n)
+{
+	struct shape s = shape_init();
+
+	for (size_t i = 0; i < n; i++)
+		shape_put(&s, names[i], integer(0), NULL);
+	return shape_fini(&s);
+}
+
+static void put_cookie_all(struct shape *s)
+{
+	static const char *const servers[] = {"seen", "cookies", "enforcing", "not_enforcing"};
+	static const char *const clients[] = {"seen", "cookies", "reused"};
+	struct shape e = shape_init();
+
+	shape_put(&e, "queries", integer(0), "all queries");
+	shape_put(&e, "present", integer(0), "those with EDNS");
+	shape_put(&e, "do", integer(0), NULL);
+	shape_put(&e, "cookie", integer(0), NULL);
+	for (size_t i = 1; edns[i] != NULL; i++)
+		if (strcmp(edns[i], "do") != 0 && strcmp(edns[i], "cookie") != 0)
+			json_object_set_new(e.fields, edns[i], integer(1));
+	shape_put(s, "edns", shape_fini(&e), "queries by what their EDNS has");
+	shape_put(s, "servers", named_counts(servers, 4),
+		  "addresses: asked, giving cookies, and what they did without one");
+	shape_put(s, "clients", named_counts(clients, 3),
+		  "addresses: asking, sending cookies, and one cookie to two servers");
+}
+
+static json_t *cookie_schema_of(bool all)
+{
+	static const char *const classes_of[] = {FT_COOKIE_CLASSES(NAME_OF) NULL};
+	static const char *const formats_of[] = {FT_COOKIE_FORMATS(NAME_OF) NULL};
+	static const char *const roles[] = {"server", "client", NULL}, *const whole[] = {"ALL",
+											 NULL};
+	static const char *const checks[] = {"genuine", "forged"};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "cookie", one_of(vantages));
+	shape_put(&s, "role", one_of(all ? whole : roles), "whose row this is");
+	shape_put(&s, "address", all ? json_pack("{s:s}", "type", "null") : text(), "its address");
+	shape_put(&s, "transactions", integer(0), "all of its queries");
+	shape_put(&s, "by_class", map_of(classes_of), "transactions by what became of cookies");
+	shape_put(&s, "format", map_of(formats_of), "server cookies in queries and responses");
+	shape_put(&s, "enforcing", json_pack("{s:[s, s]}", "type", "boolean", "null"),
+		  "it answers no client that leaves out its cookie; null: not seen");
+	shape_put(&s, "cc_reused", json_pack("{s:[s, s]}", "type", "boolean", "null"),
+		  "it sent one client cookie to two servers");
+	shape_put_optional(&s, "verified", named_counts(checks, 2),
+			   "server cookies that were made with --cookie-secret, or not");
+	if (all)
+		put_cookie_all(&s);
+	return shape_fini(&s);
+}
+
+static json_t *cookie_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", cookie_schema_of(false), cookie_schema_of(true));
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
-	    {"flux", flux_schema},         {"ledger", ledger_schema},
-	    {"match", match_schema},       {"nxdomain", nxdomain_schema},
-	    {"server", server_schema},     {"sinkhole", sinkhole_schema},
-	    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+} sets[] = {
+    {"cookie", cookie_schema},     {"dnserror", dnserror_schema}, {"domain", domain_schema},
+    {"flux", flux_schema},         {"ledger", ledger_schema},     {"match", match_schema},
+    {"nxdomain", nxdomain_schema}, {"server", server_schema},     {"sinkhole", sinkhole_schema},
+    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -851,7 +912,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain flux ledger match nxdomain server sinkhole spamtrap traffic";
+	return "cookie dnserror domain flux ledger match nxdomain server sinkhole spamtrap traffic";
 }
 
 int schema_print(FILE *out)

@@ -71,6 +71,8 @@ struct msg {
 	uint8_t plain;   /* the question's name has no pointer in it */
 	uint8_t rrs;     /* records kept, of responses alone */
 	uint16_t rr_off; /* the first of them, in the batch's rr */
+	/* Length and data of the first COOKIE option, in the message; 0: none. */
+	uint16_t cookie_off;
 };
 static_assert(sizeof(struct msg) == 2 * CACHE_LINE, "two lines a message");
 

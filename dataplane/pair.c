@@ -43,6 +43,7 @@ static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "two lines a waiting query"
 /* Who asked, and for what: needed again only if no response says so. */
 struct asked {
 	struct addr client, server;
+	uint8_t cookie[PAIR_COOKIE_CAP];
 	uint8_t name_len;
 	uint8_t name[FT_NAME_CAP];
 };
@@ -67,6 +68,7 @@ struct pair {
 	struct retry *retry;
 	bool joins;
 	struct retry_left left[MSG_CAP]; /* of what was handed out */
+	uint8_t cookie[MSG_CAP][PAIR_COOKIE_CAP];
 };
 
 /* Heads hold slot number + 1, so that fresh zeroed memory is an empty table. */
@@ -379,10 +381,29 @@ static void fill_query(struct slot *e, const struct msg *m)
 	};
 }
 
+static void keep_cookie(struct asked *a, const struct msg *m)
+{
+	const uint8_t *option = m->data + m->cookie_off;
+	const uint32_t len = (uint32_t)option[0] << 8 | option[1];
+
+	if (pair_cookie_is_legal(len))
+		memcpy(a->cookie, option + 2, len);
+}
+
+static uint8_t cookie_len(const struct msg *m)
+{
+	const uint8_t *option = m->data + m->cookie_off;
+	const uint32_t len = (uint32_t)option[0] << 8 | option[1];
+
+	return (uint8_t)(len < PAIR_COOKIE_CAP + 1 ? len + 1 : PAIR_COOKIE_CAP + 2);
+}
+
 static void fill_asked(struct asked *a, const struct msg *m, const uint8_t *name)
 {
 	a->client = m->src;
 	a->server = m->dst;
+	if (m->cookie_off != 0)
+		keep_cookie(a, m);
 	a->name_len = m->name_len;
 	memcpy(a->name, name, NAME_PAD_BYTES);
 	if (m->name_len > NAME_PAD_BYTES)
@@ -434,6 +455,8 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	e->bucket = bucket;
 	e->dup_next = NONE;
 	fill_query(e, m);
+	if (m->cookie_off != 0)
+		e->q.cookie = cookie_len(m);
 	fill_asked(&p->asked[s], m, name);
 	wheel_add(p, s);
 	queue_add(p, s);
@@ -499,6 +522,7 @@ static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, stru
 	t->name_len = a->name_len;
 	t->verdict = NULL;
 	t->late = t->tc = false;
+	t->cookie = a->cookie;
 	leave_retry(p, s, false, t, number);
 	outlive(p, s);
 	slot_remove(p, s);
@@ -530,6 +554,10 @@ static void take_response(struct pair *p, struct msgs *batch, const struct msg *
 	}
 	leave_retry(p, s, true, t, number);
 	t->q = p->slots[s].q;
+	if (t->q.cookie != 0) { /* the slot is the next query's */
+		memcpy(p->cookie[number], p->asked[s].cookie, PAIR_COOKIE_CAP);
+		t->cookie = p->cookie[number];
+	}
 	if (t->q.t_us > t->settled_us) /* captured out of order */
 		t->settled_us = t->q.t_us;
 	t->rtt_us = m->ts_us > t->q.ts_us ? m->ts_us - t->q.ts_us : 0;

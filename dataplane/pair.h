@@ -27,9 +27,10 @@ struct query {
 	uint8_t transport; /* enum ft_transport */
 	uint8_t vantage;   /* enum ft_vantage by address; FT_VANTAGE_CAP: by flags */
 	uint8_t rd, has_name, malformed;
-	uint8_t dup;   /* one like it in everything waited */
-	uint8_t retry; /* an earlier one of the same client, name and type did */
-	uint8_t spare[6];
+	uint8_t dup;    /* one like it in everything waited */
+	uint8_t retry;  /* an earlier one of the same client, name and type did */
+	uint8_t cookie; /* the option's length and 1; 0: it has none */
+	uint8_t spare[5];
 };
 
 struct txn {
@@ -50,8 +51,16 @@ struct txn {
 	const struct addr *client, *server;
 	const struct msg *response;    /* NULL: none */
 	const struct verdict *verdict; /* NULL: the response has no question to take it from */
+	const uint8_t *cookie; /* of the query, where q.cookie says a legal length; else any */
 	const struct retry_left *left; /* the query is a retry of this one; NULL: it is none */
 };
+
+/* RFC 7873 section 4: a client's part of 8 octets, and a server's of 8 to 32 or none. */
+#define PAIR_COOKIE_CAP 40u
+static inline bool pair_cookie_is_legal(uint32_t len)
+{
+	return len == 8 || (len >= 16 && len <= PAIR_COOKIE_CAP);
+}
 
 /* What queries of one client for one name and type have in common; 0: nothing to ask for. */
 static inline uint64_t pair_group(uint64_t client_sketch, uint64_t name_sketch, uint16_t qtype)

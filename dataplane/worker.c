@@ -47,6 +47,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	if (w->sinks != NULL)
 		sinks_step(w->sinks, w->msgs, w->txn, n);
 	flood_step(w->flood, w->txn, n);
+	cookies_step(w->cookies, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 

@@ -40,9 +40,11 @@ struct worker_settings {
 	size_t sink_entries;     /* 0: no list of sinkholes */
 	uint64_t sink_minute_us; /* see sinks.h */
 	bool alone;              /* no other worker has flows of its clients */
-	uint32_t asked_level;    /* where others have: queries to be joined, see servers.h */
-	bool flood_guard;        /* spare names below a flood; see flood_guard.h */
-	bool timing;             /* measure stages (bench) */
+	bool has_cookie_secret;
+	uint8_t cookie_secret[16]; /* of the operator's own servers */
+	uint32_t asked_level;      /* where others have: queries to be joined, see servers.h */
+	bool flood_guard;          /* spare names below a flood; see flood_guard.h */
+	bool timing;               /* measure stages (bench) */
 };
 
 extern const char *const worker_stage_texts[STAGE_CAP];

@@ -11,7 +11,9 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
-#define SERVER_PARTS 16384u /* 1 MB; likewise */
+#define SERVER_PARTS 16384u   /* 1 MB; likewise */
+#define COOKIE_PAIRS 262144u  /* 8 MB: beyond it the pair used least recently is forgotten */
+#define COOKIE_ENTRIES 16384u /* 2 MB; as above */
 
 static int create_tables(struct worker *w)
 {
@@ -26,6 +28,13 @@ static int create_tables(struct worker *w)
 	    .entries = SERVER_PARTS,
 	    .asks = !s->alone,
 	    .asked_level = s->asked_level,
+	};
+	struct cookies_settings cookies = {
+	    .hash_key = hash_mix(s->hash_key ^ 5),
+	    .sketch_seed = s->sketch_seed,
+	    .pairs = COOKIE_PAIRS,
+	    .entries = COOKIE_ENTRIES,
+	    .has_secret = s->has_cookie_secret,
 	};
 	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
@@ -51,6 +60,7 @@ static int create_tables(struct worker *w)
 	};
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
+	memcpy(cookies.secret, s->cookie_secret, sizeof(cookies.secret));
 	w->matches = matches_create(w->tally, &matches);
 	w->servers = servers_create(w->tally, &servers);
 	tables.servers = w->servers;
@@ -59,10 +69,11 @@ static int create_tables(struct worker *w)
 	w->errors = errors_create(w->tally, &errors);
 	w->sinks = s->sink_entries != 0 ? sinks_create(w->tally, &sinks) : NULL;
 	w->flood = flood_create(w->tally, &flood);
+	w->cookies = cookies_create(w->tally, &cookies);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->tables != NULL && w->servers != NULL && w->rrsets != NULL &&
-		       w->errors != NULL && w->flood != NULL &&
+		       w->errors != NULL && w->flood != NULL && w->cookies != NULL &&
 		       (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
@@ -119,6 +130,7 @@ void worker_destroy(struct worker *w)
 	if (w == NULL)
 		return;
 	flood_guard_destroy(w->guard);
+	cookies_destroy(w->cookies);
 	flood_destroy(w->flood);
 	sinks_destroy(w->sinks);
 	errors_destroy(w->errors);

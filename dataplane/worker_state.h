@@ -5,6 +5,7 @@
 #define DATAPLANE_WORKER_STATE_H
 
 #include "clock.h"
+#include "cookies.h"
 #include "defrag.h"
 #include "errors.h"
 #include "flood.h"
@@ -35,6 +36,7 @@ struct worker {
 	struct matches *matches; /* the keyed tables: these four */
 	struct tables *tables;
 	struct servers *servers;
+	struct cookies *cookies;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

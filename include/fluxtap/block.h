@@ -53,6 +53,7 @@ enum ft_rec_type {
 	FT_REC_SINK = 17,       /* names and answers of sinkholes */
 	FT_REC_SERVER_PART = 18, /* sketches and windows of a server address */
 	FT_REC_ASKED = 19,       /* queries, to be joined across servers */
+	FT_REC_COOKIE = 20,      /* of DNS cookies */
 	FT_REC_TYPE_CAP
 };
 

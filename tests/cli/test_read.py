@@ -42,7 +42,7 @@ class Exported(lab.Case):
         cls.all = lab.parse(r.out)
 
 
-SETS = {"domain", "flux", "traffic", "ledger", "nxdomain", "dnserror", "server"}  # what a run without rules writes
+SETS = {"domain", "flux", "traffic", "ledger", "nxdomain", "dnserror", "server", "cookie"}  # what a run without rules writes
 
 
 class Cat(Exported):
