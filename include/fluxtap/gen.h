@@ -26,6 +26,7 @@ enum ft_gen_scenario {
 	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
 	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_ERRORS,        /* block list look-ups and failures of every class */
+	FT_GEN_COOKIES,       /* DNS cookies, in the shares of a published study */
 	FT_GEN_NAME_SERVERS,  /* servers that lose, stop, are late or are asked twice */
 	FT_GEN_SCENARIOS
 };
@@ -213,6 +214,25 @@ struct ft_gen_server {
 	size_t rtt_count;
 };
 
+/* Transactions of the scenario cookies by class, and addresses by what they do. */
+enum ft_gen_cookie {
+	FT_GEN_COOKIE_BADLEN,
+	FT_GEN_COOKIE_DOWNGRADE,
+	FT_GEN_COOKIE_UNSUPPORTED,
+	FT_GEN_COOKIE_CLIENT_MISMATCH,
+	FT_GEN_COOKIE_ISSUE,
+	FT_GEN_COOKIE_RENEW,
+	FT_GEN_COOKIE_OK,
+	FT_GEN_COOKIE_BADCOOKIE_RETRY_OK,
+	FT_GEN_COOKIE_CLASSES
+};
+struct ft_gen_cookies {
+	uint64_t queries, present, cookie; /* queries 0: another scenario */
+	uint64_t by_class[FT_GEN_COOKIE_CLASSES];
+	uint64_t servers, servers_cookies, servers_enforcing, servers_passing;
+	uint64_t clients, clients_cookies, clients_reusing;
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
@@ -223,6 +243,7 @@ struct ft_gen_truth {
 	size_t error_count;
 	const struct ft_gen_server *servers;
 	size_t server_count;
+	struct ft_gen_cookies cookies;
 	const struct ft_gen_flux *flux; /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;

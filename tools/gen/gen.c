@@ -26,6 +26,8 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
 	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
     [FT_GEN_IP_FLUX] = {.pairs = 1170, .duration_s = 3600, .names = 1, .clients = 4, .servers = 8},
     [FT_GEN_ERRORS] = {.pairs = 20000, .duration_s = 180, .names = 1, .clients = 200, .servers = 4},
+    [FT_GEN_COOKIES] =
+	{.pairs = 100000, .duration_s = 900, .names = 1, .clients = 200, .servers = 100},
     [FT_GEN_NAME_SERVERS] =
 	{.pairs = 80000, .duration_s = 900, .names = 1, .clients = 200, .servers = 8},
     [FT_GEN_BOTNET] = {.duration_s = 180000, .names = 852, .clients = 1065, .servers = 2},
@@ -59,7 +61,7 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
-		       "botnet-stages, errors, servers";
+		       "botnet-stages, errors, cookies, servers";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -121,6 +123,7 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	g->next_us = g->opts.start_us;
 	if ((is_botnet(g) && gen_botnet_create(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_ERRORS && gen_errors_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_COOKIES && gen_cookies_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_NAME_SERVERS && gen_servers_init(g) != 0)) {
 		ft_gen_destroy(g);
 		errno = ENOMEM;
@@ -138,6 +141,7 @@ void ft_gen_destroy(struct ft_gen *g)
 	gen_flux_fini(g);
 	gen_errors_fini(g);
 	gen_servers_fini(g);
+	gen_cookies_fini(g);
 	gen_botnet_destroy(g->botnet);
 	free(g->l4);
 	free(g);
@@ -166,6 +170,8 @@ static void step(struct ft_gen *g)
 		gen_ip_flux_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_ERRORS)
 		gen_errors_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_COOKIES)
+		gen_cookies_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_NAME_SERVERS)
 		gen_servers_step(g, now_us);
 	else if (is_botnet(g))
@@ -195,6 +201,7 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 			r = gen_errors_close(g, &g->books.truth);
 		if (r == 0 && g->books.truth.servers == NULL)
 			r = gen_servers_close(g, &g->books.truth);
+		gen_cookies_close(g, &g->books.truth);
 		return r ? r : gen_truth_close(&g->books);
 	}
 	g->lent = gen_queue_pop(&g->queue, &f->ts_us);

@@ -247,6 +247,26 @@ static json_t *server_json(const struct ft_gen_server *s)
 	return o;
 }
 
+static json_t *cookies_json(const struct ft_gen_cookies *c)
+{
+	static const char *const names[] = {
+	    "BADLEN", "DOWNGRADE", "UNSUPPORTED", "CLIENT_MISMATCH",
+	    "ISSUE",  "RENEW",     "OK",          "BADCOOKIE_RETRY_OK"};
+	json_t *classes = json_object();
+
+	for (unsigned i = 0; i < FT_GEN_COOKIE_CLASSES; i++)
+		if (c->by_class[i] != 0)
+			set_count(classes, names[i], c->by_class[i]);
+	return json_pack("{s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
+			 "queries", (json_int_t)c->queries, "present", (json_int_t)c->present,
+			 "cookie", (json_int_t)c->cookie, "by_class", classes, "servers", "seen",
+			 (json_int_t)c->servers, "cookies", (json_int_t)c->servers_cookies,
+			 "enforcing", (json_int_t)c->servers_enforcing, "not_enforcing",
+			 (json_int_t)c->servers_passing, "clients", "seen", (json_int_t)c->clients,
+			 "cookies", (json_int_t)c->clients_cookies, "reused",
+			 (json_int_t)c->clients_reusing);
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -282,6 +302,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 			json_array_append_new(servers, server_json(&truth->servers[i]));
 		json_object_set_new(o, "servers", servers);
 	}
+	if (truth->cookies.queries != 0)
+		json_object_set_new(o, "cookies", cookies_json(&truth->cookies));
 	add_ip_flux(o, g);
 	if (truth->botnet.stages > 0)
 		json_object_set_new(o, "botnet", botnet_json(&truth->botnet));
