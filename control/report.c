@@ -20,6 +20,7 @@ static const struct {
 } reports[] = {{"traffic", report_traffic},
 	       {"flux", report_flux},
 	       {"server", report_server},
+	       {"cookie", report_cookie},
 	       {"sinkhole", report_sinkhole},
 	       {"nxdomain", report_nxdomain},
 	       {"ledger", report_ledger}};

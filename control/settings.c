@@ -131,6 +131,10 @@ const struct setting settings_table[] = {
     {"cdn", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(cdn),
      .help = "Names of content networks, one a line, each with all that is below it: their "
 	     "addresses move, and that is no flux."},
+    {"cookie-secret", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES,
+     FIELD(cookie_secret),
+     .help = "Secrets of your own name servers, a line of 32 hexadecimal digits for each (up to 4): "
+	     "set cookie then says how many server cookies were made with them."},
     {"channels", "auto|all", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(channels), .check = value_check_channels,
      .help = "What the error channels (nxdomain, dnserror) hold: auto leaves out traffic between "

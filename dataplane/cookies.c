@@ -266,12 +266,12 @@ static void count_format(struct cookies *c, const struct look *l, const uint8_t 
 	const enum ft_cookie_format f = cookies_format(cookie + 8, len - 8, ts_us);
 
 	count_both(c, l, FT_COOKIE_FORMAT + f);
-	if (!c->set.has_secret || len != 24 || cookie[8] != 1)
+	bool genuine = false;
+	if (c->set.secrets == 0 || len != 24 || cookie[8] != 1)
 		return;
-	count_both(c, l,
-		   cookies_is_genuine(c->set.secret, cookie, cookie + 8, l->x->client)
-		       ? FT_COOKIE_GENUINE
-		       : FT_COOKIE_FORGED);
+	for (unsigned i = 0; i < c->set.secrets; i++)
+		genuine |= cookies_is_genuine(c->set.secret[i], cookie, cookie + 8, l->x->client);
+	count_both(c, l, genuine ? FT_COOKIE_GENUINE : FT_COOKIE_FORGED);
 }
 
 /* --- classes --- */

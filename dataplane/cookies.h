@@ -14,12 +14,14 @@
 
 #include <fluxtap/rec_cookie.h>
 
+#define COOKIES_SECRETS 4u
+
 struct cookies_settings {
 	uint64_t hash_key;     /* secret of this run */
 	uint64_t sketch_seed;  /* hashes that go to control */
 	size_t pairs, entries; /* of the tables; powers of two */
-	bool has_secret;       /* of the operator's own servers */
-	uint8_t secret[16];
+	unsigned secrets;      /* of the operator's own servers; 0: none is known */
+	uint8_t secret[COOKIES_SECRETS][16];
 };
 
 struct cookies_stats {

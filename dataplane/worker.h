@@ -8,6 +8,7 @@
 #ifndef DATAPLANE_WORKER_H
 #define DATAPLANE_WORKER_H
 
+#include "cookies.h"
 #include "decode.h"
 #include "errors.h"
 #include "match.h"
@@ -40,11 +41,11 @@ struct worker_settings {
 	size_t sink_entries;     /* 0: no list of sinkholes */
 	uint64_t sink_minute_us; /* see sinks.h */
 	bool alone;              /* no other worker has flows of its clients */
-	bool has_cookie_secret;
-	uint8_t cookie_secret[16]; /* of the operator's own servers */
-	uint32_t asked_level;      /* where others have: queries to be joined, see servers.h */
-	bool flood_guard;          /* spare names below a flood; see flood_guard.h */
-	bool timing;               /* measure stages (bench) */
+	unsigned cookie_secrets; /* of the operator's own servers */
+	uint8_t cookie_secret[COOKIES_SECRETS][16];
+	uint32_t asked_level; /* where others have: queries to be joined, see servers.h */
+	bool flood_guard;     /* spare names below a flood; see flood_guard.h */
+	bool timing;          /* measure stages (bench) */
 };
 
 extern const char *const worker_stage_texts[STAGE_CAP];

@@ -34,7 +34,7 @@ static int create_tables(struct worker *w)
 	    .sketch_seed = s->sketch_seed,
 	    .pairs = COOKIE_PAIRS,
 	    .entries = COOKIE_ENTRIES,
-	    .has_secret = s->has_cookie_secret,
+	    .secrets = s->cookie_secrets,
 	};
 	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
