@@ -886,6 +886,33 @@ static json_t *cookie_schema_of(bool all)
 	return shape_fini(&s);
 }
 
+static json_t *profile_schema(void)
+{
+	static const char *const classes_of[] = {FT_COOKIE_CLASSES(NAME_OF) NULL};
+	static const char *const bands[] = {"511",  "512",  "1231",  "1232", "1400",
+					    "4095", "4096", "65535", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "resolver", one_of(vantages));
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "queries", integer(1), "queries in the day");
+	shape_put(&s, "edns", integer(0), "of them, those with EDNS");
+	shape_put(&s, "do", integer(0), "that want DNSSEC's records");
+	shape_put(&s, "cd", integer(0), "that want them unchecked");
+	shape_put(&s, "ecs", integer(0), "with a client's subnet");
+	shape_put(&s, "nsid", integer(0), "that ask for the server's name");
+	shape_put(&s, "mixed_case", integer(0), "with capitals in the name's first 16 octets");
+	shape_put(&s, "qname_min", integer(0),
+		  "of type A or NS for a registered domain or what is above it");
+	shape_put(&s, "tc", integer(0), "answered over UDP with TC=1");
+	shape_put(&s, "tc_retry_ok", integer(0), "of these, asked again over TCP and answered");
+	shape_put(&s, "bufsize", map_of(bands), "EDNS buffer sizes, by the upper end of bands");
+	shape_put(&s, "tcp_share", number(), "share of queries over TCP");
+	shape_put(&s, "port_entropy", number(), "log2 of the distinct source ports");
+	shape_put(&s, "cookie", map_of(classes_of), "as by_class of set cookie");
+	return shape_fini(&s);
+}
+
 static json_t *cookie_schema(void)
 {
 	return json_pack("{s:[o, o]}", "anyOf", cookie_schema_of(false), cookie_schema_of(true));
@@ -897,8 +924,8 @@ static const struct {
 } sets[] = {
     {"cookie", cookie_schema},     {"dnserror", dnserror_schema}, {"domain", domain_schema},
     {"flux", flux_schema},         {"ledger", ledger_schema},     {"match", match_schema},
-    {"nxdomain", nxdomain_schema}, {"server", server_schema},     {"sinkhole", sinkhole_schema},
-    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+    {"nxdomain", nxdomain_schema}, {"resolver", profile_schema}, {"server", server_schema},
+    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -912,7 +939,8 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "cookie dnserror domain flux ledger match nxdomain server sinkhole spamtrap traffic";
+	return "cookie dnserror domain flux ledger match nxdomain resolver server sinkhole "
+	       "spamtrap traffic";
 }
 
 int schema_print(FILE *out)

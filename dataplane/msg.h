@@ -23,7 +23,7 @@
 #define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
 
 /* Bits of dns_flags as on the wire (RFC 1035 4.1.1, RFC 4035). */
-enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080 };
+enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080, DNS_CD = 0x0010 };
 
 /* A resource record of a response, as it stands in the message. */
 struct rr {

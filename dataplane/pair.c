@@ -378,7 +378,17 @@ static void fill_query(struct slot *e, const struct msg *m)
 	    .rd = (m->dns_flags & DNS_RD) != 0,
 	    .has_name = m->name_len != 0,
 	    .malformed = m->malformed,
+	    .cd = (m->dns_flags & DNS_CD) != 0,
+	    .port = m->sport,
 	};
+}
+
+/* Looks at the first sixteen octets: who mixes case (0x20) does so in all labels. */
+static bool has_capitals(const struct msg *m, const uint8_t *name)
+{
+	const uint32_t n = m->name_len < 16 ? m->name_len : 16;
+
+	return m->plain && memcmp(m->data + 12, name, n) != 0;
 }
 
 static void keep_cookie(struct asked *a, const struct msg *m)
@@ -455,6 +465,7 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	e->bucket = bucket;
 	e->dup_next = NONE;
 	fill_query(e, m);
+	e->q.capitals = has_capitals(m, name);
 	if (m->cookie_off != 0)
 		e->q.cookie = cookie_len(m);
 	fill_asked(&p->asked[s], m, name);

@@ -27,10 +27,12 @@ struct query {
 	uint8_t transport; /* enum ft_transport */
 	uint8_t vantage;   /* enum ft_vantage by address; FT_VANTAGE_CAP: by flags */
 	uint8_t rd, has_name, malformed;
-	uint8_t dup;    /* one like it in everything waited */
-	uint8_t retry;  /* an earlier one of the same client, name and type did */
-	uint8_t cookie; /* the option's length and 1; 0: it has none */
-	uint8_t spare[5];
+	uint8_t dup;          /* one like it in everything waited */
+	uint8_t retry;        /* an earlier one of the same client, name and type did */
+	uint8_t cookie;       /* the option's length and 1; 0: it has none */
+	uint8_t cd, capitals; /* capitals: in the first octets of its name */
+	uint8_t spare;
+	uint16_t port; /* the client's */
 };
 
 struct txn {

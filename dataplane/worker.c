@@ -48,6 +48,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 		sinks_step(w->sinks, w->msgs, w->txn, n);
 	flood_step(w->flood, w->txn, n);
 	cookies_step(w->cookies, w->txn, n);
+	resolvers_step(w->resolvers, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 

@@ -11,9 +11,10 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
-#define SERVER_PARTS 16384u   /* 1 MB; likewise */
-#define COOKIE_PAIRS 262144u  /* 8 MB: beyond it the pair used least recently is forgotten */
-#define COOKIE_ENTRIES 16384u /* 2 MB; as above */
+#define SERVER_PARTS 16384u    /* 1 MB; likewise */
+#define RESOLVER_ENTRIES 8192u /* 1 MB; as above */
+#define COOKIE_PAIRS 262144u   /* 8 MB: beyond it the pair used least recently is forgotten */
+#define COOKIE_ENTRIES 16384u  /* 2 MB; as above */
 
 static int create_tables(struct worker *w)
 {
@@ -36,6 +37,8 @@ static int create_tables(struct worker *w)
 	    .entries = COOKIE_ENTRIES,
 	    .secrets = s->cookie_secrets,
 	};
+	const struct resolvers_settings resolvers = {.hash_key = hash_mix(s->hash_key ^ 6),
+						     .entries = RESOLVER_ENTRIES};
 	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
@@ -70,11 +73,12 @@ static int create_tables(struct worker *w)
 	w->sinks = s->sink_entries != 0 ? sinks_create(w->tally, &sinks) : NULL;
 	w->flood = flood_create(w->tally, &flood);
 	w->cookies = cookies_create(w->tally, &cookies);
+	w->resolvers = resolvers_create(w->tally, &resolvers);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->tables != NULL && w->servers != NULL && w->rrsets != NULL &&
 		       w->errors != NULL && w->flood != NULL && w->cookies != NULL &&
-		       (w->sinks != NULL || s->sink_entries == 0) &&
+		       w->resolvers != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
@@ -130,6 +134,7 @@ void worker_destroy(struct worker *w)
 	if (w == NULL)
 		return;
 	flood_guard_destroy(w->guard);
+	resolvers_destroy(w->resolvers);
 	cookies_destroy(w->cookies);
 	flood_destroy(w->flood);
 	sinks_destroy(w->sinks);

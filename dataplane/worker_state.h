@@ -12,6 +12,7 @@
 #include "flood_guard.h"
 #include "matches.h"
 #include "pair.h"
+#include "resolvers.h"
 #include "rrsets.h"
 #include "seal.h"
 #include "sinks.h"
@@ -37,6 +38,7 @@ struct worker {
 	struct tables *tables;
 	struct servers *servers;
 	struct cookies *cookies;
+	struct resolvers *resolvers;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

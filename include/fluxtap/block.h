@@ -54,6 +54,7 @@ enum ft_rec_type {
 	FT_REC_SERVER_PART = 18, /* sketches and windows of a server address */
 	FT_REC_ASKED = 19,       /* queries, to be joined across servers */
 	FT_REC_COOKIE = 20,      /* of DNS cookies */
+	FT_REC_RESOLVER = 21,    /* how a resolver asks */
 	FT_REC_TYPE_CAP
 };
 
