@@ -42,7 +42,8 @@ class Exported(lab.Case):
         cls.all = lab.parse(r.out)
 
 
-SETS = {"domain", "flux", "traffic", "ledger", "nxdomain", "dnserror", "server", "cookie"}  # what a run without rules writes
+SETS = {"domain", "flux", "traffic", "ledger", "nxdomain", "dnserror", "server", "cookie",
+        "resolver"}  # what a run without rules writes
 
 
 class Cat(Exported):
@@ -66,7 +67,8 @@ class Cat(Exported):
 
     def test_envelope(self):
         for line in self.text.splitlines():
-            self.assertRegex(line, r'^\{"set":"(traffic|ledger|nxdomain|dnserror|flux|domain)","v":1,"probe":"tap1","vantage":"[A-Z0-9]+",'
+            self.assertRegex(line, r'^\{"set":"(traffic|ledger|nxdomain|dnserror|flux|domain|server|cookie|resolver)","v":1,"probe":"tap1",'
+                                   r'"vantage":"[A-Z0-9]+",'
                                    r'"start":\d+,"end":\d+,"p":1,"loss_ppm":\d+,')
 
     def test_set(self):

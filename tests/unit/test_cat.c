@@ -394,7 +394,7 @@ static void test_wrong_use(void **state)
 	    {"cat DIR/.out",
 	     ".out is no exported file; give a directory or files that end in .jsonl.zst"},
 	    {"cat --set trafic DIR",
-	     "--set: \"trafic\" is no set; there are: dnserror domain"},
+	     "--set: \"trafic\" is no set; there are: cookie dnserror domain"},
 	    {"cat --set= DIR", "--set: an item of the list is empty"},
 	    {"cat --sets x DIR", "\"--sets\" is no option of \"fluxtap cat\"; did you mean --set?"},
 	    {"cat --schema DIR", "--schema prints the schema alone; leave the directory out"},
