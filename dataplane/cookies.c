@@ -67,6 +67,8 @@ struct look {
 	uint64_t row;
 	uint8_t vantage;
 	struct both *both; /* NULL: the pair has used no cookies */
+	/* Counters to raise: of server and client, and of the server alone. */
+	uint8_t both_of[8], both_n, server_of, server_n;
 };
 
 static void emit_counts(void *ctx, const void *entry)
@@ -216,8 +218,9 @@ static struct both *both_get(struct cookies *c, uint64_t key, uint64_t now_us, b
 
 /* --- counters --- */
 
-static void count_one(struct cookies *c, const struct look *l, uint64_t row, unsigned kind,
-		      unsigned counter, unsigned n)
+/* The entry of one role; its counters may be raised at once. */
+static struct counts *counts_get(struct cookies *c, const struct look *l, uint64_t row,
+				 unsigned kind)
 {
 	const struct addr *addr = kind == FT_COOKIE_SERVER ? l->x->server : l->x->client;
 	const uint64_t key =
@@ -230,6 +233,11 @@ static void count_one(struct cookies *c, const struct look *l, uint64_t row, uns
 		e->vantage = l->vantage;
 		e->kind = (uint8_t)kind;
 	}
+	return e;
+}
+
+static void raise_counter(struct cookies *c, struct counts *e, unsigned counter, unsigned n)
+{
 	e->c[counter] = (uint16_t)(e->c[counter] + n);
 	if (e->c[counter] < UINT16_MAX / 2)
 		return;
@@ -237,10 +245,26 @@ static void count_one(struct cookies *c, const struct look *l, uint64_t row, uns
 	memset(e->c, 0, sizeof(e->c));
 }
 
-static void count_both(struct cookies *c, const struct look *l, unsigned counter)
+/* Notes what is to be counted by server and by client, once all is known. */
+static void count_both(struct look *l, unsigned counter)
 {
-	count_one(c, l, l->row, FT_COOKIE_SERVER, counter, 1);
-	count_one(c, l, l->row, FT_COOKIE_CLIENT, counter, 1);
+	l->both_of[l->both_n++] = (uint8_t)counter;
+}
+
+static void count_noted(struct cookies *c, const struct look *l)
+{
+	if (l->both_n != 0 || l->server_n != 0) {
+		struct counts *e = counts_get(c, l, l->row, FT_COOKIE_SERVER);
+		for (unsigned i = 0; i < l->both_n; i++)
+			raise_counter(c, e, l->both_of[i], 1);
+		if (l->server_n != 0)
+			raise_counter(c, e, l->server_of, 1);
+	}
+	if (l->both_n != 0) {
+		struct counts *e = counts_get(c, l, l->row, FT_COOKIE_CLIENT);
+		for (unsigned i = 0; i < l->both_n; i++)
+			raise_counter(c, e, l->both_of[i], 1);
+	}
 }
 
 /* One client cookie, one server: control sees whether others got it, too. */
@@ -260,18 +284,18 @@ static void note_sent(struct cookies *c, const struct look *l)
 }
 
 /* A server cookie of either message. */
-static void count_format(struct cookies *c, const struct look *l, const uint8_t *cookie,
+static void count_format(const struct cookies *c, struct look *l, const uint8_t *cookie,
 			 uint32_t len, uint64_t ts_us)
 {
 	const enum ft_cookie_format f = cookies_format(cookie + 8, len - 8, ts_us);
 
-	count_both(c, l, FT_COOKIE_FORMAT + f);
+	count_both(l, FT_COOKIE_FORMAT + f);
 	bool genuine = false;
 	if (c->set.secrets == 0 || len != 24 || cookie[8] != 1)
 		return;
 	for (unsigned i = 0; i < c->set.secrets; i++)
 		genuine |= cookies_is_genuine(c->set.secret[i], cookie, cookie + 8, l->x->client);
-	count_both(c, l, genuine ? FT_COOKIE_GENUINE : FT_COOKIE_FORGED);
+	count_both(l, genuine ? FT_COOKIE_GENUINE : FT_COOKIE_FORGED);
 }
 
 /* --- classes --- */
@@ -326,14 +350,16 @@ static void follow_bad(struct cookies *c, const struct look *l, enum ft_cookie_c
 	struct look then = *l;
 	then.vantage = b->vantage;
 	if (!clock_row_closed(c->tally->clock, row)) {
-		count_one(c, &then, row, FT_COOKIE_SERVER, FT_COOKIE_RETRIED, b->bad);
-		count_one(c, &then, row, FT_COOKIE_CLIENT, FT_COOKIE_RETRIED, b->bad);
+		raise_counter(c, counts_get(c, &then, row, FT_COOKIE_SERVER), FT_COOKIE_RETRIED,
+			      b->bad);
+		raise_counter(c, counts_get(c, &then, row, FT_COOKIE_CLIENT), FT_COOKIE_RETRIED,
+			      b->bad);
 	}
 	b->bad = 0;
 }
 
 /* Over UDP, without a server cookie, from a client to which it had given one. */
-static void count_enforcing(struct cookies *c, const struct look *l)
+static void count_enforcing(struct look *l)
 {
 	const struct txn *x = l->x;
 
@@ -343,8 +369,8 @@ static void count_enforcing(struct cookies *c, const struct look *l)
 		return;
 	const bool enforced =
 	    x->rcode == FT_RCODE_BADCOOKIE || x->rcode == FT_RCODE_REFUSED || x->tc;
-	count_one(c, l, l->row, FT_COOKIE_SERVER,
-		  enforced ? FT_COOKIE_ENFORCED : FT_COOKIE_LET_PASS, 1);
+	l->server_of = enforced ? FT_COOKIE_ENFORCED : FT_COOKIE_LET_PASS;
+	l->server_n = 1;
 }
 
 static void look_at(struct look *l, const struct txn *x)
@@ -379,9 +405,9 @@ static __attribute__((noinline)) void step_one(struct cookies *c, const struct t
 	const enum ft_cookie_class class = class_of(&l);
 	if (class != FT_COOKIE_CLASS_CAP) {
 		c->stats.seen++;
-		count_both(c, &l, class);
+		count_both(&l, class);
 	}
-	count_enforcing(c, &l);
+	count_enforcing(&l);
 	if (l.q != NULL)
 		note_sent(c, &l);
 	if (l.q != NULL && l.q_len > 8) {
@@ -394,6 +420,7 @@ static __attribute__((noinline)) void step_one(struct cookies *c, const struct t
 			l.both->given_s = (uint32_t)(x->response_us / 1000000);
 		l.both->flags |= GIVEN;
 	}
+	count_noted(c, &l);
 	if (l.both != NULL && x->has_response)
 		follow_bad(c, &l, class);
 }
