@@ -43,6 +43,7 @@ struct config {
 	char *psl, *rule_cache;    /* or NULL: see rules.h */
 	char *asn, *cdn;           /* or NULL: see lookups.h */
 	char *sinkholes;           /* list file, or NULL */
+	uint32_t dga_p0_percent;
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;

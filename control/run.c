@@ -346,6 +346,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .rules = r->rules,
 	    .lookups = &r->lookups,
 	    .name_seed = r->stat_run.name_seed,
+	    .dga_p0 = c->dga_p0_percent / 100.0,
 	    .sinkhole_hour_s = c->sinkhole_hour_s,
 	    .sinkhole_domains = c->sinkhole_domains,
 	    .sinkhole_history = c->sinkhole_history,

@@ -8,6 +8,7 @@
 #include <fluxtap/counters.h>
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
+#include <fluxtap/rec_dga.h>
 #include <fluxtap/rec_match.h>
 #include <jansson.h>
 #include <string.h>
@@ -778,13 +779,58 @@ static json_t *sinkhole_schema(void)
 			 sinkhole_schema_of(true));
 }
 
+static json_t *dga_client_schema(void)
+{
+	static const char *const states[] = {"onset", "open", "end", NULL};
+	struct shape s = shape_init(), c2 = shape_init();
+
+	shape_put(&c2, "name", text(), "registered domain");
+	shape_put(&c2, "addresses", list_of(text(), FT_DGA_ADDRS),
+		  "of its first answer in the interval");
+	put_envelope(&s, "dga", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "client"), "a client");
+	shape_put(&s, "state", one_of(states), "open: something is new; end: no evidence is left");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "llr", number(), "evidence: a log-likelihood ratio");
+	shape_put(&s, "nx", integer(0), "distinct registered domains that do not exist");
+	shape_put(&s, "flagged", integer(0), "of these, those that look generated");
+	shape_put(&s, "families", list_of(text(), 16), "whose shape most of them have");
+	shape_put(&s, "alarm_us", integer(0), "second of the name that raised the alarm");
+	shape_put(&s, "first_us", integer(0), "second of the first of them");
+	shape_put(&s, "last_us", integer(0), "second of the last of them");
+	shape_put(&s, "sample", list_of(text(), 8), "the first ones that look generated");
+	shape_put(&s, "c2", json_pack("{s:[{s:s}, o]}", "anyOf", "type", "null", shape_fini(&c2)),
+		  "the first name that looks generated and was answered, within an hour");
+	return shape_fini(&s);
+}
+
+static json_t *dga_cluster_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "dga", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cluster"), "a day of names of a kind");
+	shape_put(&s, "families", list_of(text(), 16), "families that make such names");
+	shape_put(&s, "tld", text(), "their public suffix");
+	shape_put(&s, "names", integer(0), "distinct ones that do not exist; exact up to 96");
+	shape_put(&s, "clients", integer(0), "distinct clients that asked; exact up to 96");
+	shape_put(&s, "left_out", integer(0), "names that found no room in any cluster");
+	return shape_fini(&s);
+}
+
+static json_t *dga_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", dga_client_schema(), dga_cluster_schema());
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {
-    {"dnserror", dnserror_schema}, {"domain", domain_schema},     {"flux", flux_schema},
-    {"ledger", ledger_schema},     {"match", match_schema},       {"nxdomain", nxdomain_schema},
-    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+} sets[] = {{"dga", dga_schema},           {"dnserror", dnserror_schema},
+	    {"domain", domain_schema},     {"flux", flux_schema},
+	    {"ledger", ledger_schema},     {"match", match_schema},
+	    {"nxdomain", nxdomain_schema}, {"sinkhole", sinkhole_schema},
+	    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -798,7 +844,7 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap traffic";
+	return "dga dnserror domain flux ledger match nxdomain sinkhole spamtrap traffic";
 }
 
 int schema_print(FILE *out)

@@ -119,6 +119,12 @@ const struct setting settings_table[] = {
      RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_hour_s),
      .help = "How long an hour is for set sinkhole, which compares 24 of them before a change of "
 	     "answers with 24 after it. Less is for traffic whose time was compressed."},
+    {"dga-p0", "PERCENT", VALUE_U32, NUMBER(1, 50, "percent"), .def = "15", .group = GROUP_DNS, RUN,
+     ALL_SOURCES, FIELD(dga_p0_percent),
+     .help =
+	 "Share of an ordinary client's registered domains that do not exist and look generated "
+	 "by chance. Set dga finds a client sooner with less, and has fewer false alarms with "
+	 "more."},
     {"psl", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(psl),
      .def_text = PSL_DEFAULT, .help = PSL_HELP},
     {"rule-cache", "DIR|off", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,

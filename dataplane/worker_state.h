@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "defrag.h"
+#include "dga.h"
 #include "errors.h"
 #include "flood.h"
 #include "flood_guard.h"
@@ -34,6 +35,7 @@ struct worker {
 	struct match *match;
 	struct matches *matches; /* the keyed tables: these four */
 	struct tables *tables;
+	struct dga *dga; /* what clients' diaries say of names */
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

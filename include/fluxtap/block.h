@@ -51,6 +51,7 @@ enum ft_rec_type {
 	FT_REC_MATCH_TEXT = 15, /* its names, at first sight */
 	FT_REC_FLOOD = 16,      /* a registered domain under a random-subdomain attack */
 	FT_REC_SINK = 17,       /* names and answers of sinkholes */
+	FT_REC_DGA_NAME = 18,   /* names that look generated, at first sight */
 	FT_REC_TYPE_CAP
 };
 

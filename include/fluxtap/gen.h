@@ -26,6 +26,7 @@ enum ft_gen_scenario {
 	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
 	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_ERRORS,        /* block list look-ups and failures of every class */
+	FT_GEN_DGA,           /* bots that try generated names, among the standard mix */
 	FT_GEN_SCENARIOS
 };
 
@@ -254,6 +255,18 @@ struct ft_gen_ip_flux {
  * content network that a list should name is cdn.listed.example. */
 size_t ft_gen_ip_flux_get(const struct ft_gen *g, struct ft_gen_ip_flux *out, size_t cap);
 enum { FT_GEN_IP_FLUX_NAMES = 64 }; /* it has no more */
+
+/* A bot of the scenario dga: what it asked for in vain, then what was there. */
+struct ft_gen_dga_bot {
+	char client[24];
+	const char *family;
+	uint32_t missing; /* distinct names that do not exist */
+	uint64_t first_us;
+	char c2[80]; /* empty: the run ended before */
+};
+enum { FT_GEN_DGA_BOTS = 12 };
+/* The bots so far into out (FT_GEN_DGA_BOTS); how many, 0 for other scenarios. */
+size_t ft_gen_dga_get(const struct ft_gen *g, struct ft_gen_dga_bot *out);
 
 /* Accepts NULL. */
 void ft_gen_destroy(struct ft_gen *g);

@@ -25,6 +25,8 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_CNAME_FLUX] =
 	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
     [FT_GEN_IP_FLUX] = {.pairs = 1170, .duration_s = 3600, .names = 1, .clients = 4, .servers = 8},
+    [FT_GEN_DGA] =
+	{.pairs = 60000, .duration_s = 600, .names = 100000, .clients = 2000, .servers = 4},
     [FT_GEN_ERRORS] = {.pairs = 20000, .duration_s = 180, .names = 1, .clients = 200, .servers = 4},
     [FT_GEN_BOTNET] = {.duration_s = 180000, .names = 852, .clients = 1065, .servers = 2},
     [FT_GEN_BOTNET_STAGES] = {.duration_s = 21600, .names = 43, .clients = 20, .servers = 2},
@@ -57,7 +59,7 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
-		       "botnet-stages, errors";
+		       "botnet-stages, errors, dga";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -70,7 +72,8 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 		return "names: 1 to 2147483647";
 	if (o->clients < 1 || o->clients > CLIENTS_MOST)
 		return "clients: 1 to 16777216";
-	if (o->scenario >= FT_GEN_BOTNET && (uint64_t)o->names * o->clients > BOTNET_KEYS_MOST)
+	if ((o->scenario == FT_GEN_BOTNET || o->scenario == FT_GEN_BOTNET_STAGES) &&
+	    (uint64_t)o->names * o->clients > BOTNET_KEYS_MOST)
 		return "names: names times clients at most 2^26";
 	if (o->servers < 1 || o->servers > SERVERS_MOST)
 		return "servers: 1 to 250";
@@ -162,6 +165,8 @@ static void step(struct ft_gen *g)
 		gen_ip_flux_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_ERRORS)
 		gen_errors_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_DGA)
+		gen_dga_step(g, now_us);
 	else if (is_botnet(g))
 		gen_botnet_step(g, now_us);
 	else

@@ -114,7 +114,7 @@ struct ft_gen {
 	struct ft_gen_totals *totals; /* in the books' truth */
 	struct gen_flux *flux;        /* scenario cname-flux: what was sent; else NULL */
 	struct gen_errors *errors;    /* scenario errors: counts; else NULL */
-	struct gen_botnet *botnet; /* NULL: another scenario */
+	struct gen_botnet *botnet;    /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -131,6 +131,7 @@ void gen_flux_fini(struct ft_gen *g);
 int gen_flux_close(struct ft_gen *g, struct ft_gen_truth *truth);
 void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us);
 void gen_errors_step(struct ft_gen *g, uint64_t ts_us);
+void gen_dga_step(struct ft_gen *g, uint64_t ts_us);
 
 /* The books of the scenario errors: 0 or -ENOMEM. */
 int gen_errors_init(struct ft_gen *g);

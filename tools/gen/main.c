@@ -33,6 +33,7 @@ static const char help[] =
     "                   as many parts of a shorter duration; botnet-stages: the same names\n"
     "                   under each way to answer, an hour each\n"
     "                   errors: block list look-ups and failures of every class\n"
+    "                   dga: bots that try generated names, among a small mix\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000);\n"
@@ -148,7 +149,7 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 	fprintf(stderr,
 		OUT_PROGRAM
 		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-		"botnet-stages or errors\n",
+		"botnet-stages, errors or dga\n",
 		text);
 	return -EINVAL;
 }
