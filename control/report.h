@@ -18,6 +18,7 @@ int report_main(int argc, char **argv);
 int report_traffic(struct walk *w, size_t width);
 int report_ledger(struct walk *w, size_t width);
 int report_nxdomain(struct walk *w, size_t width);
+int report_client(struct walk *w, size_t width);
 int report_dga(struct walk *w, size_t width);
 int report_flux(struct walk *w, size_t width);
 int report_sinkhole(struct walk *w, size_t width);

@@ -176,6 +176,9 @@ const struct setting settings_table[] = {
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(table_keys),
      .help = "Domains, clients and servers, so many of each, that control keeps one by one in an "
 	     "interval; the rest is counted together."},
+    {"top-clients", "N", VALUE_U32, NUMBER(0, 1000, "clients"), .def = "10", .group = GROUP_OUTPUT,
+     RUN_BENCH, ALL_SOURCES, FIELD(top_clients),
+     .help = "Clients that set client names of each group of types, by interval and by day."},
     {"top-domains", "N", VALUE_U32, NUMBER(0, 1048576, "domains"), .def = "500",
      .group = GROUP_OUTPUT, RUN_BENCH, ALL_SOURCES, FIELD(top_domains),
      .help = "Registered domains in an interval's set `domain`: so many by queries, and as many by "

@@ -34,6 +34,7 @@ static const char help[] =
     "                   under each way to answer, an hour each\n"
     "                   errors: block list look-ups and failures of every class\n"
     "                   dga: bots that try generated names, among a small mix\n"
+    "                   kumamoto: a day of a campus whose resolver stops for twelve hours\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000);\n"
@@ -149,7 +150,7 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 	fprintf(stderr,
 		OUT_PROGRAM
 		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-		"botnet-stages, errors or dga\n",
+		"botnet-stages, errors, dga or kumamoto\n",
 		text);
 	return -EINVAL;
 }

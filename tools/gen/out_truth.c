@@ -196,6 +196,21 @@ static void add_ip_flux(json_t *o, const struct ft_gen *g)
 	json_decref(systems);
 }
 
+static void add_kumamoto(json_t *o, const struct ft_gen *g)
+{
+	struct ft_gen_kumamoto k;
+
+	if (ft_gen_kumamoto_get(g, &k))
+		json_object_set_new(
+		    o, "kumamoto",
+		    json_pack("{s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "r2_1s", k.r2_1s,
+			      "r2_5s", k.r2_5s, "seconds", (json_int_t)k.seconds, "a",
+			      (json_int_t)k.a, "aaaa", (json_int_t)k.aaaa, "silent_from",
+			      (json_int_t)k.silent_from_s, "silent_to", (json_int_t)k.silent_to_s,
+			      "failover_at", (json_int_t)k.failover_at_s, "failover_end",
+			      (json_int_t)k.failover_end_s));
+}
+
 /* The bots of the scenario dga. */
 static void add_dga(json_t *o, const struct ft_gen *g)
 {
@@ -269,6 +284,7 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 	}
 	add_ip_flux(o, g);
 	add_dga(o, g);
+	add_kumamoto(o, g);
 	if (truth->botnet.stages > 0)
 		json_object_set_new(o, "botnet", botnet_json(&truth->botnet));
 	errno = 0;
