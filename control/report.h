@@ -18,6 +18,8 @@ int report_main(int argc, char **argv);
 int report_traffic(struct walk *w, size_t width);
 int report_ledger(struct walk *w, size_t width);
 int report_nxdomain(struct walk *w, size_t width);
+int report_client(struct walk *w, size_t width);
+int report_dga(struct walk *w, size_t width);
 int report_flux(struct walk *w, size_t width);
 int report_server(struct walk *w, size_t width);
 int report_cookie(struct walk *w, size_t width);

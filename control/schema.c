@@ -9,6 +9,7 @@
 #include <fluxtap/rec_cookie.h>
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
+#include <fluxtap/rec_dga.h>
 #include <fluxtap/rec_match.h>
 #include <jansson.h>
 #include <string.h>
@@ -918,14 +919,155 @@ static json_t *cookie_schema(void)
 	return json_pack("{s:[o, o]}", "anyOf", cookie_schema_of(false), cookie_schema_of(true));
 }
 
+static json_t *client_top_schema(void)
+{
+	static const char *const spans[] = {"interval", "day", NULL};
+	struct shape s = shape_init();
+	json_t *types = one_of(qgroups);
+
+	json_array_append_new(json_object_get(types, "enum"), json_string("ALL"));
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "top"), "who asks most");
+	shape_put(&s, "span", one_of(spans), "what it is counted over");
+	shape_put(&s, "qtype", types, "group of types");
+	shape_put(&s, "rank", integer(1), "ties go by address");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "queries", integer(1), "queries seen");
+	shape_put(&s, "err", integer(0), "most that queries can be over");
+	return shape_fini(&s);
+}
+
+static json_t *client_coupling_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "coupling"), "A and AAAA of a day");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "n", integer(0), "seconds from its first to its last query, less silences");
+	shape_put(&s, "sx", integer(0), "queries for A");
+	shape_put(&s, "sy", integer(0), "queries for AAAA");
+	shape_put(&s, "r2_1s", number(), "R2 of the counts in bins of a second");
+	shape_put(&s, "r2_5s", number(), "the same in bins of five seconds");
+	shape_put(&s, "ratio", number(), "sy / sx");
+	shape_put(&s, "coupled", json_pack("{s:s}", "type", "boolean"),
+		  "r2_1s of 0.9 or more, ratio from 0.8 to 1.25");
+	return shape_fini(&s);
+}
+
+static json_t *client_silence_schema(void)
+{
+	static const char *const states[] = {"onset", "end", NULL};
+	static const char *const causes[] = {"SILENT", "TAP_LOSS", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "silence"), "a client is not heard");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "state", one_of(states), NULL);
+	shape_put(&s, "from_us", integer(0), "second of its last query before");
+	shape_put(&s, "to_us", integer_or_null(), "of the first one after; null: not yet");
+	shape_put(&s, "qps_before", number(), "its queries a second");
+	shape_put(&s, "cause", one_of(causes), "TAP_LOSS: others were not heard either");
+	return shape_fini(&s);
+}
+
+static json_t *client_failover_schema(void)
+{
+	static const char *const states[] = {"onset", "end", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "failover"),
+		  "a client turns to another server");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "from", text(), "who fell silent: a client, or a server it asked");
+	shape_put(&s, "to", text(), "the server that it asks instead");
+	shape_put(&s, "state", one_of(states), NULL);
+	shape_put(&s, "at_us", integer(0), "second of the first query");
+	shape_put(&s, "end_us", integer_or_null(), "of the last one; null: not yet");
+	shape_put(&s, "qps_before", number(), "its queries a second to that server");
+	shape_put(&s, "qps_during", number(), "the same since");
+	return shape_fini(&s);
+}
+
+static json_t *client_entropy_schema(void)
+{
+	static const char *const spans[] = {"interval", NULL};
+	static const char *const readings[] = {"TARGETED", "RANDOM", "HOST_SEARCH", NULL};
+	struct shape s = shape_init();
+	json_t *reading = one_of(readings);
+
+	json_array_append_new(json_object_get(reading, "enum"), json_null());
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "entropy"), "how mixed traffic is");
+	shape_put(&s, "span", one_of(spans), NULL);
+	shape_put(&s, "h_client", number(), "entropy of the clients, bits");
+	shape_put(&s, "h_qname", number(), "of the names, bits; an upper bound");
+	shape_put(&s, "reading", reading, "what a change of both means; null: as usual");
+	return shape_fini(&s);
+}
+
+static json_t *client_schema(void)
+{
+	return json_pack("{s:[o, o, o, o, o]}", "anyOf", client_top_schema(),
+			 client_coupling_schema(), client_silence_schema(),
+			 client_failover_schema(), client_entropy_schema());
+}
+
+static json_t *dga_client_schema(void)
+{
+	static const char *const states[] = {"onset", "open", "end", NULL};
+	struct shape s = shape_init(), c2 = shape_init();
+
+	shape_put(&c2, "name", text(), "registered domain");
+	shape_put(&c2, "addresses", list_of(text(), FT_DGA_ADDRS),
+		  "of its first answer in the interval");
+	put_envelope(&s, "dga", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "client"), "a client");
+	shape_put(&s, "state", one_of(states), "open: something is new; end: no evidence is left");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "llr", number(), "evidence: a log-likelihood ratio");
+	shape_put(&s, "nx", integer(0), "distinct registered domains that do not exist");
+	shape_put(&s, "flagged", integer(0), "of these, those that look generated");
+	shape_put(&s, "families", list_of(text(), 16), "whose shape most of them have");
+	shape_put(&s, "alarm_us", integer(0), "second of the name that raised the alarm");
+	shape_put(&s, "first_us", integer(0), "second of the first of them");
+	shape_put(&s, "last_us", integer(0), "second of the last of them");
+	shape_put(&s, "sample", list_of(text(), 8), "the first ones that look generated");
+	shape_put(&s, "c2", json_pack("{s:[{s:s}, o]}", "anyOf", "type", "null", shape_fini(&c2)),
+		  "the first name that looks generated and was answered, within an hour");
+	return shape_fini(&s);
+}
+
+static json_t *dga_cluster_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "dga", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cluster"), "a day of names of a kind");
+	shape_put(&s, "families", list_of(text(), 16), "families that make such names");
+	shape_put(&s, "tld", text(), "their public suffix");
+	shape_put(&s, "names", integer(0), "distinct ones that do not exist; exact up to 96");
+	shape_put(&s, "clients", integer(0), "distinct clients that asked; exact up to 96");
+	shape_put(&s, "left_out", integer(0), "names that found no room in any cluster");
+	return shape_fini(&s);
+}
+
+static json_t *dga_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", dga_client_schema(), dga_cluster_schema());
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
 } sets[] = {
-    {"cookie", cookie_schema},     {"dnserror", dnserror_schema}, {"domain", domain_schema},
-    {"flux", flux_schema},         {"ledger", ledger_schema},     {"match", match_schema},
-    {"nxdomain", nxdomain_schema}, {"resolver", profile_schema}, {"server", server_schema},
-    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
+    {"client", client_schema},     {"cookie", cookie_schema},  {"dga", dga_schema},
+    {"dnserror", dnserror_schema}, {"domain", domain_schema},  {"flux", flux_schema},
+    {"ledger", ledger_schema},     {"match", match_schema},    {"nxdomain", nxdomain_schema},
+    {"resolver", profile_schema},  {"server", server_schema},  {"sinkhole", sinkhole_schema},
+    {"spamtrap", spamtrap_schema}, {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -939,8 +1081,8 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "cookie dnserror domain flux ledger match nxdomain resolver server sinkhole "
-	       "spamtrap traffic";
+	return "client cookie dga dnserror domain flux ledger match nxdomain resolver server "
+	       "sinkhole spamtrap traffic";
 }
 
 int schema_print(FILE *out)

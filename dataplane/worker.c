@@ -37,6 +37,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	}
 	lap(w, STAGE_PAIR);
 	/* The keyed tables first: tally_step may close an interval for want of room. */
+	tables_note(w->tables, dga_step(w->dga, w->msgs, w->txn, n));
 	tables_step(w->tables, w->txn, n);
 	lap(w, STAGE_TABLES);
 	rrsets_step(w->rrsets, w->msgs, w->txn, n);
@@ -385,6 +386,7 @@ static void adopt(struct worker *w)
 	w->rules = next;
 	match_adopt(w->match, next->rules, next->scratch);
 	matches_adopt(w->matches, next->rules, next->scratch);
+	dga_adopt(w->dga, next->rules);
 	if (w->sinks != NULL)
 		sinks_adopt(w->sinks, next->rules, next->scratch);
 	seat_adopted(w->set.seat, next->generation);

@@ -11,6 +11,7 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
+#define DGA_NAMES 16384u       /* 1 MB; likewise */
 #define SERVER_PARTS 16384u    /* 1 MB; likewise */
 #define RESOLVER_ENTRIES 8192u /* 1 MB; as above */
 #define COOKIE_PAIRS 262144u   /* 8 MB: beyond it the pair used least recently is forgotten */
@@ -61,12 +62,15 @@ static int create_tables(struct worker *w)
 	    .hash_key = s->hash_key,
 	    .sketch_seed = s->sketch_seed,
 	};
+	const struct dga_settings dga = {.hash_key = s->hash_key, .entries = DGA_NAMES};
+
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
 	memcpy(cookies.secret, s->cookie_secret, sizeof(cookies.secret));
 	w->matches = matches_create(w->tally, &matches);
 	w->servers = servers_create(w->tally, &servers);
 	tables.servers = w->servers;
+	w->dga = dga_create(w->tally, &dga);
 	w->tables = tables_create(w->tally, &tables);
 	w->rrsets = rrsets_create(w->tally, &rrsets);
 	w->errors = errors_create(w->tally, &errors);
@@ -76,9 +80,10 @@ static int create_tables(struct worker *w)
 	w->resolvers = resolvers_create(w->tally, &resolvers);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
-	return w->matches != NULL && w->tables != NULL && w->servers != NULL && w->rrsets != NULL &&
-		       w->errors != NULL && w->flood != NULL && w->cookies != NULL &&
-		       w->resolvers != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
+	return w->matches != NULL && w->dga != NULL && w->tables != NULL && w->servers != NULL &&
+		       w->rrsets != NULL && w->errors != NULL && w->flood != NULL &&
+		       w->cookies != NULL && w->resolvers != NULL &&
+		       (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
@@ -142,6 +147,7 @@ void worker_destroy(struct worker *w)
 	rrsets_destroy(w->rrsets);
 	tables_destroy(w->tables);
 	servers_destroy(w->servers);
+	dga_destroy(w->dga);
 	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);

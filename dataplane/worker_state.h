@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "cookies.h"
 #include "defrag.h"
+#include "dga.h"
 #include "errors.h"
 #include "flood.h"
 #include "flood_guard.h"
@@ -39,6 +40,7 @@ struct worker {
 	struct servers *servers;
 	struct cookies *cookies;
 	struct resolvers *resolvers;
+	struct dga *dga; /* what clients' diaries say of names */
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

@@ -41,8 +41,10 @@ struct stat_run {
 	uint32_t table_keys;  /* keys of each keyed table and interval; 0: see tables.h */
 	uint32_t rrset_keys;  /* RRset observations and texts of an interval; 0: see rrsets.h */
 	uint32_t flux_mb;     /* of owners of CNAMEs; 0: see flux_cname.h */
+	uint32_t top_clients; /* likewise of `client` by each type */
 	uint32_t top_domains; /* that `domain` has by each of its orders; 0: none */
 	/* Of sinkholes, see settings; 0: default, none. */
+	double dga_p0; /* see dga_test.h; 0: its default */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 	const struct state_gap *gap; /* that a restart left; NULL: none */
 	/* Packets that worker i's source has lost since it was asked last. */
@@ -113,7 +115,8 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
-    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend, stat_server, stat_cookie, stat_resolver;
+    stat_flux_cname, stat_dga, stat_client, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains,
+    stat_nxtrend, stat_server, stat_cookie, stat_resolver;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

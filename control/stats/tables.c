@@ -17,7 +17,7 @@
 #define KEY_BYTES 17u /* vantage, id */
 #define BATCH 8u      /* entries: what each will touch is on its way while others are read */
 
-/* What is merged of a key. Behind its counters struct more_acc (not of clients). */
+/* What is merged of a key. Behind it struct diary_acc (clients) or more_acc (the others). */
 struct acc {
 	uint32_t first_s, last_s;
 	uint32_t level, unused;
@@ -40,6 +40,7 @@ struct level_acc {
 struct side { /* one table */
 	enum ft_table table;
 	struct keyed_merge *merge;
+	struct diary_pool diaries;
 	struct table_left left;
 };
 
@@ -61,6 +62,11 @@ struct tables_merge {
 static struct more_acc *more_of(enum ft_table table, const struct acc *a)
 {
 	return (struct more_acc *)(uintptr_t)(a->c + ft_table_counters(table));
+}
+
+static struct diary_acc *diary_of(const struct acc *a)
+{
+	return (struct diary_acc *)(uintptr_t)(a->c + FT_CLIENT_CAP);
 }
 
 static double weight_of(uint32_t level)
@@ -90,8 +96,10 @@ static void part_free(void *part)
 {
 	struct tables_part *r = part;
 
-	for (unsigned k = 0; r != NULL && k < FT_TABLE_CAP; k++)
+	for (unsigned k = 0; r != NULL && k < FT_TABLE_CAP; k++) {
+		diary_pool_fini(&r->side[k].diaries);
 		keyed_merge_destroy(r->side[k].merge);
+	}
 	free(r);
 }
 
@@ -107,7 +115,8 @@ static struct tables_part *part_create(const struct tables_merge *t)
 		const struct keyed_merge_settings s = {
 		    .key_bytes = KEY_BYTES,
 		    .acc_bytes = sizeof(struct acc) + counters +
-				 (k != FT_TABLE_CLIENTS ? sizeof(struct more_acc) : 0),
+				 (k != FT_TABLE_CLIENTS ? sizeof(struct more_acc)
+							: sizeof(struct diary_acc)),
 		    .part_bytes = sizeof(struct level_acc) + counters,
 		    .budget = (keys + t->shards - 1) / t->shards,
 		    .expected = t->expected[k],
@@ -117,6 +126,7 @@ static struct tables_part *part_create(const struct tables_merge *t)
 		};
 		r->side[k].table = (enum ft_table)k;
 		r->side[k].merge = keyed_merge_create(&s);
+		r->side[k].diaries.arena = r->side[k].merge;
 		if (r->side[k].merge == NULL) {
 			part_free(r);
 			return NULL;
@@ -197,7 +207,13 @@ static int add_counts(struct side *s, struct acc *a, const struct ft_table_rec *
 		mini_merge(&more_of(s->table, a)->names, &rec->names);
 	if (s->table != FT_TABLE_CLIENTS)
 		mini_merge(&more_of(s->table, a)->clients, &rec->clients);
-	return rec->level != 0 ? add_level(s, a, rec) : 0;
+	if (rec->level != 0 && add_level(s, a, rec) != 0)
+		return -ENOMEM;
+	/* A diary that cannot be read says nothing; its entry is sound. */
+	return s->table == FT_TABLE_CLIENTS && diary_acc_add(diary_of(a), &s->diaries, rec->more,
+							     rec->more_bytes) == -ENOMEM
+		   ? -ENOMEM
+		   : 0;
 }
 
 static void add_left(struct side *s, const struct ft_table_rec *rec)
@@ -332,8 +348,10 @@ static void fill(const struct tables_part *from, const struct side *s, const str
 	    .c = a->c,
 	    .from = from,
 	};
-	if (s->table == FT_TABLE_CLIENTS)
+	if (s->table == FT_TABLE_CLIENTS) {
+		out->diary = diary_of(a);
 		return;
+	}
 	const struct more_acc *m = more_of(s->table, a);
 	out->clients = &m->clients;
 	if (s->table != FT_TABLE_DOMAINS)

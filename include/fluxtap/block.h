@@ -51,10 +51,12 @@ enum ft_rec_type {
 	FT_REC_MATCH_TEXT = 15, /* its names, at first sight */
 	FT_REC_FLOOD = 16,      /* a registered domain under a random-subdomain attack */
 	FT_REC_SINK = 17,       /* names and answers of sinkholes */
-	FT_REC_SERVER_PART = 18, /* sketches and windows of a server address */
-	FT_REC_ASKED = 19,       /* queries, to be joined across servers */
-	FT_REC_COOKIE = 20,      /* of DNS cookies */
-	FT_REC_RESOLVER = 21,    /* how a resolver asks */
+	/* 18 is not used. */
+	FT_REC_DGA_NAME = 19,    /* names that look generated, at first sight */
+	FT_REC_SERVER_PART = 20, /* sketches and windows of a server address */
+	FT_REC_ASKED = 21,       /* queries, to be joined across servers */
+	FT_REC_COOKIE = 22,      /* of DNS cookies */
+	FT_REC_RESOLVER = 23,    /* how a resolver asks */
 	FT_REC_TYPE_CAP
 };
 

@@ -66,7 +66,8 @@ static_assert((unsigned)FT_COOKIE_COUNTERS <= FT_TABLE_COUNTERS, "a bitmap of 32
 static inline uint8_t *ft_cookie_write(const struct ft_cookie_rec *r, uint8_t *out)
 {
 	const bool wide = !ft_addr_is_v4(r->addr);
-	uint8_t *p = ft_put_u8(out + 1, (uint8_t)(r->vantage | (unsigned)wide << 2 | r->kind << 3));
+	uint8_t *p = ft_put_u8(
+	    out + 1, (uint8_t)(r->vantage | (unsigned)wide << 2 | (unsigned)r->kind << 3));
 
 	p = wide ? ft_put_bytes(p, r->addr, 16) : ft_put_bytes(p, r->addr + 12, 4);
 	if (r->kind == FT_COOKIE_SENT) {

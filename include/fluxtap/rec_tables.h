@@ -11,7 +11,8 @@
  *	         are not 0, these; RTT's maximum, clients (server); names, clients (domain);
  *	         groups (s > 0)
  *	sketch   n hashes of 3 octets behind n <= 8; or 0x80 + p, 2^p registers of 4 bits, low first
- *	groups   bitmap of 2 octets, counts: queries of the flows in each of 16 random groups */
+ *	groups   bitmap of 2 octets, counts: queries of the flows in each of 16 random groups
+ *	diary    (client) up to the end, see rec_dga.h */
 #ifndef FLUXTAP_REC_TABLES_H
 #define FLUXTAP_REC_TABLES_H
 
@@ -84,6 +85,8 @@ struct ft_table_rec {
 	uint64_t rtt_max_us;           /* servers */
 	struct ft_mini names, clients; /* domains; servers: clients alone */
 	uint64_t group[FT_GROUPS];     /* where level > 0 */
+	const uint8_t *more;           /* clients: the diary, see rec_dga.h; 0 octets: none */
+	size_t more_bytes;
 };
 
 #define FT_TABLE_ENTRY_CAP 896u /* octets of any entry */
@@ -204,6 +207,8 @@ static inline size_t ft_table_write(const struct ft_table_rec *r, uint8_t *out)
 			p = ft_put_mini(p, r->clients.n, &r->clients.u);
 		if (r->level != 0)
 			p = ft_put_groups(p, r->group);
+		if (r->table == FT_TABLE_CLIENTS && r->more_bytes != 0)
+			p = ft_put_bytes(p, r->more, r->more_bytes);
 	}
 	return (size_t)(ft_entry_close(out, p) - out);
 }
@@ -325,6 +330,8 @@ static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const 
 		ft_get_mini(&r, &rec->clients);
 	if (rec->level != 0)
 		ft_get_groups(&r, rec->group);
+	rec->more = r.at;
+	rec->more_bytes = (size_t)(r.end - r.at);
 	return !r.bad;
 }
 

@@ -143,6 +143,8 @@ static void test_known_frames(void **state)
 	    [FT_GEN_BOTNET] = UINT64_C(0xb7b87dae39c17a82),
 	    [FT_GEN_BOTNET_STAGES] = UINT64_C(0xb4e397e32edcb2bb),
 	    [FT_GEN_ERRORS] = UINT64_C(0x1949f4ae3a517b76),
+	    [FT_GEN_DGA] = UINT64_C(0x5511e3276c93a010),
+	    [FT_GEN_KUMAMOTO] = UINT64_C(0x679e65aaee1754a0),
 	    [FT_GEN_COOKIES] = UINT64_C(0xd840d40384ab5f07),
 	    [FT_GEN_NAME_SERVERS] = UINT64_C(0x7750f1994d490ae1)};
 

@@ -33,6 +33,8 @@ static const char help[] =
     "                   as many parts of a shorter duration; botnet-stages: the same names\n"
     "                   under each way to answer, an hour each\n"
     "                   errors: block list look-ups and failures of every class\n"
+    "                   dga: bots that try generated names, among a small mix\n"
+    "                   kumamoto: a day of a campus whose resolver stops for twelve hours\n"
     "                   cookies: DNS cookies, in the shares of a published study\n"
     "                   servers: name servers that lose, stop, are late or are asked twice\n"
     "  --seed N         another seed, other traffic (default 1)\n"
@@ -150,7 +152,7 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 	fprintf(stderr,
 		OUT_PROGRAM
 		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-		"botnet-stages, errors, cookies or servers\n",
+		"botnet-stages, errors, dga, kumamoto, cookies or servers\n",
 		text);
 	return -EINVAL;
 }

@@ -196,6 +196,39 @@ static void add_ip_flux(json_t *o, const struct ft_gen *g)
 	json_decref(systems);
 }
 
+static void add_kumamoto(json_t *o, const struct ft_gen *g)
+{
+	struct ft_gen_kumamoto k;
+
+	if (ft_gen_kumamoto_get(g, &k))
+		json_object_set_new(
+		    o, "kumamoto",
+		    json_pack("{s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "r2_1s", k.r2_1s,
+			      "r2_5s", k.r2_5s, "seconds", (json_int_t)k.seconds, "a",
+			      (json_int_t)k.a, "aaaa", (json_int_t)k.aaaa, "silent_from",
+			      (json_int_t)k.silent_from_s, "silent_to", (json_int_t)k.silent_to_s,
+			      "failover_at", (json_int_t)k.failover_at_s, "failover_end",
+			      (json_int_t)k.failover_end_s));
+}
+
+/* The bots of the scenario dga. */
+static void add_dga(json_t *o, const struct ft_gen *g)
+{
+	struct ft_gen_dga_bot bots[FT_GEN_DGA_BOTS];
+	const size_t n = ft_gen_dga_get(g, bots);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:I, s:I, s:o}", "client", bots[i].client, "family",
+				    bots[i].family, "missing", (json_int_t)bots[i].missing,
+				    "first_us", (json_int_t)bots[i].first_us, "c2",
+				    text_or_null(bots[i].c2[0] != '\0' ? bots[i].c2 : NULL)));
+	if (n != 0)
+		json_object_set(o, "dga", list);
+	json_decref(list);
+}
+
 static json_t *botnet_json(const struct ft_gen_botnet *b)
 {
 	json_t *o = json_object(), *stages = json_array();
@@ -305,6 +338,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 	if (truth->cookies.queries != 0)
 		json_object_set_new(o, "cookies", cookies_json(&truth->cookies));
 	add_ip_flux(o, g);
+	add_dga(o, g);
+	add_kumamoto(o, g);
 	if (truth->botnet.stages > 0)
 		json_object_set_new(o, "botnet", botnet_json(&truth->botnet));
 	errno = 0;
