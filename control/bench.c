@@ -158,6 +158,7 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .workers = b->workers,
 	    .interval_s = c->interval_s,
 	    .table_keys = c->table_keys,
+	    .top_clients = c->top_clients,
 	    .top_domains = c->top_domains,
 	    .sample_key = c->sample_key,
 	    .rrset_keys = c->rrset_keys,

@@ -48,14 +48,16 @@ struct config {
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */
 	char *asn, *cdn;           /* or NULL: see lookups.h */
+	char *cookie_secret;       /* file, or NULL: see cookie_secret.h */
 	char *sinkholes;           /* list file, or NULL */
+	uint32_t dga_p0_percent;
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 
 	uint32_t dedup_entries;
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;
 	uint32_t domain_entries, client_entries, server_entries;
 	uint32_t rrset_entries, error_entries, match_entries;
-	uint32_t table_keys, rrset_keys, top_domains;
+	uint32_t table_keys, rrset_keys, top_domains, top_clients;
 	uint32_t tcp_buffer_mb, ring_mb, flux_mb; /* MiB */
 
 	uint32_t bench_seconds;

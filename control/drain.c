@@ -238,6 +238,7 @@ static bool begin_reading(struct drain *d)
 	c->in.tables = parts_of(&c->row, STAT_TABLES);
 	c->in.rrsets = parts_of(&c->row, STAT_RRSETS);
 	c->in.errors = parts_of(&c->row, STAT_ERRORS);
+	c->in.servers = parts_of(&c->row, STAT_SERVERS);
 	for (unsigned i = 0; i < d->own; i++)
 		stat_all[i]->close(d->stat[i], &c->in);
 	c->state = CLOSING_READS;

@@ -21,7 +21,11 @@ const char *report_name_at(size_t i);
 int report_traffic(struct walk *w, size_t width);
 int report_ledger(struct walk *w, size_t width);
 int report_nxdomain(struct walk *w, size_t width);
+int report_client(struct walk *w, size_t width);
+int report_dga(struct walk *w, size_t width);
 int report_flux(struct walk *w, size_t width);
+int report_server(struct walk *w, size_t width);
+int report_cookie(struct walk *w, size_t width);
 int report_sinkhole(struct walk *w, size_t width);
 
 /* Help for them. */

@@ -53,6 +53,7 @@ struct load {
 	struct vec prefixes;            /* struct sinklist_prefix */
 	struct vec servers, aliases;    /* struct nameset_entry; note: labels */
 	uint64_t depths[2];
+	uint64_t narrow; /* families of built-in shapes whose id says so */
 	char *err;
 	size_t cap;
 };
@@ -335,6 +336,8 @@ static int compile_sinkholes(struct load *l, struct ruleset_parts *p)
 	return p->sinks != NULL ? 0 : refuse_memory(l);
 }
 
+#define NARROW_PREFIX "narrow-"
+
 /* The built-in shapes: families alone, no rules. */
 static int read_default_shapes(struct load *l)
 {
@@ -355,6 +358,9 @@ static int read_default_shapes(struct load *l)
 		if (bit == UINT32_MAX)
 			return refuse_memory(l);
 		((struct shape_line *)l->shape_lines.v)[l->shape_lines.n - 1].family = bit;
+		if (bit < SHAPE_FAMILIES && line.id.len > sizeof(NARROW_PREFIX) - 1 &&
+		    memcmp(line.id.text, NARROW_PREFIX, sizeof(NARROW_PREFIX) - 1) == 0)
+			l->narrow |= 1ull << bit;
 	}
 	return rc;
 }
@@ -422,6 +428,16 @@ static int compile_names(struct load *l, struct ruleset_parts *p)
 	return 0;
 }
 
+/* Names with a family are lists of malware; without one, lists of anything. */
+static uint8_t kind_of(const struct load *l, uint32_t tag)
+{
+	const enum rule_kind kind = registry_kind(l->r->registry, tag);
+	const bool names = kind == RULE_EXACT || kind == RULE_SUFFIX;
+
+	return (uint8_t)(kind |
+			 (names && registry_family(l->r->registry, tag) != NULL ? RULE_LISTED : 0));
+}
+
 static int compile_kinds(struct load *l, struct ruleset_parts *p)
 {
 	p->tags_cap = registry_count(l->r->registry) + 1;
@@ -430,7 +446,7 @@ static int compile_kinds(struct load *l, struct ruleset_parts *p)
 		return refuse_memory(l);
 	p->kinds[0] = RULE_KIND_CAP;
 	for (uint32_t tag = 1; tag < p->tags_cap; tag++)
-		p->kinds[tag] = (uint8_t)registry_kind(l->r->registry, tag);
+		p->kinds[tag] = kind_of(l, tag);
 	return 0;
 }
 
@@ -440,6 +456,7 @@ static struct ruleset *compile(struct load *l)
 	    .generation = l->r->generation + 1,
 	    .name_seed = l->r->name_seed,
 	    .sketch_seed = l->r->sketch_seed,
+	    .narrow = l->narrow,
 	};
 	struct ruleset *set = NULL;
 

@@ -4,6 +4,7 @@
 #include "../dataplane/mem.h"
 #include "../dataplane/worker.h"
 #include "config.h"
+#include "cookie_secret.h"
 #include "drain.h"
 #include "exit.h"
 #include "export/jsonl.h"
@@ -54,6 +55,8 @@ struct run {
 	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
 	struct show *show;
+	uint8_t cookie_secret[COOKIES_SECRETS][16];
+	unsigned cookie_secrets;
 	struct pressure *pressure;     /* NULL: the level of sampling is fixed */
 	_Atomic uint32_t sample_level; /* pressure's to set */
 	uint64_t *dropped_seen;        /* [workers] */
@@ -225,6 +228,8 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	struct worker_settings s = worker_config(c, &r->segment, i, live);
 
 	s.rx = source_rx(r->source, i);
+	s.cookie_secrets = r->cookie_secrets;
+	memcpy(s.cookie_secret, r->cookie_secret, sizeof(s.cookie_secret));
 	s.vantage = &r->vantage;
 	s.hash_key = hash_key;
 	s.seat = live_seat(r->live, i);
@@ -314,6 +319,9 @@ static int create_workers(struct run *r, char *err, size_t cap)
 	if (code != EXIT_DONE)
 		return code;
 	if (lookups_init(&r->lookups, c->asn, c->cdn, c->psl, err, cap) != 0)
+		return EXIT_USAGE;
+	if (c->cookie_secret != NULL && cookie_secret_read(c->cookie_secret, r->cookie_secret,
+							   &r->cookie_secrets, err, cap) != 0)
 		return EXIT_USAGE;
 	r->stat_run.name_seed = hash_key;
 	for (unsigned i = 0; i < r->workers; i++) {
@@ -406,6 +414,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .workers = r->workers,
 	    .interval_s = c->interval_s,
 	    .table_keys = c->table_keys,
+	    .top_clients = c->top_clients,
 	    .top_domains = c->top_domains,
 	    .sample_key = c->sample_key,
 	    .rrset_keys = c->rrset_keys,
@@ -414,6 +423,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .rules = r->rules,
 	    .lookups = &r->lookups,
 	    .name_seed = r->stat_run.name_seed,
+	    .dga_p0 = c->dga_p0_percent / 100.0,
 	    .sinkhole_hour_s = c->sinkhole_hour_s,
 	    .sinkhole_domains = c->sinkhole_domains,
 	    .sinkhole_history = c->sinkhole_history,

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fluxtap/block.h>
 #include <fluxtap/counters.h>
+#include <fluxtap/rec_cookie.h>
 #include <fluxtap/dns.h>
 #include <fluxtap/drop.h>
+#include <fluxtap/rec_dga.h>
 #include <fluxtap/rec_match.h>
 #include <fluxtap/rec_tap.h>
 #include <jansson.h>
@@ -807,14 +809,293 @@ static json_t *tap_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *quantiles_or_null(bool brief, const char *text)
+{
+	static const char *const names[] = {"p50", "max", "count", "p90", "p99", "p999"};
+	struct shape s = shape_init();
+
+	for (size_t i = 0; i < (brief ? 2 : sizeof names / sizeof *names); i++)
+		shape_put(&s, names[i], integer(0), NULL);
+	return json_pack("{s:[{s:s}, o], s:s}", "anyOf", "type", "null", shape_fini(&s),
+			 "description", text);
+}
+
+static json_t *server_schema(void)
+{
+	static const char *const states[] = {"UP", "DEGRADED", "DOWN", NULL};
+	static const char *const guards[] = {"ASYM", "LOSS", NULL};
+	json_t *state = one_of(states), *guard = one_of(guards);
+	struct shape s = shape_init();
+
+	json_array_append_new(json_object_get(state, "enum"), json_null());
+	json_array_append_new(json_object_get(guard, "enum"), json_null());
+	put_envelope(&s, "server", one_of(vantages));
+	shape_put(&s, "server", text(), "its address");
+	shape_put(&s, "queries", integer(0), "queries to it, duplicates too");
+	shape_put(&s, "answered", integer_or_null(), "of them, those that it answered in time");
+	shape_put(&s, "unanswered", integer_or_null(), "of them, those that it did not");
+	shape_put(&s, "late", integer_or_null(), "responses up to 5 s after their query's time");
+	shape_put(&s, "dup", integer(0), "queries like one that was waiting");
+	shape_put(&s, "retry_same", integer_or_null(),
+		  "questions asked of it again, by new queries, while one was unanswered");
+	shape_put(&s, "retry_other", integer_or_null(),
+		  "questions then asked of another server: it was left");
+	shape_put(&s, "retry_p", number(), "share of questions in which retries were looked for");
+	shape_put(&s, "by_class", map_of(classes), "queries by how they were answered");
+	shape_put(&s, "tc", integer_or_null(), "answers over UDP with TC=1");
+	shape_put(&s, "unsolicited", integer(0), "responses that no query waited for");
+	shape_put(&s, "clients", integer(0), "distinct clients");
+	shape_put(&s, "rtt_us", quantiles_or_null(false, "response times"), NULL);
+	shape_put(&s, "tcp_rtt_us", quantiles_or_null(false, "from SYN-ACK to ACK of handshakes"),
+		  NULL);
+	shape_put(&s, "retry_other_us",
+		  quantiles_or_null(true, "from the first query to that at another server"), NULL);
+	shape_put(&s, "state", state, "null: too few queries to tell, or a guard forbids it");
+	shape_put(&s, "since_us", integer_or_null(), "since when it is in this state");
+	shape_put(&s, "state_change", json_pack("{s:s}", "type", "boolean"),
+		  "an extra record, for the state that it came into");
+	shape_put(&s, "guard", guard,
+		  "ASYM: the tap sees one direction; LOSS: packets were lost here");
+	shape_put_optional(&s, "est_queries", number(), "estimate of all queries, where p < 1");
+	shape_put_optional(&s, "se_queries", number(), "its standard error");
+	return shape_fini(&s);
+}
+
+static json_t *named_counts(const char *const *names, size_t n)
+{
+	struct shape s = shape_init();
+
+	for (size_t i = 0; i < n; i++)
+		shape_put(&s, names[i], integer(0), NULL);
+	return shape_fini(&s);
+}
+
+static void put_cookie_all(struct shape *s)
+{
+	static const char *const servers[] = {"seen", "cookies", "enforcing", "not_enforcing"};
+	static const char *const clients[] = {"seen", "cookies", "reused"};
+	struct shape e = shape_init();
+
+	shape_put(&e, "queries", integer(0), "all queries");
+	shape_put(&e, "present", integer(0), "those with EDNS");
+	shape_put(&e, "do", integer(0), NULL);
+	shape_put(&e, "cookie", integer(0), NULL);
+	for (size_t i = 1; edns[i] != NULL; i++)
+		if (strcmp(edns[i], "do") != 0 && strcmp(edns[i], "cookie") != 0)
+			json_object_set_new(e.fields, edns[i], integer(1));
+	shape_put(s, "edns", shape_fini(&e), "queries by what their EDNS has");
+	shape_put(s, "servers", named_counts(servers, 4),
+		  "addresses: asked, giving cookies, and what they did without one");
+	shape_put(s, "clients", named_counts(clients, 3),
+		  "addresses: asking, sending cookies, and one cookie to two servers");
+}
+
+static json_t *cookie_schema_of(bool all)
+{
+	static const char *const classes_of[] = {FT_COOKIE_CLASSES(NAME_OF) NULL};
+	static const char *const formats_of[] = {FT_COOKIE_FORMATS(NAME_OF) NULL};
+	static const char *const roles[] = {"server", "client", NULL}, *const whole[] = {"ALL",
+											 NULL};
+	static const char *const checks[] = {"genuine", "forged"};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "cookie", one_of(vantages));
+	shape_put(&s, "role", one_of(all ? whole : roles), "whose row this is");
+	shape_put(&s, "address", all ? json_pack("{s:s}", "type", "null") : text(), "its address");
+	shape_put(&s, "transactions", integer(0), "all of its queries");
+	shape_put(&s, "by_class", map_of(classes_of), "transactions by what became of cookies");
+	shape_put(&s, "format", map_of(formats_of), "server cookies in queries and responses");
+	shape_put(&s, "enforcing", json_pack("{s:[s, s]}", "type", "boolean", "null"),
+		  "it answers no client that leaves out its cookie; null: not seen");
+	shape_put(&s, "cc_reused", json_pack("{s:[s, s]}", "type", "boolean", "null"),
+		  "it sent one client cookie to two servers");
+	shape_put_optional(&s, "verified", named_counts(checks, 2),
+			   "server cookies that were made with --cookie-secret, or not");
+	if (all)
+		put_cookie_all(&s);
+	return shape_fini(&s);
+}
+
+static json_t *profile_schema(void)
+{
+	static const char *const classes_of[] = {FT_COOKIE_CLASSES(NAME_OF) NULL};
+	static const char *const bands[] = {"511",  "512",  "1231",  "1232", "1400",
+					    "4095", "4096", "65535", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "resolver", one_of(vantages));
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "queries", integer(1), "queries in the day");
+	shape_put(&s, "edns", integer(0), "of them, those with EDNS");
+	shape_put(&s, "do", integer(0), "that want DNSSEC's records");
+	shape_put(&s, "cd", integer(0), "that want them unchecked");
+	shape_put(&s, "ecs", integer(0), "with a client's subnet");
+	shape_put(&s, "nsid", integer(0), "that ask for the server's name");
+	shape_put(&s, "mixed_case", integer(0), "with capitals in the name's first 16 octets");
+	shape_put(&s, "qname_min", integer(0),
+		  "of type A or NS for a registered domain or what is above it");
+	shape_put(&s, "tc", integer(0), "answered over UDP with TC=1");
+	shape_put(&s, "tc_retry_ok", integer(0), "of these, asked again over TCP and answered");
+	shape_put(&s, "bufsize", map_of(bands), "EDNS buffer sizes, by the upper end of bands");
+	shape_put(&s, "tcp_share", number(), "share of queries over TCP");
+	shape_put(&s, "port_entropy", number(), "log2 of the distinct source ports");
+	shape_put(&s, "cookie", map_of(classes_of), "as by_class of set cookie");
+	return shape_fini(&s);
+}
+
+static json_t *cookie_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", cookie_schema_of(false), cookie_schema_of(true));
+}
+
+static json_t *client_top_schema(void)
+{
+	static const char *const spans[] = {"interval", "day", NULL};
+	struct shape s = shape_init();
+	json_t *types = one_of(qgroups);
+
+	json_array_append_new(json_object_get(types, "enum"), json_string("ALL"));
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "top"), "who asks most");
+	shape_put(&s, "span", one_of(spans), "what it is counted over");
+	shape_put(&s, "qtype", types, "group of types");
+	shape_put(&s, "rank", integer(1), "ties go by address");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "queries", integer(1), "queries seen");
+	shape_put(&s, "err", integer(0), "most that queries can be over");
+	return shape_fini(&s);
+}
+
+static json_t *client_coupling_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "coupling"), "A and AAAA of a day");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "n", integer(0), "seconds from its first to its last query, less silences");
+	shape_put(&s, "sx", integer(0), "queries for A");
+	shape_put(&s, "sy", integer(0), "queries for AAAA");
+	shape_put(&s, "r2_1s", number(), "R2 of the counts in bins of a second");
+	shape_put(&s, "r2_5s", number(), "the same in bins of five seconds");
+	shape_put(&s, "ratio", number(), "sy / sx");
+	shape_put(&s, "coupled", json_pack("{s:s}", "type", "boolean"),
+		  "r2_1s of 0.9 or more, ratio from 0.8 to 1.25");
+	return shape_fini(&s);
+}
+
+static json_t *client_silence_schema(void)
+{
+	static const char *const states[] = {"onset", "end", NULL};
+	static const char *const causes[] = {"SILENT", "TAP_LOSS", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "silence"), "a client is not heard");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "state", one_of(states), NULL);
+	shape_put(&s, "from_us", integer(0), "second of its last query before");
+	shape_put(&s, "to_us", integer_or_null(), "of the first one after; null: not yet");
+	shape_put(&s, "qps_before", number(), "its queries a second");
+	shape_put(&s, "cause", one_of(causes), "TAP_LOSS: others were not heard either");
+	return shape_fini(&s);
+}
+
+static json_t *client_failover_schema(void)
+{
+	static const char *const states[] = {"onset", "end", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "failover"),
+		  "a client turns to another server");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "from", text(), "who fell silent: a client, or a server it asked");
+	shape_put(&s, "to", text(), "the server that it asks instead");
+	shape_put(&s, "state", one_of(states), NULL);
+	shape_put(&s, "at_us", integer(0), "second of the first query");
+	shape_put(&s, "end_us", integer_or_null(), "of the last one; null: not yet");
+	shape_put(&s, "qps_before", number(), "its queries a second to that server");
+	shape_put(&s, "qps_during", number(), "the same since");
+	return shape_fini(&s);
+}
+
+static json_t *client_entropy_schema(void)
+{
+	static const char *const spans[] = {"interval", NULL};
+	static const char *const readings[] = {"TARGETED", "RANDOM", "HOST_SEARCH", NULL};
+	struct shape s = shape_init();
+	json_t *reading = one_of(readings);
+
+	json_array_append_new(json_object_get(reading, "enum"), json_null());
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "entropy"), "how mixed traffic is");
+	shape_put(&s, "span", one_of(spans), NULL);
+	shape_put(&s, "h_client", number(), "entropy of the clients, bits");
+	shape_put(&s, "h_qname", number(), "of the names, bits; an upper bound");
+	shape_put(&s, "reading", reading, "what a change of both means; null: as usual");
+	return shape_fini(&s);
+}
+
+static json_t *client_schema(void)
+{
+	return json_pack("{s:[o, o, o, o, o]}", "anyOf", client_top_schema(),
+			 client_coupling_schema(), client_silence_schema(),
+			 client_failover_schema(), client_entropy_schema());
+}
+
+static json_t *dga_client_schema(void)
+{
+	static const char *const states[] = {"onset", "open", "end", NULL};
+	struct shape s = shape_init(), c2 = shape_init();
+
+	shape_put(&c2, "name", text(), "registered domain");
+	shape_put(&c2, "addresses", list_of(text(), FT_DGA_ADDRS),
+		  "of its first answer in the interval");
+	put_envelope(&s, "dga", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "client"), "a client");
+	shape_put(&s, "state", one_of(states), "open: something is new; end: no evidence is left");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "llr", number(), "evidence: a log-likelihood ratio");
+	shape_put(&s, "nx", integer(0), "distinct registered domains that do not exist");
+	shape_put(&s, "flagged", integer(0), "of these, those that look generated");
+	shape_put(&s, "families", list_of(text(), 16), "whose shape most of them have");
+	shape_put(&s, "alarm_us", integer(0), "second of the name that raised the alarm");
+	shape_put(&s, "first_us", integer(0), "second of the first of them");
+	shape_put(&s, "last_us", integer(0), "second of the last of them");
+	shape_put(&s, "sample", list_of(text(), 8), "the first ones that look generated");
+	shape_put(&s, "c2", json_pack("{s:[{s:s}, o]}", "anyOf", "type", "null", shape_fini(&c2)),
+		  "the first name that looks generated and was answered, within an hour");
+	return shape_fini(&s);
+}
+
+static json_t *dga_cluster_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "dga", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cluster"), "a day of names of a kind");
+	shape_put(&s, "families", list_of(text(), 16), "families that make such names");
+	shape_put(&s, "tld", text(), "their public suffix");
+	shape_put(&s, "names", integer(0), "distinct ones that do not exist; exact up to 96");
+	shape_put(&s, "clients", integer(0), "distinct clients that asked; exact up to 96");
+	shape_put(&s, "left_out", integer(0), "names that found no room in any cluster");
+	return shape_fini(&s);
+}
+
+static json_t *dga_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", dga_client_schema(), dga_cluster_schema());
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"dnserror", dnserror_schema}, {"domain", domain_schema},
-	    {"flux", flux_schema},         {"ledger", ledger_schema},
-	    {"match", match_schema},       {"nxdomain", nxdomain_schema},
-	    {"sinkhole", sinkhole_schema}, {"spamtrap", spamtrap_schema},
-	    {"tap", tap_schema},           {"traffic", traffic_schema}};
+} sets[] = {{"client", client_schema},     {"cookie", cookie_schema}, {"dga", dga_schema},
+	    {"dnserror", dnserror_schema}, {"domain", domain_schema}, {"flux", flux_schema},
+	    {"ledger", ledger_schema},     {"match", match_schema},   {"nxdomain", nxdomain_schema},
+	    {"resolver", profile_schema},  {"server", server_schema}, {"sinkhole", sinkhole_schema},
+	    {"spamtrap", spamtrap_schema}, {"tap", tap_schema},       {"traffic", traffic_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -828,7 +1109,8 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "dnserror domain flux ledger match nxdomain sinkhole spamtrap tap traffic";
+	return "client cookie dga dnserror domain flux ledger match nxdomain resolver server "
+	       "sinkhole spamtrap tap traffic";
 }
 
 json_t *schema_make(void)

@@ -150,6 +150,12 @@ const struct setting settings_table[] = {
      RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_hour_s),
      .help = "How long an hour is for set sinkhole, which compares 24 of them before a change of "
 	     "answers with 24 after it. Less is for traffic whose time was compressed."},
+    {"dga-chance", "PERCENT", VALUE_U32, NUMBER(1, 50, "percent"), .def = "15", .group = GROUP_DNS,
+     RUN, ALL_SOURCES, FIELD(dga_p0_percent),
+     .help =
+	 "Share of an ordinary client's registered domains that do not exist and look generated "
+	 "by chance. Set dga finds a client sooner with less, and has fewer false alarms with "
+	 "more."},
     {"psl", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(psl),
      .def_text = PSL_DEFAULT, .help = PSL_HELP},
     {"rule-cache", "DIR|off", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
@@ -162,6 +168,11 @@ const struct setting settings_table[] = {
     {"cdn", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(cdn),
      .help = "Names of content networks, one a line, each with all that is below it: their "
 	     "addresses move, and that is no flux."},
+    {"cookie-secret", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES,
+     FIELD(cookie_secret),
+     .help =
+	 "Secrets of your own name servers, a line of 32 hexadecimal digits for each (up to 4): "
+	 "set cookie then says how many server cookies were made with them."},
     {"channels", "auto|all", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(channels), .check = value_check_channels,
      .help = "What the error channels (nxdomain, dnserror) hold: auto leaves out traffic between "
@@ -205,6 +216,9 @@ const struct setting settings_table[] = {
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(table_keys),
      .help = "Domains, clients and servers, so many of each, that control keeps one by one in an "
 	     "interval; the rest is counted together."},
+    {"top-clients", "N", VALUE_U32, NUMBER(0, 1000, "clients"), .def = "10", .group = GROUP_OUTPUT,
+     RUN_BENCH, ALL_SOURCES, FIELD(top_clients),
+     .help = "Clients that set client names of each group of types, by interval and by day."},
     {"top-domains", "N", VALUE_U32, NUMBER(0, 1048576, "domains"), .def = "500",
      .group = GROUP_OUTPUT, RUN_BENCH, ALL_SOURCES, FIELD(top_domains),
      .help = "Registered domains in an interval's set `domain`: so many by queries, and as many by "

@@ -6,10 +6,13 @@
 #include <string.h>
 
 #define SINK_ENTRIES 8192u /* registered domains of sinkholes that a worker counts at a time */
+#define ASKED_LEVEL 4u     /* one in sixteen of (client, name, type): enough to see retries by */
 
 struct worker_settings worker_config(const struct config *c, const struct segment *s, unsigned i,
 				     bool live)
 {
+	const bool alone = c->cores.n <= 1;
+
 	return (struct worker_settings){
 	    .number = i,
 	    .shm = segment_worker(s, i),
@@ -23,6 +26,8 @@ struct worker_settings worker_config(const struct config *c, const struct segmen
 		strcmp(c->flood_guard, "on") == 0 || (strcmp(c->flood_guard, "auto") == 0 && live),
 	    .dedup_us = (uint64_t)value_dedup_ms(c->dedup) * 1000,
 	    .dedup_entries = c->dedup_entries,
+	    .alone = alone,
+	    .asked_level = live ? ASKED_LEVEL : 0,
 	    .pair_entries = c->pair_entries,
 	    .verdict_entries = c->verdict_entries,
 	    .match_entries = c->match_entries,

@@ -23,7 +23,7 @@
 #define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
 
 /* Bits of dns_flags as on the wire (RFC 1035 4.1.1, RFC 4035). */
-enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080 };
+enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080, DNS_CD = 0x0010 };
 
 /* A resource record of a response, as it stands in the message. */
 struct rr {
@@ -71,6 +71,8 @@ struct msg {
 	uint8_t plain;   /* the question's name has no pointer in it */
 	uint8_t rrs;     /* records kept, of responses alone */
 	uint16_t rr_off; /* the first of them, in the batch's rr */
+	/* Length and data of the first COOKIE option, in the message; 0: none. */
+	uint16_t cookie_off;
 };
 static_assert(sizeof(struct msg) == 2 * CACHE_LINE, "two lines a message");
 

@@ -3,6 +3,7 @@
 
 #include "fetch.h"
 #include "mem.h"
+#include "sketch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ static_assert(sizeof(struct slot) == 2 * CACHE_LINE, "two lines a waiting query"
 /* Who asked, and for what: needed again only if no response says so. */
 struct asked {
 	struct addr client, server;
+	uint8_t cookie[PAIR_COOKIE_CAP];
 	uint8_t name_len;
 	uint8_t name[FT_NAME_CAP];
 };
@@ -63,6 +65,10 @@ struct pair {
 	struct queue *queues; /* of each bucket by key alone */
 	struct slot *slots;
 	struct asked *asked; /* of each slot */
+	struct retry *retry;
+	bool joins;
+	struct retry_left left[MSG_CAP]; /* of what was handed out */
+	uint8_t cookie[MSG_CAP][PAIR_COOKIE_CAP];
 };
 
 /* Heads hold slot number + 1, so that fresh zeroed memory is an empty table. */
@@ -76,7 +82,7 @@ static void head_put(struct pair *p, uint32_t bucket, uint32_t slot)
 	p->heads[bucket] = slot + 1;
 }
 
-struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key)
+struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key, bool joins)
 {
 	struct pair *p;
 	uint32_t buckets = 1024;
@@ -102,7 +108,11 @@ struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key)
 	p->queues = mem_map(buckets * sizeof(*p->queues));
 	p->slots = mem_map(entries * sizeof(*p->slots));
 	p->asked = mem_map(entries * sizeof(*p->asked));
-	if (p->heads == NULL || p->queues == NULL || p->slots == NULL || p->asked == NULL) {
+	dd_init();
+	p->joins = joins;
+	p->retry = retry_create(entries, joins);
+	if (p->heads == NULL || p->queues == NULL || p->slots == NULL || p->asked == NULL ||
+	    p->retry == NULL) {
 		pair_destroy(p);
 		errno = ENOMEM;
 		return NULL;
@@ -114,6 +124,7 @@ void pair_destroy(struct pair *p)
 {
 	if (p == NULL)
 		return;
+	retry_destroy(p->retry);
 	mem_unmap(p->asked, p->entries * sizeof(*p->asked));
 	mem_unmap(p->slots, p->entries * sizeof(*p->slots));
 	mem_unmap(p->queues, p->buckets * sizeof(*p->queues));
@@ -299,6 +310,25 @@ static bool is_stale(const struct slot *e, const struct msg *m)
 	return e->deadline_us < m->now_us;
 }
 
+/* What its late response will be known by. */
+static uint64_t late_key(uint64_t key, uint64_t name_key, uint16_t qtype)
+{
+	return hash_fold(key ^ qtype, name_key ^ 0x9e3779b97f4a7c15ull);
+}
+
+/* Its time is up, and nothing finds it any more. */
+static void outlive(struct pair *p, uint32_t s)
+{
+	const struct slot *e = &p->slots[s];
+
+	if (e->place == PLACE_STALE)
+		return;
+	if (e->q.has_name)
+		retry_late_put(p->retry, late_key(e->key, e->name_key, e->q.qtype),
+			       e->deadline_us + RETRY_LATE_US);
+	index_del(p, s);
+}
+
 /* The oldest query of the response's name and type. */
 static uint32_t find_same(struct pair *p, uint64_t key, uint32_t bucket, const struct msg *m)
 {
@@ -306,7 +336,7 @@ static uint32_t find_same(struct pair *p, uint64_t key, uint32_t bucket, const s
 
 	while (s != NONE && is_stale(&p->slots[s], m)) {
 		const uint32_t next = p->slots[s].dup_next;
-		index_del(p, s);
+		outlive(p, s);
 		s = next;
 	}
 	return s;
@@ -323,7 +353,7 @@ static uint32_t find_any(struct pair *p, uint64_t key, const struct msg *m)
 		const struct slot *e = &p->slots[s];
 		const uint32_t next = e->queue_next;
 		if (is_stale(e, m))
-			index_del(p, s);
+			outlive(p, s);
 		else if (e->key == key)
 			break;
 		s = next;
@@ -348,18 +378,75 @@ static void fill_query(struct slot *e, const struct msg *m)
 	    .rd = (m->dns_flags & DNS_RD) != 0,
 	    .has_name = m->name_len != 0,
 	    .malformed = m->malformed,
+	    .cd = (m->dns_flags & DNS_CD) != 0,
+	    .port = m->sport,
 	};
+}
+
+/* Looks at the first sixteen octets: who mixes case (0x20) does so in all labels. */
+static bool has_capitals(const struct msg *m, const uint8_t *name)
+{
+	const uint32_t n = m->name_len < 16 ? m->name_len : 16;
+
+	return m->plain && memcmp(m->data + 12, name, n) != 0;
+}
+
+static void keep_cookie(struct asked *a, const struct msg *m)
+{
+	const uint8_t *option = m->data + m->cookie_off;
+	const uint32_t len = (uint32_t)option[0] << 8 | option[1];
+
+	if (pair_cookie_is_legal(len))
+		memcpy(a->cookie, option + 2, len);
+}
+
+static uint8_t cookie_len(const struct msg *m)
+{
+	const uint8_t *option = m->data + m->cookie_off;
+	const uint32_t len = (uint32_t)option[0] << 8 | option[1];
+
+	return (uint8_t)(len < PAIR_COOKIE_CAP + 1 ? len + 1 : PAIR_COOKIE_CAP + 2);
 }
 
 static void fill_asked(struct asked *a, const struct msg *m, const uint8_t *name)
 {
 	a->client = m->src;
 	a->server = m->dst;
+	if (m->cookie_off != 0)
+		keep_cookie(a, m);
 	a->name_len = m->name_len;
 	memcpy(a->name, name, NAME_PAD_BYTES);
 	if (m->name_len > NAME_PAD_BYTES)
 		memcpy(a->name + NAME_PAD_BYTES, name + NAME_PAD_BYTES,
 		       m->name_len - NAME_PAD_BYTES);
+}
+
+/* Not for duplicates: they are no question of their own. */
+static void look_for_retry(struct pair *p, uint32_t s, const struct msg *m)
+{
+	struct query *q = &p->slots[s].q;
+	const uint8_t vantage = pair_vantage(m->vantage, q->rd);
+
+	q->retry = retry_put(p->retry, s, pair_group(q->client_sketch, q->name_sketch, q->qtype),
+			     q->t_us, &m->dst, vantage);
+}
+
+/* The query's node: it was answered, or its time is up. */
+static void leave_retry(struct pair *p, uint32_t s, bool answered, struct txn *t, uint32_t number)
+{
+	const struct query *q = &p->slots[s].q;
+
+	t->left = NULL;
+	if (!p->joins || !q->has_name || q->dup)
+		return;
+	if (q->retry) {
+		p->left[number % MSG_CAP] = p->retry->left[s];
+		t->left = &p->left[number % MSG_CAP];
+	}
+	if (answered)
+		retry_del(p->retry, s);
+	else
+		retry_expire(p->retry, s);
 }
 
 static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64_t key,
@@ -378,12 +465,18 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	e->bucket = bucket;
 	e->dup_next = NONE;
 	fill_query(e, m);
+	e->q.capitals = has_capitals(m, name);
+	if (m->cookie_off != 0)
+		e->q.cookie = cookie_len(m);
 	fill_asked(&p->asked[s], m, name);
 	wheel_add(p, s);
 	queue_add(p, s);
 	p->held++;
 	const uint32_t first = head_get(p, bucket);
 	const uint32_t group = group_get(p, bucket, key, m->name_key, m->qtype);
+	e->q.dup = group != NONE && !is_stale(&p->slots[p->slots[group].dup_last], m);
+	if (p->joins && e->q.has_name && !e->q.dup)
+		look_for_retry(p, s, m);
 	if (group != NONE) {
 		const uint32_t last = p->slots[group].dup_last;
 		e->place = PLACE_BEHIND;
@@ -416,13 +509,16 @@ static void fill_response(struct txn *t, const struct msg *m, const uint8_t *nam
 	t->ra = (m->dns_flags & DNS_RA) != 0;
 	t->rd = (m->dns_flags & DNS_RD) != 0;
 	t->malformed = m->malformed != 0;
+	t->tc = !m->tcp && (m->dns_flags & DNS_TC) != 0;
 	t->class = m->class;
 	t->rcode = m->rcode;
 	t->bytes = (uint16_t)m->len;
 	t->vantage = m->vantage;
 }
 
-static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, struct txn *t)
+/* number: of the transaction, among those handed out. */
+static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, struct txn *t,
+			   uint32_t number)
 {
 	const struct asked *a = &p->asked[s];
 
@@ -436,6 +532,10 @@ static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, stru
 	t->name = a->name;
 	t->name_len = a->name_len;
 	t->verdict = NULL;
+	t->late = t->tc = false;
+	t->cookie = a->cookie;
+	leave_retry(p, s, false, t, number);
+	outlive(p, s);
 	slot_remove(p, s);
 }
 
@@ -450,18 +550,29 @@ static const uint8_t *keep_name(struct msgs *batch, const struct asked *a)
 }
 
 static void take_response(struct pair *p, struct msgs *batch, const struct msg *m, uint64_t key,
-			  uint32_t bucket, struct txn *t)
+			  uint32_t bucket, struct txn *t, uint32_t number)
 {
 	const uint32_t s = m->name_len != 0 ? find_same(p, key, bucket, m) : find_any(p, key, m);
 
 	t->has_query = s != NONE;
 	fill_response(t, m, batch->names + m->name_off);
-	if (s == NONE)
+	t->late = false;
+	if (s == NONE) {
+		t->left = NULL;
+		t->late = m->name_len != 0 &&
+			  retry_late_take(p->retry, late_key(key, m->name_key, m->qtype), m->t_us);
 		return;
+	}
+	leave_retry(p, s, true, t, number);
 	t->q = p->slots[s].q;
+	if (t->q.cookie != 0) { /* the slot is the next query's */
+		memcpy(p->cookie[number], p->asked[s].cookie, PAIR_COOKIE_CAP);
+		t->cookie = p->cookie[number];
+	}
 	if (t->q.t_us > t->settled_us) /* captured out of order */
 		t->settled_us = t->q.t_us;
 	t->rtt_us = m->ts_us > t->q.ts_us ? m->ts_us - t->q.ts_us : 0;
+	t->rtt_bin = dd_bin(t->rtt_us);
 	if (m->name_len == 0) { /* the slot is the next query's: keep the name */
 		t->name = keep_name(batch, &p->asked[s]);
 		t->name_len = p->asked[s].name_len;
@@ -497,7 +608,7 @@ STAGE uint32_t pair_step(struct pair *p, struct msgs *batch, struct txn *out)
 		if (m->drop != FT_MSG_KEPT)
 			continue;
 		if (msg_is_response(m))
-			take_response(p, batch, m, key[i], bucket[i], &out[n++]);
+			take_response(p, batch, m, key[i], bucket[i], &out[n], n), n++;
 		else
 			put_query(p, m, batch->names + m->name_off, key[i], bucket[i]);
 	}
@@ -518,7 +629,7 @@ uint32_t pair_expire(struct pair *p, uint64_t now_us, struct txn *out, uint32_t 
 			if (n == cap)
 				return n;
 			if (p->slots[s].deadline_us < now_us)
-				settle_timeout(p, s, p->slots[s].deadline_us, &out[n++]);
+				settle_timeout(p, s, p->slots[s].deadline_us, &out[n], n), n++;
 			s = next;
 		}
 		p->wheel_now++;
@@ -536,7 +647,8 @@ uint32_t pair_flush(struct pair *p, uint64_t end_us, struct txn *out, uint32_t c
 			const uint64_t deadline = p->slots[s].deadline_us;
 			if (n == cap)
 				return n;
-			settle_timeout(p, s, deadline < end_us ? deadline : end_us, &out[n++]);
+			settle_timeout(p, s, deadline < end_us ? deadline : end_us, &out[n], n),
+			    n++;
 		}
 	}
 	return n;

@@ -9,7 +9,7 @@
 #define RR_FIXED_BYTES 10u
 #define HOPS_CAP 16u /* CNAMEs followed; a loop ends here */
 
-enum { CLASS_IN = 1 };
+enum { CLASS_IN = 1, OPTION_COOKIE = 10 };
 
 /* What the walk over the records found. */
 struct records {
@@ -58,7 +58,10 @@ static void read_opt(struct msg *m, const uint8_t *fixed)
 		const uint32_t len = load_u16_be(rdata + off + 2);
 		if (len > rdlen - off - 4)
 			break;
-		edns |= option_bit(load_u16_be(rdata + off));
+		const uint16_t code = load_u16_be(rdata + off);
+		edns |= option_bit(code);
+		if (code == OPTION_COOKIE && m->cookie_off == 0)
+			m->cookie_off = (uint16_t)(rdata + off + 2 - m->data);
 		off += 4 + len;
 	}
 	if (off != rdlen)
@@ -233,6 +236,7 @@ void parse_message(struct msg *m, uint8_t *name, struct rr *rr, uint64_t name_se
 	uint32_t off = HEADER_BYTES;
 
 	m->edns = 0;
+	m->cookie_off = 0;
 	m->qtype = m->qclass = 0;
 	m->name_len = 0;
 	m->malformed = 0;

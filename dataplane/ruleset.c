@@ -135,7 +135,23 @@ uint32_t ruleset_generation(const struct ruleset *r)
 
 enum rule_kind ruleset_kind(const struct ruleset *r, uint32_t tag)
 {
-	return tag < r->part.tags_cap ? r->part.kinds[tag] : RULE_KIND_CAP;
+	return tag < r->part.tags_cap ? (enum rule_kind)(r->part.kinds[tag] & ~RULE_LISTED)
+				      : RULE_KIND_CAP;
+}
+
+bool ruleset_lists_family(const struct ruleset *r, uint32_t tag)
+{
+	return tag < r->part.tags_cap && (r->part.kinds[tag] & RULE_LISTED) != 0;
+}
+
+uint64_t ruleset_narrow(const struct ruleset *r)
+{
+	return r->part.narrow;
+}
+
+bool ruleset_knows_tld(const struct ruleset *r, const uint8_t *folded, uint32_t len)
+{
+	return psl_knows_tld(r->part.psl, folded, len);
 }
 
 size_t ruleset_patterns(const struct ruleset *r)

@@ -23,6 +23,9 @@ enum rule_kind {
 	RULE_KIND_CAP
 };
 
+/* With RULE_EXACT or RULE_SUFFIX: names of a malware family, for the rule says which. */
+#define RULE_LISTED 0x80u
+
 struct ruleset;
 struct ruleset_scratch;
 
@@ -38,7 +41,8 @@ struct ruleset_parts {
 	struct sinklist *sinks; /* what answers of sinkholes carry */
 	size_t patterns;
 	uint64_t depths[2]; /* bit d: some entry of `suffix` has d labels */
-	uint8_t *kinds;     /* enum rule_kind by tag; malloc */
+	uint64_t narrow;    /* families whose shape hardly any ordinary name has */
+	uint8_t *kinds;     /* enum rule_kind by tag, and RULE_LISTED; malloc */
 	uint32_t tags_cap;  /* entries of kinds: greatest tag and 1 */
 };
 
@@ -96,5 +100,11 @@ const struct sinklist *ruleset_sinks(const struct ruleset *r);
 uint32_t ruleset_generation(const struct ruleset *r);
 /* Kind of rule `tag`; tags are rule numbers given out by control, from 1 on. */
 enum rule_kind ruleset_kind(const struct ruleset *r, uint32_t tag);
+/* Whether it lists names of a malware family. */
+bool ruleset_lists_family(const struct ruleset *r, uint32_t tag);
+/* The families with narrow shapes, as in struct verdict. */
+uint64_t ruleset_narrow(const struct ruleset *r);
+/* Whether the list of public suffixes knows the name's last label. */
+bool ruleset_knows_tld(const struct ruleset *r, const uint8_t *folded, uint32_t len);
 
 #endif

@@ -14,8 +14,8 @@
 /* A sequence number that is further off than any receive window in use is not of this stream. */
 #define FAR (1 << 24)
 
-enum { SIDE_FIN = 1, SIDE_DONE = 2 };   /* fin is known; and reached */
-enum { CONN_DATA = 1, CONN_RESET = 2 }; /* payload was seen; RST was seen */
+enum { SIDE_FIN = 1, SIDE_DONE = 2 };                     /* fin is known; and reached */
+enum { CONN_DATA = 1, CONN_RESET = 2, CONN_SYN_ACK = 4 }; /* what was seen: payload, RST, ... */
 
 struct key {
 	struct addr end[2]; /* in a fixed order, whoever sends */
@@ -26,7 +26,9 @@ struct key {
 struct conn {
 	alignas(64) struct key key;
 	uint8_t flags;
+	uint8_t syn_from;           /* the end that sent the SYN-ACK */
 	uint64_t last_us;           /* of the clock */
+	uint64_t syn_us;            /* time of the SYN-ACK; 0: none, or the ACK has come */
 	struct stream_side side[2]; /* side[0] sends from end[0] */
 };
 static_assert(sizeof(struct conn) <= 128, "two cache lines a connection");
@@ -36,6 +38,7 @@ struct stream {
 	uint64_t hash_key, idle_us;
 	size_t map_bytes;
 	uint32_t sets, ways;
+	uint64_t handshake_us;
 	uint16_t *tag; /* of each connection; 0: free */
 	struct conn *conn;
 };
@@ -327,9 +330,32 @@ static void conn_syn(struct stream *s, struct conn *c, unsigned from, const stru
 	side_start(d, seg->seq + 1);
 }
 
+uint64_t stream_handshake_us(const struct stream *s)
+{
+	return s->handshake_us;
+}
+
+/* A SYN-ACK that comes again makes it unknown which one was acknowledged. */
+static void time_handshake(struct stream *s, struct conn *c, unsigned from,
+			   const struct segment *seg)
+{
+	const unsigned both = seg->flags & (TCP_SYN | TCP_ACK);
+
+	if (both == (TCP_SYN | TCP_ACK)) {
+		c->syn_us = c->flags & CONN_SYN_ACK ? 0 : seg->ts_us;
+		c->syn_from = (uint8_t)from;
+		c->flags |= CONN_SYN_ACK;
+	} else if (both == TCP_ACK && c->syn_us != 0 && c->syn_from != from) {
+		s->handshake_us = seg->ts_us > c->syn_us ? seg->ts_us - c->syn_us : 0;
+		c->syn_us = 0;
+	}
+}
+
 enum ft_pkt_drop stream_put(struct stream *s, const struct segment *seg)
 {
 	unsigned from;
+
+	s->handshake_us = 0;
 
 	stream_expire(s, seg->now_us); /* so that it never matters who else called it when */
 	struct conn *c = conn_get(s, seg, &from);
@@ -347,6 +373,7 @@ enum ft_pkt_drop stream_put(struct stream *s, const struct segment *seg)
 	}
 	if (seg->flags & TCP_SYN)
 		conn_syn(s, c, from, seg);
+	time_handshake(s, c, from, seg);
 
 	struct stream_pass p = {.s = &s->bufs, .d = &c->side[from], .seg = seg};
 	const uint32_t seq = seg->seq + (seg->flags & TCP_SYN ? 1 : 0);

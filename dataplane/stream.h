@@ -31,6 +31,7 @@ struct segment {
 	const uint8_t *data; /* payload, in the frame */
 	uint32_t len;
 	uint64_t now_us; /* the event clock at this packet */
+	uint64_t ts_us;  /* packet time */
 };
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
@@ -71,6 +72,9 @@ void stream_destroy(struct stream *s);
  *   TCP_FULL       part of a message that got no buffer, or lost it to another
  * Does stream_expire's work first. */
 enum ft_pkt_drop stream_put(struct stream *s, const struct segment *seg);
+/* How long the handshake took that the last segment ended, from SYN-ACK to ACK, in us; 0:
+ * it ended none, or one whose SYN-ACK came more than once. Its source was the client. */
+uint64_t stream_handshake_us(const struct stream *s);
 /* Forgets idle connections that still hold a buffer, so that their bytes are counted
  * as lost. Optional; UINT64_MAX at the end of the input. Cheap when there are none. */
 void stream_expire(struct stream *s, uint64_t now_us);

@@ -48,9 +48,11 @@ struct client {
 	uint8_t nxdomain, unanswered;
 	uint8_t qgroup[FT_QGROUP_CAP];
 	uint8_t spare[5];
+	struct diary diary;
 	uint32_t group[FT_GROUPS];
 };
-static_assert(sizeof(struct client) == 2 * CACHE_LINE, "one line, groups");
+static_assert(offsetof(struct client, diary) == CACHE_LINE, "counters in one line");
+static_assert(sizeof(struct client) == 3 * CACHE_LINE, "counters, diary, groups");
 
 struct server {
 	struct keyed_entry e;
@@ -61,8 +63,10 @@ struct server {
 	uint32_t rtt_max_us;
 	uint64_t rtt_sum_us;
 	uint16_t class[FT_CLASS_CAP], unsolicited;
-	uint16_t rtt[FT_RTT_LOG_BINS];
-	uint16_t spare[5];
+	uint16_t dup, late, tc;
+	uint8_t clients_n;
+	uint8_t spare[3];
+	union ft_mini_set clients;
 	uint32_t group[FT_GROUPS];
 };
 static_assert(sizeof(struct server) == 3 * CACHE_LINE, "two lines, groups");
@@ -86,6 +90,7 @@ struct tables {
 	uint64_t closing_row;   /* for which row it does */
 	size_t step_bytes;      /* emitted in this step */
 	struct tables_stats stats;
+	const struct diary_note *notes; /* of this batch; NULL: there are no diaries */
 	struct work work[MSG_CAP];
 	struct ft_table_rec rec;
 };
@@ -120,7 +125,8 @@ static void emit_entry(struct tables *t, uint64_t row)
 
 /* Most entries that go have few counters, no groups and a short name: those are written
  * as ft_table_write would, straight from their lines. */
-#define BRIEF_CAP 208u /* octets of such an entry at most */
+#define BRIEF_CAP 208u           /* octets of such an entry at most */
+#define SERVER_ID_SEED 0x3a5dull /* so that ids are the same in every run */
 
 static void end_brief(struct tables *t, uint8_t *entry, const uint8_t *end)
 {
@@ -198,6 +204,7 @@ static void emit_brief_client(struct tables *t, const struct client *c)
 	p = ft_put_varint(p, used);
 	for (uint32_t left = used; left != 0; left &= left - 1)
 		p = ft_put_varint(p, count[__builtin_ctz(left)]);
+	p = diary_write(&c->diary, p);
 	end_brief(t, entry, p);
 }
 
@@ -209,6 +216,7 @@ static void begin_rec(struct tables *t, enum ft_table table, uint8_t vantage, ui
 	t->rec.level = level;
 	t->rec.text = NULL;
 	t->rec.counts = true;
+	t->rec.more_bytes = 0;
 	for (unsigned i = 0; level != 0 && i < FT_GROUPS; i++)
 		t->rec.group[i] = group[i];
 }
@@ -247,6 +255,7 @@ static void emit_client(void *ctx, const void *entry)
 	struct tables *t = ctx;
 	const struct client *c = entry;
 	struct ft_table_rec *r = &t->rec;
+	uint8_t more[DIARY_WIRE_CAP];
 
 	if (c->first_s == EMPTY)
 		return;
@@ -262,6 +271,8 @@ static void emit_client(void *ctx, const void *entry)
 	r->c[FT_CLIENT_UNANSWERED] = c->unanswered;
 	for (unsigned i = 0; i < FT_QGROUP_CAP; i++)
 		r->c[FT_CLIENT_QGROUP + i] = c->qgroup[i];
+	r->more = more;
+	r->more_bytes = (size_t)(diary_write(&c->diary, more) - more);
 	emit_entry(t, c->e.row);
 }
 
@@ -282,8 +293,10 @@ static void emit_server(void *ctx, const void *entry)
 	r->c[FT_SERVER_UNSOLICITED] = s->unsolicited;
 	for (unsigned i = 0; i < FT_CLASS_CAP; i++)
 		r->c[FT_SERVER_CLASS + i] = s->class[i];
-	for (unsigned i = 0; i < FT_RTT_LOG_BINS; i++)
-		r->c[FT_SERVER_RTT + i] = s->rtt[i];
+	r->c[FT_SERVER_DUP] = s->dup;
+	r->c[FT_SERVER_LATE] = s->late;
+	r->c[FT_SERVER_TC] = s->tc;
+	r->clients = (struct ft_mini){.n = s->clients_n, .u = s->clients};
 	emit_entry(t, s->e.row);
 }
 
@@ -383,6 +396,27 @@ static void count_domain(struct tables *t, const struct txn *x, const struct wor
 	clear_domain(d);
 }
 
+uint32_t tables_server_id(const struct addr *server)
+{
+	return ((uint32_t)addr_fold(server, SERVER_ID_SEED) & FT_DIARY_ID_MASK) | 1;
+}
+
+/* What is full goes out first. */
+static void keep_diary(struct tables *t, struct client *c, const struct txn *x,
+		       const struct work *w)
+{
+	const uint32_t id = tables_server_id(x->server);
+	const bool unanswered = !x->has_response;
+
+	if (!diary_has_room(&c->diary) || !diary_ask(&c->diary, id, unanswered)) {
+		t->stats.full++;
+		emit_client(t, c);
+		clear_client(c);
+		(void)diary_ask(&c->diary, id, unanswered);
+	}
+	diary_put(&c->diary, &t->notes[w - t->work], w->second);
+}
+
 static void count_client(struct tables *t, const struct txn *x, const struct work *w)
 {
 	const enum ft_class class = class_of(x);
@@ -396,6 +430,8 @@ static void count_client(struct tables *t, const struct txn *x, const struct wor
 		c->level = w->level;
 		c->first_s = EMPTY;
 	}
+	if (t->notes != NULL)
+		keep_diary(t, c, x, w);
 	count_time(&c->first_s, &c->last_s, w->second);
 	c->nxdomain = (uint8_t)(c->nxdomain + (class == FT_CLASS_NXDOMAIN));
 	c->unanswered = (uint8_t)(c->unanswered + (class == FT_CLASS_TIMEOUT));
@@ -409,18 +445,9 @@ static void count_client(struct tables *t, const struct txn *x, const struct wor
 	clear_client(c);
 }
 
-static inline unsigned rtt_bin(uint64_t us)
-{
-	const unsigned top = 63u - (unsigned)__builtin_clzll(us | 1);
-	const unsigned bin = top < 6 ? 0 : top - 5;
-
-	return bin < FT_RTT_LOG_BINS ? bin : FT_RTT_LOG_BINS - 1;
-}
-
 static void count_server(struct tables *t, const struct txn *x, const struct work *w)
 {
-	uint16_t *bin;
-	bool full = false, fresh;
+	bool full, fresh;
 	struct server *s =
 	    keyed_get(t->table[FT_TABLE_SERVERS], w->key[FT_TABLE_SERVERS], w->row, &fresh);
 
@@ -432,15 +459,19 @@ static void count_server(struct tables *t, const struct txn *x, const struct wor
 	}
 	count_time(&s->first_s, &s->last_s, w->second);
 	if (!x->has_query) {
-		full = ++s->unsolicited == UINT16_MAX;
+		full = ++s->unsolicited == UINT16_MAX; /* and so is late below */
+		s->late = (uint16_t)(s->late + x->late);
 	} else {
 		full = ++s->class[class_of(x)] == UINT16_MAX;
+		s->dup = (uint16_t)(s->dup + x->q.dup);
+		full |= s->dup == UINT16_MAX;
+		mini_add(&s->clients_n, &s->clients, x->q.client_sketch);
 		if (w->level != 0)
 			s->group[w->group]++;
 	}
 	if (x->has_query && x->has_response) {
-		bin = &s->rtt[rtt_bin(x->rtt_us)];
-		full |= ++*bin == UINT16_MAX;
+		s->tc = (uint16_t)(s->tc + x->tc);
+		full |= s->tc == UINT16_MAX;
 		s->rtt_sum_us += x->rtt_us;
 		if (x->rtt_us > s->rtt_max_us)
 			s->rtt_max_us = x->rtt_us < UINT32_MAX ? (uint32_t)x->rtt_us : UINT32_MAX;
@@ -515,10 +546,8 @@ static void prefetch_entries(const struct tables *t, uint32_t n)
 			if ((w->tables >> k & 1) == 0)
 				continue;
 			const char *e = keyed_prefetch_entry(t->table[k], w->key[k], &there);
-			if (k == FT_TABLE_CLIENTS)
-				continue;
 			fetch_write(e + CACHE_LINE);
-			if (!there) /* one will go: with its name */
+			if (!there && k != FT_TABLE_CLIENTS) /* one will go: with its name */
 				fetch_write(e + 2 * (size_t)CACHE_LINE);
 		}
 	}
@@ -534,11 +563,20 @@ static void update(struct tables *t, const struct txn *txn, uint32_t n)
 			count_client(t, &txn[i], w);
 		if (w->tables >> FT_TABLE_SERVERS & 1)
 			count_server(t, &txn[i], w);
+		if (w->tables != 0 && txn[i].has_query && t->set.servers != NULL)
+			servers_count(t->set.servers, &txn[i], w->key[FT_TABLE_SERVERS], w->row,
+				      w->second, w->vantage);
 	}
+}
+
+void tables_note(struct tables *t, const struct diary_note *notes)
+{
+	t->notes = notes;
 }
 
 STAGE void tables_step(struct tables *t, const struct txn *txn, uint32_t n)
 {
+	assert(n <= MSG_CAP || t->notes == NULL);
 	while (n != 0) {
 		const uint32_t some = n < MSG_CAP ? n : MSG_CAP;
 		find_keys(t, txn, some);

@@ -9,9 +9,11 @@
 #ifndef DATAPLANE_TABLES_H
 #define DATAPLANE_TABLES_H
 
+#include "diary.h"
 #include "keyed.h"
 #include "pair.h"
 #include "sample.h"
+#include "servers.h"
 #include "tally.h"
 
 #include <fluxtap/rec_tables.h>
@@ -20,6 +22,7 @@ struct tables_settings {
 	uint64_t hash_key;            /* secret of this run, the same for all workers */
 	size_t entries[FT_TABLE_CAP]; /* rounded up to a power of two */
 	struct sample sample;
+	struct servers *servers; /* what is counted of servers besides; NULL: nothing. Not owned */
 };
 
 struct tables_stats {
@@ -37,6 +40,13 @@ void tables_destroy(struct tables *t);
 /* Counts settled transactions. Before tally_step, which may close an interval for want of
  * room: what the batch has of it must be in the tables by then. */
 void tables_step(struct tables *t, const struct txn *txn, uint32_t n);
+
+/* What each transaction of the next tables_step is worth a note for in its client's diary
+ * (diary.h); not owned. NULL, as at first: clients have none. */
+void tables_note(struct tables *t, const struct diary_note *notes);
+
+/* Stands for a server's address in diaries. */
+uint32_t tables_server_id(const struct addr *server);
 
 /* Stands for a domain's name (folded, wire form) in control, and for one that is too long
  * for an entry on its way there. */

@@ -131,7 +131,7 @@ static void count_response(struct tally *t, const struct tally_row *row, struct 
 	}
 	v->dense[FT_TRAFFIC_PAIRS]++;
 	v->dense[FT_TRAFFIC_CLASS + x->class]++;
-	v->rtt[dd_bin(x->rtt_us)]++;
+	v->rtt[x->rtt_bin]++;
 	if (x->rtt_us > v->dense[FT_TRAFFIC_RTT_MAX])
 		v->dense[FT_TRAFFIC_RTT_MAX] = x->rtt_us;
 }

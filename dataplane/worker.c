@@ -3,6 +3,7 @@
  * every batch of messages, step_messages(): parse, match, pair, tally. */
 #include "fetch.h"
 #include "parse.h"
+#include "vantage.h"
 #include "worker_state.h"
 
 #include <sched.h>
@@ -39,6 +40,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	}
 	lap(w, STAGE_PAIR);
 	/* The keyed tables first: tally_step may close an interval for want of room. */
+	tables_note(w->tables, dga_step(w->dga, w->msgs, w->txn, n));
 	tables_step(w->tables, w->txn, n);
 	lap(w, STAGE_TABLES);
 	rrsets_step(w->rrsets, w->msgs, w->txn, n);
@@ -49,6 +51,8 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	if (w->sinks != NULL)
 		sinks_step(w->sinks, w->msgs, w->txn, n);
 	flood_step(w->flood, w->txn, n);
+	cookies_step(w->cookies, w->txn, n);
+	resolvers_step(w->resolvers, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 
@@ -153,6 +157,15 @@ static void count_stream(struct worker *w, uint64_t t_us)
 	w->stream_seen = *now;
 }
 
+static void count_handshake(struct worker *w, const struct flow *flow, uint64_t t_us)
+{
+	const uint8_t vantage = vantage_of_addrs(w->set.vantage, &flow->src, &flow->dst);
+
+	servers_handshake(w->servers, &flow->dst,
+			  vantage != FT_VANTAGE_CAP ? vantage : FT_VANTAGE_X, t_us,
+			  stream_handshake_us(w->stream));
+}
+
 /* What decode found, up to the next thing that takes it. Returns what became of
  * the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
 static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t t_us,
@@ -170,12 +183,15 @@ static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t
 			    .flags = d->tcp_flags,
 			    .data = d->data,
 			    .len = d->len,
-			    .now_us = w->clock.now_us},
+			    .now_us = w->clock.now_us,
+			    .ts_us = p->ts_us},
 		    .ts_us = p->ts_us,
 		    .t_us = t_us,
 		    .in_frame = in_frame,
 		};
 		const enum ft_pkt_drop drop = stream_put(w->stream, &s.seg);
+		if (stream_handshake_us(w->stream) != 0)
+			count_handshake(w, &d->flow, t_us);
 		count_stream(w, t_us);
 		return drop;
 	}
@@ -401,6 +417,7 @@ static void adopt(struct worker *w)
 	w->rules = next;
 	match_adopt(w->match, next->rules, next->scratch);
 	matches_adopt(w->matches, next->rules, next->scratch);
+	dga_adopt(w->dga, next->rules);
 	if (w->sinks != NULL)
 		sinks_adopt(w->sinks, next->rules, next->scratch);
 	seat_adopted(w->set.seat, next->generation);

@@ -8,6 +8,7 @@
 #ifndef DATAPLANE_WORKER_H
 #define DATAPLANE_WORKER_H
 
+#include "cookies.h"
 #include "decode.h"
 #include "errors.h"
 #include "match.h"
@@ -41,8 +42,12 @@ struct worker_settings {
 	uint64_t sink_minute_us; /* see sinks.h */
 	uint64_t dedup_us;       /* window in which a copy of a packet does not count; 0: all do */
 	size_t dedup_entries;
-	bool flood_guard; /* spare names below a flood; see flood_guard.h */
-	bool timing;      /* measure stages (bench) */
+	bool alone;              /* no other worker has flows of its clients */
+	unsigned cookie_secrets; /* of the operator's own servers */
+	uint8_t cookie_secret[COOKIES_SECRETS][16];
+	uint32_t asked_level; /* where others have: queries to be joined, see servers.h */
+	bool flood_guard;     /* spare names below a flood; see flood_guard.h */
+	bool timing;          /* measure stages (bench) */
 };
 
 extern const char *const worker_stage_texts[STAGE_CAP];

@@ -11,6 +11,11 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
+#define DGA_NAMES 16384u       /* 1 MB; likewise */
+#define SERVER_PARTS 16384u    /* 1 MB; likewise */
+#define RESOLVER_ENTRIES 8192u /* 1 MB; as above */
+#define COOKIE_PAIRS 262144u   /* 8 MB: beyond it the pair used least recently is forgotten */
+#define COOKIE_ENTRIES 16384u  /* 2 MB; as above */
 
 static int create_tables(struct worker *w)
 {
@@ -20,7 +25,22 @@ static int create_tables(struct worker *w)
 	    .name_seed = s->hash_key,
 	    .sketch_seed = s->sketch_seed,
 	};
-	const struct tables_settings tables = {
+	const struct servers_settings servers = {
+	    .hash_key = hash_mix(s->hash_key ^ 4),
+	    .entries = SERVER_PARTS,
+	    .asks = !s->alone,
+	    .asked_level = s->asked_level,
+	};
+	struct cookies_settings cookies = {
+	    .hash_key = hash_mix(s->hash_key ^ 5),
+	    .sketch_seed = s->sketch_seed,
+	    .pairs = COOKIE_PAIRS,
+	    .entries = COOKIE_ENTRIES,
+	    .secrets = s->cookie_secrets,
+	};
+	const struct resolvers_settings resolvers = {.hash_key = hash_mix(s->hash_key ^ 6),
+						     .entries = RESOLVER_ENTRIES};
+	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
 	    .sample = s->sample,
@@ -42,19 +62,28 @@ static int create_tables(struct worker *w)
 	    .hash_key = s->hash_key,
 	    .sketch_seed = s->sketch_seed,
 	};
+	const struct dga_settings dga = {.hash_key = s->hash_key, .entries = DGA_NAMES};
+
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
+	memcpy(cookies.secret, s->cookie_secret, sizeof(cookies.secret));
 	w->matches = matches_create(w->tally, &matches);
+	w->servers = servers_create(w->tally, &servers);
+	tables.servers = w->servers;
+	w->dga = dga_create(w->tally, &dga);
 	w->tables = tables_create(w->tally, &tables);
 	w->rrsets = rrsets_create(w->tally, &rrsets);
 	w->errors = errors_create(w->tally, &errors);
 	w->sinks = s->sink_entries != 0 ? sinks_create(w->tally, &sinks) : NULL;
 	w->flood = flood_create(w->tally, &flood);
 	w->taps = taps_create(w->tally, s->hash_key ^ 4);
+	w->cookies = cookies_create(w->tally, &cookies);
+	w->resolvers = resolvers_create(w->tally, &resolvers);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
-	return w->matches != NULL && w->tables != NULL && w->rrsets != NULL && w->errors != NULL &&
-		       w->flood != NULL && w->taps != NULL &&
+	return w->matches != NULL && w->dga != NULL && w->tables != NULL && w->servers != NULL &&
+		       w->rrsets != NULL && w->errors != NULL && w->flood != NULL &&
+		       w->taps != NULL && w->cookies != NULL && w->resolvers != NULL &&
 		       (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
@@ -80,7 +109,7 @@ static int create_rooms(struct worker *w)
 	w->match = match_create(&match);
 	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, worker_defrag_settle, w);
 	w->stream = stream_create(&limits, s->hash_key ^ 2, worker_stream_message, w);
-	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3);
+	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3, s->alone);
 	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
 	if (s->dedup_us != 0)
 		w->dedup = dedup_create(s->dedup_entries, s->dedup_us, s->hash_key ^ 5);
@@ -114,12 +143,16 @@ void worker_destroy(struct worker *w)
 	if (w == NULL)
 		return;
 	flood_guard_destroy(w->guard);
+	resolvers_destroy(w->resolvers);
+	cookies_destroy(w->cookies);
 	taps_destroy(w->taps);
 	flood_destroy(w->flood);
 	sinks_destroy(w->sinks);
 	errors_destroy(w->errors);
 	rrsets_destroy(w->rrsets);
 	tables_destroy(w->tables);
+	servers_destroy(w->servers);
+	dga_destroy(w->dga);
 	matches_destroy(w->matches);
 	tally_destroy(w->tally);
 	seal_destroy(w->seal);

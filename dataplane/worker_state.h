@@ -5,13 +5,16 @@
 #define DATAPLANE_WORKER_STATE_H
 
 #include "clock.h"
+#include "cookies.h"
 #include "dedup.h"
 #include "defrag.h"
+#include "dga.h"
 #include "errors.h"
 #include "flood.h"
 #include "flood_guard.h"
 #include "matches.h"
 #include "pair.h"
+#include "resolvers.h"
 #include "rrsets.h"
 #include "seal.h"
 #include "sinks.h"
@@ -36,6 +39,10 @@ struct worker {
 	struct match *match;
 	struct matches *matches; /* the keyed tables: these four */
 	struct tables *tables;
+	struct servers *servers;
+	struct cookies *cookies;
+	struct resolvers *resolvers;
+	struct dga *dga; /* what clients' diaries say of names */
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

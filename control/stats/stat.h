@@ -41,8 +41,10 @@ struct stat_run {
 	uint32_t table_keys;  /* keys of each keyed table and interval; 0: see tables.h */
 	uint32_t rrset_keys;  /* RRset observations and texts of an interval; 0: see rrsets.h */
 	uint32_t flux_mb;     /* of owners of CNAMEs; 0: see flux_cname.h */
+	uint32_t top_clients; /* likewise of `client` by each type */
 	uint32_t top_domains; /* that `domain` has by each of its orders; 0: none */
 	/* Of sinkholes, see settings; 0: default, none. */
+	double dga_p0; /* see dga_test.h; 0: its default */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 	const struct state_gap *gap; /* that a restart left; NULL: none */
 	/* Packets that worker i's source has lost since it was asked last. */
@@ -52,7 +54,7 @@ struct stat_run {
 	void *ctx;
 };
 
-enum stat_merge { STAT_TABLES, STAT_RRSETS, STAT_ERRORS, STAT_MERGES };
+enum stat_merge { STAT_TABLES, STAT_RRSETS, STAT_ERRORS, STAT_SERVERS, STAT_MERGES };
 #define STAT_SHARDS_CAP 16u
 
 /* What the shards of a merge have of an interval; NULL where one has nothing. */
@@ -65,8 +67,8 @@ struct stat_parts {
 struct stat_interval {
 	uint64_t row, start_s, end_s;
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
-	/* For what tables.h, rrsets.h and errors.h offer; NULL: nothing has come. */
-	const struct stat_parts *tables, *rrsets, *errors;
+	/* For what tables.h, rrsets.h, errors.h and servers.h offer; NULL: nothing has come. */
+	const struct stat_parts *tables, *rrsets, *errors, *servers;
 	/* Of all workers, known once `ledger` has closed it, the first in the list. NULL: no
 	 * memory. */
 	const struct ft_ledger *ledger;
@@ -88,7 +90,7 @@ struct merge_ops {
 	void (*join)(const struct stat_parts *parts);
 	void (*destroy)(void *merge);
 };
-extern const struct merge_ops merge_tables, merge_rrsets, merge_errors;
+extern const struct merge_ops merge_tables, merge_rrsets, merge_errors, merge_servers;
 /* By enum stat_merge. */
 extern const struct merge_ops *const merge_all[STAT_MERGES];
 
@@ -116,8 +118,8 @@ struct stat_ops {
 };
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
-    stat_flux_cname, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains, stat_nxtrend,
-    stat_tap;
+    stat_flux_cname, stat_dga, stat_client, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains,
+    stat_nxtrend, stat_server, stat_cookie, stat_resolver, stat_tap;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

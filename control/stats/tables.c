@@ -17,7 +17,7 @@
 #define KEY_BYTES 17u /* vantage, id */
 #define BATCH 8u      /* entries: what each will touch is on its way while others are read */
 
-/* What is merged of a key. Behind it struct domain_acc (domains). */
+/* What is merged of a key. Behind it struct diary_acc (clients) or more_acc (the others). */
 struct acc {
 	uint32_t first_s, last_s;
 	uint32_t level, unused;
@@ -25,7 +25,7 @@ struct acc {
 	uint64_t c[];
 };
 
-struct domain_acc {
+struct more_acc {
 	const uint8_t *text;
 	uint32_t text_bytes;
 	struct ft_mini names, clients;
@@ -40,6 +40,7 @@ struct level_acc {
 struct side { /* one table */
 	enum ft_table table;
 	struct keyed_merge *merge;
+	struct diary_pool diaries;
 	struct table_left left;
 };
 
@@ -58,9 +59,14 @@ struct tables_merge {
 	uint64_t hash[BATCH];
 };
 
-static struct domain_acc *domain_of(const struct acc *a)
+static struct more_acc *more_of(enum ft_table table, const struct acc *a)
 {
-	return (struct domain_acc *)(uintptr_t)(a->c + FT_DOMAIN_CAP);
+	return (struct more_acc *)(uintptr_t)(a->c + ft_table_counters(table));
+}
+
+static struct diary_acc *diary_of(const struct acc *a)
+{
+	return (struct diary_acc *)(uintptr_t)(a->c + FT_CLIENT_CAP);
 }
 
 static double weight_of(uint32_t level)
@@ -90,8 +96,10 @@ static void part_free(void *part)
 {
 	struct tables_part *r = part;
 
-	for (unsigned k = 0; r != NULL && k < FT_TABLE_CAP; k++)
+	for (unsigned k = 0; r != NULL && k < FT_TABLE_CAP; k++) {
+		diary_pool_fini(&r->side[k].diaries);
 		keyed_merge_destroy(r->side[k].merge);
+	}
 	free(r);
 }
 
@@ -107,7 +115,8 @@ static struct tables_part *part_create(const struct tables_merge *t)
 		const struct keyed_merge_settings s = {
 		    .key_bytes = KEY_BYTES,
 		    .acc_bytes = sizeof(struct acc) + counters +
-				 (k == FT_TABLE_DOMAINS ? sizeof(struct domain_acc) : 0),
+				 (k != FT_TABLE_CLIENTS ? sizeof(struct more_acc)
+							: sizeof(struct diary_acc)),
 		    .part_bytes = sizeof(struct level_acc) + counters,
 		    .budget = (keys + t->shards - 1) / t->shards,
 		    .expected = t->expected[k],
@@ -117,6 +126,7 @@ static struct tables_part *part_create(const struct tables_merge *t)
 		};
 		r->side[k].table = (enum ft_table)k;
 		r->side[k].merge = keyed_merge_create(&s);
+		r->side[k].diaries.arena = r->side[k].merge;
 		if (r->side[k].merge == NULL) {
 			part_free(r);
 			return NULL;
@@ -159,7 +169,7 @@ static void merge_destroy(void *merge)
 
 static int add_text(struct side *s, struct acc *a, const struct ft_table_rec *rec)
 {
-	struct domain_acc *d = domain_of(a);
+	struct more_acc *d = more_of(s->table, a);
 
 	if (d->text != NULL)
 		return 0;
@@ -193,11 +203,17 @@ static int add_counts(struct side *s, struct acc *a, const struct ft_table_rec *
 		a->c[i] += rec->c[i];
 	if (s->table == FT_TABLE_SERVERS && rec->rtt_max_us > a->rtt_max_us)
 		a->rtt_max_us = rec->rtt_max_us;
-	if (s->table == FT_TABLE_DOMAINS) {
-		mini_merge(&domain_of(a)->names, &rec->names);
-		mini_merge(&domain_of(a)->clients, &rec->clients);
-	}
-	return rec->level != 0 ? add_level(s, a, rec) : 0;
+	if (s->table == FT_TABLE_DOMAINS)
+		mini_merge(&more_of(s->table, a)->names, &rec->names);
+	if (s->table != FT_TABLE_CLIENTS)
+		mini_merge(&more_of(s->table, a)->clients, &rec->clients);
+	if (rec->level != 0 && add_level(s, a, rec) != 0)
+		return -ENOMEM;
+	/* A diary that cannot be read says nothing; its entry is sound. */
+	return s->table == FT_TABLE_CLIENTS && diary_acc_add(diary_of(a), &s->diaries, rec->more,
+							     rec->more_bytes) == -ENOMEM
+		   ? -ENOMEM
+		   : 0;
 }
 
 static void add_left(struct side *s, const struct ft_table_rec *rec)
@@ -332,13 +348,17 @@ static void fill(const struct tables_part *from, const struct side *s, const str
 	    .c = a->c,
 	    .from = from,
 	};
+	if (s->table == FT_TABLE_CLIENTS) {
+		out->diary = diary_of(a);
+		return;
+	}
+	const struct more_acc *m = more_of(s->table, a);
+	out->clients = &m->clients;
 	if (s->table != FT_TABLE_DOMAINS)
 		return;
-	const struct domain_acc *d = domain_of(a);
-	out->text = d->text;
-	out->text_bytes = d->text_bytes;
-	out->names = &d->names;
-	out->clients = &d->clients;
+	out->text = m->text;
+	out->text_bytes = m->text_bytes;
+	out->names = &m->names;
 }
 
 static void each_of(const struct tables_part *part, enum ft_table table, tables_walk_fn fn,

@@ -9,6 +9,7 @@
 
 #include "../estimate.h"
 #include "../keyed_merge.h"
+#include "diaries.h"
 
 #include <fluxtap/rec_tables.h>
 
@@ -29,8 +30,9 @@ struct table_sum {
 	/* Domains only, else NULL. The text is the folded name; NULL if it was lost. */
 	const uint8_t *text;
 	uint32_t text_bytes;
-	const struct ft_mini *names, *clients; /* of the flows that were taken */
+	const struct ft_mini *names, *clients; /* of the flows that were taken; servers: clients */
 	const uint64_t *c;                     /* by enum ft_*_counter */
+	const struct diary_acc *diary;         /* clients only, else NULL */
 	const struct tables_part *from;
 };
 

@@ -26,6 +26,10 @@ enum ft_gen_scenario {
 	FT_GEN_BOTNET,  /* names of a botnet, before and after their sinkhole */
 	FT_GEN_BOTNET_STAGES, /* the same names under each way to answer */
 	FT_GEN_ERRORS,        /* block list look-ups and failures of every class */
+	FT_GEN_DGA,           /* bots that try generated names, among the standard mix */
+	FT_GEN_KUMAMOTO,      /* a day of a campus whose resolver stops for twelve hours */
+	FT_GEN_COOKIES,       /* DNS cookies, in the shares of a published study */
+	FT_GEN_NAME_SERVERS,  /* servers that lose, stop, are late or are asked twice */
 	FT_GEN_TUNNELS,   /* every wrapping, IPv4 and IPv6, UDP and TCP, whole and in fragments */
 	FT_GEN_SYN_FLOOD, /* half-open TCP connections, and well-formed traffic between them */
 	FT_GEN_FRAGMENT_FLOOD, /* first fragments */
@@ -226,6 +230,36 @@ struct ft_gen_wrap {
 	uint64_t packets, bytes, part_packets, part_bytes;
 };
 enum { FT_GEN_WRAPS_MOST = 32 };
+/* What became of a server's queries in the scenario servers. */
+enum { FT_GEN_SERVERS = 8 };
+struct ft_gen_server {
+	char address[48];
+	double loss;             /* share that gets no answer */
+	uint64_t down_us, up_us; /* when it is stopped; 0: never */
+	uint64_t queries, answered, unanswered, late, dup;
+	uint64_t retry_same, retry_other, retry_other_us; /* of the queries that it lost */
+	uint32_t *rtt_us;                                 /* ascending */
+	size_t rtt_count;
+};
+
+/* Transactions of the scenario cookies by class, and addresses by what they do. */
+enum ft_gen_cookie {
+	FT_GEN_COOKIE_BADLEN,
+	FT_GEN_COOKIE_DOWNGRADE,
+	FT_GEN_COOKIE_UNSUPPORTED,
+	FT_GEN_COOKIE_CLIENT_MISMATCH,
+	FT_GEN_COOKIE_ISSUE,
+	FT_GEN_COOKIE_RENEW,
+	FT_GEN_COOKIE_OK,
+	FT_GEN_COOKIE_BADCOOKIE_RETRY_OK,
+	FT_GEN_COOKIE_CLASSES
+};
+struct ft_gen_cookies {
+	uint64_t queries, present, cookie; /* queries 0: another scenario */
+	uint64_t by_class[FT_GEN_COOKIE_CLASSES];
+	uint64_t servers, servers_cookies, servers_enforcing, servers_passing;
+	uint64_t clients, clients_cookies, clients_reusing;
+};
 
 struct ft_gen_truth {
 	uint32_t interval_s;
@@ -235,6 +269,9 @@ struct ft_gen_truth {
 	struct ft_gen_totals totals;
 	const struct ft_gen_error *errors;
 	size_t error_count;
+	const struct ft_gen_server *servers;
+	size_t server_count;
+	struct ft_gen_cookies cookies;
 	const struct ft_gen_flux *flux; /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;
@@ -285,6 +322,29 @@ struct ft_gen_ip_flux {
  * content network that a list should name is cdn.listed.example. */
 size_t ft_gen_ip_flux_get(const struct ft_gen *g, struct ft_gen_ip_flux *out, size_t cap);
 enum { FT_GEN_IP_FLUX_NAMES = 64 }; /* it has no more */
+
+/* What happens in the scenario kumamoto. The mail server is 10.0.0.25, its resolver 10.0.0.53,
+ * the authoritative server 192.0.2.1; seconds since 1970. */
+struct ft_gen_kumamoto {
+	double r2_1s, r2_5s;       /* of the mail server's queries to its resolver, A and AAAA */
+	uint32_t seconds, a, aaaa; /* in which it asks, and how much */
+	uint64_t silent_from_s, silent_to_s;    /* last query of the resolver before, first after */
+	uint64_t failover_at_s, failover_end_s; /* the mail server's at the authoritative one */
+};
+/* False: another scenario. */
+bool ft_gen_kumamoto_get(const struct ft_gen *g, struct ft_gen_kumamoto *out);
+
+/* A bot of the scenario dga: what it asked for in vain, then what was there. */
+struct ft_gen_dga_bot {
+	char client[24];
+	const char *family;
+	uint32_t missing; /* distinct names that do not exist */
+	uint64_t first_us;
+	char c2[80]; /* empty: the run ended before */
+};
+enum { FT_GEN_DGA_BOTS = 12 };
+/* The bots so far into out (FT_GEN_DGA_BOTS); how many, 0 for other scenarios. */
+size_t ft_gen_dga_get(const struct ft_gen *g, struct ft_gen_dga_bot *out);
 
 /* Accepts NULL. */
 void ft_gen_destroy(struct ft_gen *g);

@@ -8,9 +8,11 @@
  *	         of the folded name in wire form; or (wide) 16 octets that stand for the name,
  *	         and an octet n: 0, or there are no counts but n octets of the name
  *	counts   first, last - first (seconds of the interval), bitmap of the counters that
- *	         are not 0, these; RTT's maximum (server); names, clients (domain); groups (s > 0)
+ *	         are not 0, these; RTT's maximum, clients (server); names, clients (domain);
+ *	         groups (s > 0)
  *	sketch   n hashes of 3 octets behind n <= 8; or 0x80 + p, 2^p registers of 4 bits, low first
- *	groups   bitmap of 2 octets, counts: queries of the flows in each of 16 random groups */
+ *	groups   bitmap of 2 octets, counts: queries of the flows in each of 16 random groups
+ *	diary    (client) up to the end, see rec_dga.h */
 #ifndef FLUXTAP_REC_TABLES_H
 #define FLUXTAP_REC_TABLES_H
 
@@ -38,13 +40,14 @@ enum ft_client_counter {
 	FT_CLIENT_QGROUP, /* + enum ft_qgroup */
 	FT_CLIENT_CAP = FT_CLIENT_QGROUP + FT_QGROUP_CAP
 };
-#define FT_RTT_LOG_BINS 16u /* bin 0: below 64 us, each further twice as wide, the last open */
 enum ft_server_counter {
 	FT_SERVER_RTT_SUM, /* microseconds, of the answered ones */
 	FT_SERVER_CLASS,   /* + enum ft_class */
 	FT_SERVER_UNSOLICITED = FT_SERVER_CLASS + FT_CLASS_CAP, /* responses without a query */
-	FT_SERVER_RTT,                                          /* + bin */
-	FT_SERVER_CAP = FT_SERVER_RTT + FT_RTT_LOG_BINS
+	FT_SERVER_DUP,                                          /* queries like one that waits */
+	FT_SERVER_LATE, /* responses after their query's time was up */
+	FT_SERVER_TC,   /* responses over UDP with TC=1, of the answered ones */
+	FT_SERVER_CAP
 };
 #define FT_TABLE_COUNTERS 32u
 static_assert((unsigned)FT_DOMAIN_CAP <= FT_TABLE_COUNTERS &&
@@ -80,8 +83,10 @@ struct ft_table_rec {
 	uint32_t first_s, last_s; /* seconds since the interval's begin, last >= first */
 	uint64_t c[FT_TABLE_COUNTERS];
 	uint64_t rtt_max_us;           /* servers */
-	struct ft_mini names, clients; /* domains */
+	struct ft_mini names, clients; /* domains; servers: clients alone */
 	uint64_t group[FT_GROUPS];     /* where level > 0 */
+	const uint8_t *more;           /* clients: the diary, see rec_dga.h; 0 octets: none */
+	size_t more_bytes;
 };
 
 #define FT_TABLE_ENTRY_CAP 896u /* octets of any entry */
@@ -196,12 +201,14 @@ static inline size_t ft_table_write(const struct ft_table_rec *r, uint8_t *out)
 		p = ft_put_counts(p, r->c, ft_table_counters(r->table));
 		if (r->table == FT_TABLE_SERVERS)
 			p = ft_put_varint(p, r->rtt_max_us);
-		if (domain) {
+		if (domain)
 			p = ft_put_mini(p, r->names.n, &r->names.u);
+		if (r->table != FT_TABLE_CLIENTS)
 			p = ft_put_mini(p, r->clients.n, &r->clients.u);
-		}
 		if (r->level != 0)
 			p = ft_put_groups(p, r->group);
+		if (r->table == FT_TABLE_CLIENTS && r->more_bytes != 0)
+			p = ft_put_bytes(p, r->more, r->more_bytes);
 	}
 	return (size_t)(ft_entry_close(out, p) - out);
 }
@@ -317,12 +324,14 @@ static inline bool ft_table_read(enum ft_table table, const uint8_t **at, const 
 	ft_get_counts(&r, rec->c, ft_table_counters(table));
 	if (table == FT_TABLE_SERVERS)
 		rec->rtt_max_us = ft_get_varint(&r, UINT64_MAX);
-	if (table == FT_TABLE_DOMAINS) {
+	if (table == FT_TABLE_DOMAINS)
 		ft_get_mini(&r, &rec->names);
+	if (table != FT_TABLE_CLIENTS)
 		ft_get_mini(&r, &rec->clients);
-	}
 	if (rec->level != 0)
 		ft_get_groups(&r, rec->group);
+	rec->more = r.at;
+	rec->more_bytes = (size_t)(r.end - r.at);
 	return !r.bad;
 }
 

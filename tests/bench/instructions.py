@@ -23,7 +23,7 @@ STAGES = {
     "parse": ["parse_step"],
     "match": ["match_step"],
     "pair": ["pair_step"],
-    "tables": ["tables_step"],
+    "tables": ["dga_step", "tables_step"],
     "rrsets": ["rrsets_step"],
     "errors": ["errors_step"],
     "matches": ["matches_step", "flood_step"],

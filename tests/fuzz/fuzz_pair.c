@@ -304,8 +304,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	model.unsure = false;
 	run.b.n = 0;
 	run.fates = run.lazy_fates = (struct fates){0, 0};
-	run.p = pair_create(model.cap, model.wait_us, input[1]);
-	run.lazy = pair_create(LAZY_ENTRIES, model.wait_us, 0x9999);
+	run.p = pair_create(model.cap, model.wait_us, input[1], true);
+	run.lazy = pair_create(LAZY_ENTRIES, model.wait_us, 0x9999, false);
 	CHECK(run.p != NULL && run.lazy != NULL);
 	for (size_t at = 2; at + 4 <= size; at += 4)
 		one_step(input + at);

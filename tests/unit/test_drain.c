@@ -138,7 +138,7 @@ static void test_sound_block(void **state)
 	assert_int_equal(drain_bad_blocks(r.drain), 0);
 	assert_int_equal(rig_sums(&r)->broken, 0);
 	assert_int_equal(rig_sums(&r)->merged, 10);
-	assert_int_equal(r.n, 3); /* ledger: all and worker 0; traffic */
+	assert_int_equal(r.n, 4); /* ledger: all and worker 0; traffic; cookie: over all */
 	const json_t *t = rig_find(&r, "traffic", 7 * INTERVAL_S, "vantage", "R2A");
 	assert_non_null(t);
 	assert_int_equal(rig_number(t, "queries"), 20);

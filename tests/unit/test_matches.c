@@ -53,6 +53,13 @@ const struct rule_info *rules_info(const struct rules *r, uint32_t number)
 	return number >= 1 && number <= RULES ? &infos[number - 1] : NULL;
 }
 
+const char *rules_family(const struct rules *r, unsigned bit)
+{
+	(void)r;
+	(void)bit;
+	return NULL;
+}
+
 bool rules_have_answers(const struct rules *r)
 {
 	(void)r;

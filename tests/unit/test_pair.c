@@ -69,7 +69,7 @@ static uint64_t response(unsigned id, unsigned name, uint64_t t_us)
 static void begin(size_t entries)
 {
 	batch.n = batch.names_used = 0;
-	p = pair_create(entries, WAIT, 42);
+	p = pair_create(entries, WAIT, 42, true);
 	assert_non_null(p);
 }
 
@@ -77,13 +77,13 @@ static void test_create(void **state)
 {
 	(void)state;
 	errno = 0;
-	assert_null(pair_create(0, WAIT, 1));
+	assert_null(pair_create(0, WAIT, 1, true));
 	assert_int_equal(errno, EINVAL);
 	errno = 0;
-	assert_null(pair_create(SIZE_MAX, WAIT, 1));
+	assert_null(pair_create(SIZE_MAX, WAIT, 1, true));
 	assert_int_equal(errno, EINVAL);
 	errno = 0;
-	assert_null(pair_create(16, WAIT + 1, 1)); /* the wheel is no longer than that */
+	assert_null(pair_create(16, WAIT + 1, 1, true)); /* the wheel is no longer than that */
 	assert_int_equal(errno, EINVAL);
 	pair_destroy(NULL);
 	begin(1);

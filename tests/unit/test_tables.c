@@ -157,15 +157,14 @@ static void plain_server(struct plain *p, const struct txn *x, unsigned class)
 {
 	if (!x->has_query) {
 		p->c[FT_SERVER_UNSOLICITED]++;
+		p->c[FT_SERVER_LATE] += x->late;
 		return;
 	}
 	p->c[FT_SERVER_CLASS + class]++;
+	p->c[FT_SERVER_DUP] += x->q.dup;
 	if (!x->has_response)
 		return;
-	unsigned bin = 0;
-	while (bin < 15 && x->rtt_us >= 64ull << bin)
-		bin++;
-	p->c[FT_SERVER_RTT + bin]++;
+	p->c[FT_SERVER_TC] += x->tc;
 	p->c[FT_SERVER_RTT_SUM] += x->rtt_us;
 	if (x->rtt_us > p->rtt_max)
 		p->rtt_max = x->rtt_us;
@@ -189,6 +188,8 @@ static void plain_count(const struct txn *x, uint32_t d, uint32_t name, uint32_t
 	struct plain *ps = &plain[row][v][FT_TABLE_SERVERS][s];
 	plain_add(ps, x, second, x->has_query, lv, hash & 15);
 	plain_server(ps, x, class);
+	if (x->has_query)
+		ps->clients[c / 64] |= 1ull << c % 64;
 	if (!x->has_query)
 		return;
 	struct plain *pc = &plain[row][v][FT_TABLE_CLIENTS][c];
@@ -216,6 +217,7 @@ static void fill_query(struct txn *x, uint64_t t, uint64_t *s)
 	x->q.bytes = (uint16_t)(20 + random_next(s) % 200);
 	x->q.qtype = qtypes[random_next(s) % 15];
 	x->q.vantage = random_next(s) % 8 == 0 ? FT_VANTAGE_S2R : FT_VANTAGE_AUTH;
+	x->q.dup = random_next(s) % 16 == 0;
 }
 
 static void fill_response(struct txn *x, uint64_t *s)
@@ -225,6 +227,9 @@ static void fill_response(struct txn *x, uint64_t *s)
 	x->bytes = (uint16_t)random_next(s);
 	x->vantage = FT_VANTAGE_R2A;
 	x->rtt_us = random_next(s) % 5000000 >> random_next(s) % 20;
+	x->rtt_bin = dd_bin(x->rtt_us);
+	x->tc = random_next(s) % 8 == 0;
+	x->late = random_next(s) % 2 == 0;
 }
 
 /* One transaction at about `now`: in the worker's batch, and in the plain arrays. */
@@ -350,6 +355,17 @@ static void check_mini(const struct ft_mini *m, const uint64_t *hashes, unsigned
 	assert_memory_equal(m->u.regs, regs, sizeof(regs));
 }
 
+static void check_clients(const struct table_sum *s, const struct plain *p)
+{
+	uint64_t hash[CLIENTS];
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		if (p->clients[i / 64] >> i % 64 & 1)
+			hash[n++] = client_hash_of(i);
+	check_mini(s->clients, hash, n);
+}
+
 static void check_domain(const struct table_sum *s, const struct plain *p, uint32_t d)
 {
 	uint64_t hash[CLIENTS];
@@ -362,11 +378,7 @@ static void check_domain(const struct table_sum *s, const struct plain *p, uint3
 		if (p->names >> i & 1)
 			hash[n++] = name_hash_of(d, i);
 	check_mini(s->names, hash, n);
-	n = 0;
-	for (uint32_t i = 0; i < CLIENTS; i++)
-		if (p->clients[i / 64] >> i % 64 & 1)
-			hash[n++] = client_hash_of(i);
-	check_mini(s->clients, hash, n);
+	check_clients(s, p);
 }
 
 /* The estimate by another way: pairs of queries' groups, in whole numbers of 2^-2l. */
@@ -429,6 +441,8 @@ static void check_one(void *ctx, const struct table_sum *s)
 		w->run->max_class = data > w->run->max_class ? data : w->run->max_class;
 		w->run->max_bytes = bytes > w->run->max_bytes ? bytes : w->run->max_bytes;
 	}
+	if (w->table == FT_TABLE_SERVERS)
+		check_clients(s, p);
 	check_estimate(s, p);
 	assert_true(tables_get(w->parts, w->table, s->vantage, s->id, &again));
 	assert_ptr_equal(again.c, s->c);

@@ -29,7 +29,15 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_CNAME_FLUX] =
 	{.pairs = 400000, .duration_s = DAY_S, .names = 160000, .clients = 100000, .servers = 5},
     [FT_GEN_IP_FLUX] = {.pairs = 1170, .duration_s = 3600, .names = 1, .clients = 4, .servers = 8},
+    [FT_GEN_DGA] =
+	{.pairs = 60000, .duration_s = 600, .names = 100000, .clients = 2000, .servers = 4},
+    [FT_GEN_KUMAMOTO] =
+	{.pairs = DAY_S, .duration_s = DAY_S, .names = 20000, .clients = 5, .servers = 2},
     [FT_GEN_ERRORS] = {.pairs = 20000, .duration_s = 180, .names = 1, .clients = 200, .servers = 4},
+    [FT_GEN_COOKIES] =
+	{.pairs = 100000, .duration_s = 900, .names = 1, .clients = 200, .servers = 100},
+    [FT_GEN_NAME_SERVERS] =
+	{.pairs = 80000, .duration_s = 900, .names = 1, .clients = 200, .servers = 8},
     [FT_GEN_TUNNELS] =
 	{.pairs = 1200, .duration_s = 50, .names = 20000, .clients = 200, .servers = 4},
     [FT_GEN_SYN_FLOOD] = FLOOD,
@@ -67,8 +75,8 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
-		       "botnet-stages, errors, tunnels, syn-flood, fragment-flood, name-flood, "
-		       "tiny-flood";
+		       "botnet-stages, errors, dga, kumamoto, cookies, servers, tunnels, "
+		       "syn-flood, fragment-flood, name-flood, tiny-flood";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
@@ -132,7 +140,10 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	g->step_rest = duration_us % g->opts.pairs;
 	g->next_us = g->opts.start_us;
 	if ((is_botnet(g) && gen_botnet_create(g) != 0) ||
-	    (g->opts.scenario == FT_GEN_ERRORS && gen_errors_init(g) != 0)) {
+	    (g->opts.scenario == FT_GEN_KUMAMOTO && gen_kumamoto_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_ERRORS && gen_errors_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_COOKIES && gen_cookies_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_NAME_SERVERS && gen_servers_init(g) != 0)) {
 		ft_gen_destroy(g);
 		errno = ENOMEM;
 		return NULL;
@@ -148,6 +159,9 @@ void ft_gen_destroy(struct ft_gen *g)
 	gen_truth_fini(&g->books);
 	gen_flux_fini(g);
 	gen_errors_fini(g);
+	gen_servers_fini(g);
+	gen_cookies_fini(g);
+	gen_kumamoto_fini(g);
 	gen_botnet_destroy(g->botnet);
 	free(g->l4);
 	free(g);
@@ -159,7 +173,8 @@ static uint64_t begin_us(struct ft_gen *g)
 	uint64_t at_us =
 	    g->opts.start_us + g->at * g->step_us + g->at * g->step_rest / g->opts.pairs;
 
-	if (g->step_us > 0)
+	/* A plan by seconds keeps to them. */
+	if (g->step_us > 0 && g->kumamoto == NULL)
 		at_us += gen_rng_next(&g->rng) % g->step_us;
 	return at_us;
 }
@@ -176,6 +191,14 @@ static void step(struct ft_gen *g)
 		gen_ip_flux_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_ERRORS)
 		gen_errors_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_COOKIES)
+		gen_cookies_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_NAME_SERVERS)
+		gen_servers_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_DGA)
+		gen_dga_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_KUMAMOTO)
+		gen_kumamoto_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_TUNNELS)
 		gen_tunnels_step(g, now_us);
 	else if (g->opts.scenario >= FT_GEN_SYN_FLOOD)
@@ -205,6 +228,9 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 
 		if (r == 0 && g->books.truth.errors == NULL)
 			r = gen_errors_close(g, &g->books.truth);
+		if (r == 0 && g->books.truth.servers == NULL)
+			r = gen_servers_close(g, &g->books.truth);
+		gen_cookies_close(g, &g->books.truth);
 		return r ? r : gen_truth_close(&g->books);
 	}
 	g->lent = gen_queue_pop(&g->queue, &f->ts_us);

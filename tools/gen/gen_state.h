@@ -115,11 +115,14 @@ struct ft_gen {
 	uint32_t id_salt;
 	uint64_t
 	    turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
-	struct gen_slot *lent;        /* the frame the caller looks at */
-	struct ft_gen_totals *totals; /* in the books' truth */
-	struct gen_flux *flux;        /* scenario cname-flux: what was sent; else NULL */
-	struct gen_errors *errors;    /* scenario errors: counts; else NULL */
-	struct gen_botnet *botnet;    /* NULL: another scenario */
+	struct gen_slot *lent;         /* the frame the caller looks at */
+	struct ft_gen_totals *totals;  /* in the books' truth */
+	struct gen_flux *flux;         /* scenario cname-flux: what was sent; else NULL */
+	struct gen_kumamoto *kumamoto; /* its scenario: every second's queries; else NULL */
+	struct gen_errors *errors;     /* scenario errors: counts; else NULL */
+	struct gen_cookies *cookies;   /* scenario cookies: counts; else NULL */
+	struct gen_servers *servers;   /* scenario servers: counts; else NULL */
+	struct gen_botnet *botnet;     /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -136,6 +139,12 @@ void gen_flux_fini(struct ft_gen *g);
 int gen_flux_close(struct ft_gen *g, struct ft_gen_truth *truth);
 void gen_ip_flux_step(struct ft_gen *g, uint64_t ts_us);
 void gen_errors_step(struct ft_gen *g, uint64_t ts_us);
+void gen_dga_step(struct ft_gen *g, uint64_t ts_us);
+
+/* The plan of the scenario kumamoto: 0 or -ENOMEM. */
+int gen_kumamoto_init(struct ft_gen *g);
+void gen_kumamoto_fini(struct ft_gen *g);
+void gen_kumamoto_step(struct ft_gen *g, uint64_t ts_us);
 void gen_tunnels_init(struct ft_gen *g);
 void gen_tunnels_step(struct ft_gen *g, uint64_t ts_us);
 void gen_floods_step(struct ft_gen *g, uint64_t ts_us);
@@ -144,6 +153,18 @@ void gen_floods_step(struct ft_gen *g, uint64_t ts_us);
 int gen_errors_init(struct ft_gen *g);
 void gen_errors_fini(struct ft_gen *g);
 int gen_errors_close(struct ft_gen *g, struct ft_gen_truth *truth);
+
+/* The scenario cookies: 0 or -errno. */
+int gen_cookies_init(struct ft_gen *g);
+void gen_cookies_step(struct ft_gen *g, uint64_t ts_us);
+void gen_cookies_fini(struct ft_gen *g);
+void gen_cookies_close(struct ft_gen *g, struct ft_gen_truth *truth);
+
+/* The scenario servers: 0 or -ENOMEM. */
+int gen_servers_init(struct ft_gen *g);
+void gen_servers_step(struct ft_gen *g, uint64_t ts_us);
+void gen_servers_fini(struct ft_gen *g);
+int gen_servers_close(struct ft_gen *g, struct ft_gen_truth *truth);
 
 /* gen_botnet.c: 0, or -1 without memory. The steps that the defaults of the scenario need. */
 uint64_t gen_botnet_pairs(const struct ft_gen_opts *o);

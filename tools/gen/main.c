@@ -33,6 +33,10 @@ static const char help[] =
     "                   as many parts of a shorter duration; botnet-stages: the same names\n"
     "                   under each way to answer, an hour each\n"
     "                   errors: block list look-ups and failures of every class\n"
+    "                   dga: bots that try generated names, among a small mix\n"
+    "                   kumamoto: a day of a campus whose resolver stops for twelve hours\n"
+    "                   cookies: DNS cookies, in the shares of a published study\n"
+    "                   servers: name servers that lose, stop, are late or are asked twice\n"
     "                   tunnels: every wrapping, either family, UDP and TCP, whole and in\n"
     "                   fragments; syn-flood, fragment-flood, name-flood, tiny-flood: N\n"
     "                   hostile packets, and a pair of the mix after every tenth\n"
@@ -151,8 +155,8 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 	fprintf(stderr,
 		OUT_PROGRAM
 		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-		"botnet-stages, errors, tunnels, syn-flood, fragment-flood, name-flood or "
-		"tiny-flood\n",
+		"botnet-stages, errors, dga, kumamoto, cookies, servers, tunnels, syn-flood, "
+		"fragment-flood, name-flood or tiny-flood\n",
 		text);
 	return -EINVAL;
 }

@@ -196,6 +196,39 @@ static void add_ip_flux(json_t *o, const struct ft_gen *g)
 	json_decref(systems);
 }
 
+static void add_kumamoto(json_t *o, const struct ft_gen *g)
+{
+	struct ft_gen_kumamoto k;
+
+	if (ft_gen_kumamoto_get(g, &k))
+		json_object_set_new(
+		    o, "kumamoto",
+		    json_pack("{s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "r2_1s", k.r2_1s,
+			      "r2_5s", k.r2_5s, "seconds", (json_int_t)k.seconds, "a",
+			      (json_int_t)k.a, "aaaa", (json_int_t)k.aaaa, "silent_from",
+			      (json_int_t)k.silent_from_s, "silent_to", (json_int_t)k.silent_to_s,
+			      "failover_at", (json_int_t)k.failover_at_s, "failover_end",
+			      (json_int_t)k.failover_end_s));
+}
+
+/* The bots of the scenario dga. */
+static void add_dga(json_t *o, const struct ft_gen *g)
+{
+	struct ft_gen_dga_bot bots[FT_GEN_DGA_BOTS];
+	const size_t n = ft_gen_dga_get(g, bots);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:I, s:I, s:o}", "client", bots[i].client, "family",
+				    bots[i].family, "missing", (json_int_t)bots[i].missing,
+				    "first_us", (json_int_t)bots[i].first_us, "c2",
+				    text_or_null(bots[i].c2[0] != '\0' ? bots[i].c2 : NULL)));
+	if (n != 0)
+		json_object_set(o, "dga", list);
+	json_decref(list);
+}
+
 static json_t *botnet_json(const struct ft_gen_botnet *b)
 {
 	json_t *o = json_object(), *stages = json_array();
@@ -260,6 +293,53 @@ static void add_tunnels(json_t *o, const struct ft_gen_truth *t)
 	json_object_set_new(o, "wraps", wraps);
 }
 
+static json_t *server_json(const struct ft_gen_server *s)
+{
+	static const struct {
+		const char *name;
+		double q;
+	} quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
+	json_t *o = json_object(), *rtt = json_object();
+
+	json_object_set_new(o, "server", json_string(s->address));
+	json_object_set_new(o, "loss", json_real(s->loss));
+	set_count(o, "down_us", s->down_us);
+	set_count(o, "up_us", s->up_us);
+	set_count(o, "queries", s->queries);
+	set_count(o, "answered", s->answered);
+	set_count(o, "unanswered", s->unanswered);
+	set_count(o, "late", s->late);
+	set_count(o, "dup", s->dup);
+	set_count(o, "retry_same", s->retry_same);
+	set_count(o, "retry_other", s->retry_other);
+	set_count(o, "retry_other_us", s->retry_other_us);
+	for (size_t i = 0; s->rtt_count != 0 && i < sizeof quantiles / sizeof *quantiles; i++)
+		set_count(rtt, quantiles[i].name,
+			  s->rtt_us[(size_t)(quantiles[i].q * (double)(s->rtt_count - 1))]);
+	json_object_set_new(o, "rtt_us", rtt);
+	return o;
+}
+
+static json_t *cookies_json(const struct ft_gen_cookies *c)
+{
+	static const char *const names[] = {
+	    "BADLEN", "DOWNGRADE", "UNSUPPORTED", "CLIENT_MISMATCH",
+	    "ISSUE",  "RENEW",     "OK",          "BADCOOKIE_RETRY_OK"};
+	json_t *classes = json_object();
+
+	for (unsigned i = 0; i < FT_GEN_COOKIE_CLASSES; i++)
+		if (c->by_class[i] != 0)
+			set_count(classes, names[i], c->by_class[i]);
+	return json_pack("{s:I, s:I, s:I, s:o, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}}",
+			 "queries", (json_int_t)c->queries, "present", (json_int_t)c->present,
+			 "cookie", (json_int_t)c->cookie, "by_class", classes, "servers", "seen",
+			 (json_int_t)c->servers, "cookies", (json_int_t)c->servers_cookies,
+			 "enforcing", (json_int_t)c->servers_enforcing, "not_enforcing",
+			 (json_int_t)c->servers_passing, "clients", "seen", (json_int_t)c->clients,
+			 "cookies", (json_int_t)c->clients_cookies, "reused",
+			 (json_int_t)c->clients_reusing);
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -289,7 +369,17 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 			json_array_append_new(errors, error_json(&truth->errors[i]));
 		json_object_set_new(o, "errors", errors);
 	}
+	if (truth->server_count != 0) {
+		json_t *servers = json_array();
+		for (size_t i = 0; i < truth->server_count; i++)
+			json_array_append_new(servers, server_json(&truth->servers[i]));
+		json_object_set_new(o, "servers", servers);
+	}
+	if (truth->cookies.queries != 0)
+		json_object_set_new(o, "cookies", cookies_json(&truth->cookies));
 	add_ip_flux(o, g);
+	add_dga(o, g);
+	add_kumamoto(o, g);
 	if (truth->wrap_count != 0)
 		add_tunnels(o, truth);
 	if (truth->botnet.stages > 0)

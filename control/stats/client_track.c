@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Read tracks_step() first. */
+#include "client_state.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define DAY_S 86400u
+#define LOSS_PPM_CAP 1000u
+#define TURN_LOOK 10u   /* queries in an interval, or servers are not looked at */
+#define COUPLES_FROM 3u /* queries for A and AAAA in an interval */
+
+struct tracks *tracks_create(uint32_t interval_s)
+{
+	struct tracks *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->interval_s = interval_s;
+	t->keep = exp2(-(double)interval_s / TRACK_HALF_LIFE_S);
+	t->slot = calloc(TRACK_SLOTS, sizeof(struct track *));
+	if (t->slot == NULL) {
+		free(t);
+		errno = ENOMEM;
+		return NULL;
+	}
+	return t;
+}
+
+void tracks_destroy(struct tracks *t)
+{
+	if (t == NULL)
+		return;
+	for (size_t i = 0; i < TRACK_SLOTS; i++)
+		free(t->slot[i]);
+	free(t->slot);
+	diary_sum_fini(&t->scratch);
+	free(t);
+}
+
+size_t tracks_count(const struct tracks *t)
+{
+	return t->n;
+}
+
+uint64_t tracks_left_out(const struct tracks *t)
+{
+	return t->left_out;
+}
+
+static struct track **place_of(const struct tracks *t, const uint8_t *key)
+{
+	size_t at = XXH3_64bits(key, TRACK_KEY_BYTES) % TRACK_SLOTS;
+
+	while (t->slot[at] != NULL && memcmp(t->slot[at]->key, key, TRACK_KEY_BYTES) != 0)
+		at = (at + 1) % TRACK_SLOTS;
+	return &t->slot[at];
+}
+
+struct track *track_find(const struct tracks *t, const uint8_t *key)
+{
+	return *place_of(t, key);
+}
+
+struct track *track_next(const struct tracks *t, size_t *at)
+{
+	while (*at < TRACK_SLOTS)
+		if (t->slot[(*at)++] != NULL)
+			return t->slot[*at - 1];
+	return NULL;
+}
+
+static struct track *enter(struct tracks *t, const uint8_t *key)
+{
+	struct track **place = place_of(t, key);
+
+	if (t->n == TRACK_CAP) {
+		t->left_out++;
+		return NULL;
+	}
+	*place = calloc(1, sizeof(**place));
+	if (*place == NULL)
+		return NULL;
+	memcpy((*place)->key, key, TRACK_KEY_BYTES);
+	t->n++;
+	return *place;
+}
+
+/* --- rates --- */
+
+/* Seconds without a query that would come by chance once in a million. */
+static double patience_s(const struct track *x)
+{
+	const double phi = x->mean > 0 ? x->var / x->mean : 1;
+	const double s = x->qps > 0 ? fmax(phi, 1) * -log(SILENCE_CHANCE) / x->qps : INFINITY;
+
+	return fmax(s, SILENCE_LEAST_S);
+}
+
+static void learn(const struct tracks *t, struct track *x, double queries)
+{
+	const double step = x->mean > 0 ? 1 - t->keep : 1, d = queries - x->mean;
+
+	x->mean += step * d;
+	/* About the mean that was expected; at first nothing is known. */
+	x->var = step == 1 ? queries : t->keep * (x->var + step * d * d);
+	x->qps = x->mean / t->interval_s;
+}
+
+/* The empty intervals that were no silence. */
+static void learn_empty(const struct tracks *t, struct track *x)
+{
+	for (; x->empty != 0; x->empty--)
+		learn(t, x, 0);
+}
+
+/* Can the client be missed, and would others be heard? */
+static bool is_warm(const struct tracks *t, const struct track *x)
+{
+	return x->qps * DAY_S >= TRACK_DAY_QUERIES && x->last_s >= x->since_s + TRACK_WARM_S &&
+	       t->in->end_s >= t->begun_s + TRACK_WARM_S;
+}
+
+static bool is_tap_loss(const struct tracks *t, const struct track *x, uint64_t own)
+{
+	double others = (double)(t->total_now[x->key[0]] - own),
+	       before = t->total[x->key[0]] - x->mean;
+
+	/* Alone at its vantage point: what is heard at the others. */
+	for (unsigned v = 0; before < 1 && v < FT_VANTAGE_CAP; v++) {
+		others += v != x->key[0] ? (double)t->total_now[v] : 0;
+		before += v != x->key[0] ? t->total[v] : 0;
+	}
+	return t->in->loss_ppm > LOSS_PPM_CAP || t->in->after_gap ||
+	       (before >= 1 && others < before / 2);
+}
+
+/* --- silences --- */
+
+static void tell_silence(const struct tracks *t, const struct track *x, bool ends)
+{
+	const struct track_event e = {
+	    .kind = ends ? TRACK_BACK : TRACK_SILENT,
+	    .key = x->key,
+	    .from_s = x->silent_from_s,
+	    .to_s = x->back_s,
+	    .qps_before = x->qps_before,
+	    .tap_loss = x->tap_loss,
+	};
+
+	t->tell(t->ctx, &e);
+}
+
+static void fall_silent(struct tracks *t, struct track *x, uint64_t own)
+{
+	x->silent = true;
+	x->tap_loss = is_tap_loss(t, x, own);
+	x->silent_from_s = x->last_s;
+	x->qps_before = x->qps;
+	x->back_s = 0;
+	x->back_queries = 0;
+	tell_silence(t, x, false);
+	if (!x->tap_loss)
+		track_match_turns(t, x);
+}
+
+static void come_back(struct tracks *t, struct track *x, uint64_t first_s, uint64_t queries)
+{
+	if (x->back_s == 0)
+		x->back_s = first_s;
+	x->back_queries += queries;
+	if (x->back_queries < SILENCE_END_QUERIES)
+		return;
+	coupling_leave_out(&x->coupling, x->silent_from_s, x->back_s);
+	tell_silence(t, x, true);
+	x->silent = false;
+	x->empty = 0;
+}
+
+/* --- one client --- */
+
+static void couple(struct track *x, const struct track_interval *in, const struct diary_sum *d)
+{
+	for (uint32_t p = 0; p < d->pages; p++) {
+		if (d->page[p] == NULL)
+			continue;
+		for (uint32_t i = 0; i < DIARY_PAGE_S; i++) {
+			const uint32_t *n = d->page[p]->count[i];
+			if ((n[0] | n[1]) != 0)
+				coupling_add(&x->coupling, in->start_s + p * DIARY_PAGE_S + i, n[0],
+					     n[1]);
+		}
+	}
+}
+
+static void look_at_diary(struct tracks *t, struct track *x, const struct table_sum *sum)
+{
+	const uint64_t pair =
+	    sum->c[FT_CLIENT_QGROUP + FT_QGROUP_A] + sum->c[FT_CLIENT_QGROUP + FT_QGROUP_AAAA];
+	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
+
+	x->couples |= pair >= COUPLES_FROM;
+	/* Who asks less than that neither couples nor turns. */
+	if (!x->couples && !x->turned && queries < TURN_LOOK)
+		return;
+	const struct diary_sum *d = diary_acc_read(sum->diary, &t->scratch);
+	if (d == NULL)
+		return;
+	if (x->couples) {
+		coupling_seen(&x->coupling, t->in->start_s + sum->first_s);
+		coupling_seen(&x->coupling, t->in->start_s + sum->last_s);
+		couple(x, t->in, d);
+	}
+	track_look_at_servers(t, x, sum, d);
+}
+
+static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *key)
+{
+	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c),
+		       first_s = t->in->start_s + sum->first_s,
+		       last_s = t->in->start_s + sum->last_s;
+	struct track *x = track_find(t, key);
+
+	if (x == NULL) {
+		x = enter(t, key);
+		if (x == NULL)
+			return;
+		x->since_s = x->last_s = first_s;
+	}
+	x->seen = true;
+	if (!x->silent && is_warm(t, x) && first_s > x->last_s &&
+	    (double)(first_s - x->last_s) >= patience_s(x))
+		fall_silent(t, x, queries);
+	if (x->silent)
+		come_back(t, x, first_s, queries);
+	look_at_diary(t, x, sum);
+	if (last_s > x->last_s)
+		x->last_s = last_s;
+	if (x->silent) /* a query or two */
+		return;
+	learn_empty(t, x);
+	learn(t, x, (double)queries);
+}
+
+/* Behind what was seen: is somebody missing by now? */
+static void miss(struct tracks *t, struct track *x)
+{
+	const bool seen = x->seen;
+
+	x->seen = false;
+	if (x->turned)
+		track_end_turn(t, x);
+	if (x->silent)
+		return;
+	if (is_warm(t, x) && !x->turned && (double)(t->in->end_s - 1 - x->last_s) >= patience_s(x))
+		fall_silent(t, x, 0);
+	else if (!seen)
+		x->empty++;
+}
+
+/* --- an interval --- */
+
+struct order {
+	struct tracks *t;
+	struct table_sum *v;
+	size_t n, cap;
+};
+
+static void gather(void *ctx, const struct table_sum *sum)
+{
+	struct order *o = ctx;
+	uint8_t key[TRACK_KEY_BYTES] = {sum->vantage};
+	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
+
+	o->t->total_now[sum->vantage] += queries;
+	memcpy(key + 1, sum->id, 16);
+	if (queries < TRACK_ENTER && track_find(o->t, key) == NULL)
+		return;
+	if (o->n == o->cap) {
+		const size_t cap = o->cap != 0 ? 2 * o->cap : 1024;
+		struct table_sum *more = realloc(o->v, cap * sizeof(*more));
+		if (more == NULL)
+			return;
+		o->v = more;
+		o->cap = cap;
+	}
+	o->v[o->n++] = *sum;
+}
+
+static int order_sums(const void *left, const void *right)
+{
+	const struct table_sum *a = left, *b = right;
+
+	if (a->vantage != b->vantage)
+		return a->vantage < b->vantage ? -1 : 1;
+	return memcmp(a->id, b->id, 16);
+}
+
+static int order_tracks(const void *left, const void *right)
+{
+	return memcmp((*(struct track *const *)left)->key, (*(struct track *const *)right)->key,
+		      TRACK_KEY_BYTES);
+}
+
+/* All tracked clients by rising key; NULL: no memory. */
+static struct track **sorted(const struct tracks *t)
+{
+	struct track **v = malloc((t->n + 1) * sizeof(struct track *)), *x;
+	size_t at = 0, n = 0;
+
+	while (v != NULL && (x = track_next(t, &at)) != NULL)
+		v[n++] = x;
+	if (v != NULL)
+		qsort(v, n, sizeof(*v), order_tracks);
+	return v;
+}
+
+#define SILENT_KEEP_S (7u * 86400u) /* then it is gone for good */
+
+static bool is_over(const struct track *x, uint64_t now_s)
+{
+	struct coupling_result r;
+
+	if (x->silent)
+		return x->silent_from_s + SILENT_KEEP_S < now_s;
+	return !x->turned && x->qps * DAY_S < TRACK_DAY_QUERIES && !coupling_get(&x->coupling, &r);
+}
+
+/* Looks for who is missing, and forgets who asks too seldom. */
+static void miss_all(struct tracks *t)
+{
+	struct track **v = sorted(t);
+	const size_t n = t->n;
+	size_t kept = 0;
+
+	if (v == NULL)
+		return;
+	for (size_t i = 0; i < n; i++)
+		miss(t, v[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (is_over(v[i], t->in->end_s) || v[i]->empty * (uint64_t)t->interval_s > DAY_S)
+			free(v[i]);
+		else
+			v[kept++] = v[i];
+	}
+	if (kept != n) {
+		memset(t->slot, 0, TRACK_SLOTS * sizeof(struct track *));
+		for (size_t i = 0; i < kept; i++)
+			*place_of(t, v[i]->key) = v[i];
+		t->n = kept;
+	}
+	free(v);
+}
+
+static void age_turns(struct tracks *t)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < t->turns; i++)
+		if (t->turn[i].at_s + TURNS_KEEP_S > t->in->end_s)
+			t->turn[kept++] = t->turn[i];
+	t->turns = kept;
+}
+
+void tracks_step(struct tracks *t, const struct track_interval *in,
+		 void (*tell)(void *ctx, const struct track_event *e), void *ctx)
+{
+	struct order o = {.t = t};
+
+	t->in = in;
+	t->tell = tell;
+	t->ctx = ctx;
+	if (t->begun_s == 0)
+		t->begun_s = in->start_s;
+	memset(t->total_now, 0, sizeof(t->total_now));
+	tables_each(in->tables, FT_TABLE_CLIENTS, gather, &o);
+	if (o.n != 0)
+		qsort(o.v, o.n, sizeof(*o.v), order_sums);
+	for (size_t i = 0; i < o.n; i++) {
+		uint8_t key[TRACK_KEY_BYTES] = {o.v[i].vantage};
+		memcpy(key + 1, o.v[i].id, 16);
+		see(t, &o.v[i], key);
+	}
+	free(o.v);
+	miss_all(t);
+	age_turns(t);
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		t->total[v] +=
+		    (t->total[v] > 0 ? 1 - t->keep : 1) * ((double)t->total_now[v] - t->total[v]);
+}
+
+void tracks_end_day(struct tracks *t,
+		    void (*tell)(void *ctx, const uint8_t *key, const struct coupling_result *r),
+		    void *ctx)
+{
+	struct track **v = sorted(t);
+	struct coupling_result r;
+
+	for (size_t i = 0; v != NULL && i < t->n; i++) {
+		if (coupling_get(&v[i]->coupling, &r))
+			tell(ctx, v[i]->key, &r);
+		v[i]->coupling = (struct coupling){0};
+		v[i]->couples = false;
+	}
+	free(v);
+}

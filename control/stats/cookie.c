@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Set `cookie`: DNS cookies by server, by client and over all, and the EDNS of queries.
+ *
+ * Workers decide on transactions (rec_cookie.h); here they are added up within a budget,
+ * and client cookies that went to two servers are found, whichever workers saw them. */
+#include "../envelope.h"
+#include "../keyed_merge.h"
+#include "rows.h"
+#include "server.h"
+
+#include <fluxtap/rec_cookie.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define KEYS 65536u         /* addresses of an interval: 20 MB; the others are in ALL alone */
+#define SENT_CAP (1u << 18) /* of an interval: 8 MB */
+#define SEEN_CAP (1u << 17) /* client cookies of either generation: 4 MB */
+#define SEEN_SLOTS (2 * SEEN_CAP)
+
+#define TEXT_OF(n) #n,
+static const char *const class_texts[] = {FT_COOKIE_CLASSES(TEXT_OF)};
+static const char *const format_texts[] = {FT_COOKIE_FORMATS(TEXT_OF)};
+
+struct key {
+	uint8_t kind, vantage, addr[16];
+};
+
+struct acc {
+	uint64_t c[FT_COOKIE_COUNTERS];
+};
+
+struct sent {
+	uint64_t client, cookie, server; /* hashes */
+};
+
+struct all {
+	struct acc sum;
+	uint64_t queries, edns[FT_EDNS_CAP];
+	uint64_t servers, clients; /* that had a class, by the keys that stay */
+	uint64_t with, enforcing, passing, asking, reusing;
+};
+
+struct row {
+	struct stat_row head;
+	struct keyed_merge *keys;
+	struct sent *sent;
+	size_t n, room;
+	struct all all[FT_VANTAGE_CAP];
+};
+
+/* A client cookie and the server that it went to; or, where server is 0, a client that sent
+ * one to two. */
+struct seen {
+	uint64_t key, server; /* key 0: free */
+};
+
+struct cookie {
+	const struct stat_run *run;
+	struct stat_row *rows;
+	struct seen *now, *old; /* [SEEN_SLOTS]: what is full grows old and is forgotten */
+	size_t n;
+};
+
+static void row_free(struct row *r)
+{
+	if (r == NULL)
+		return;
+	keyed_merge_destroy(r->keys);
+	free(r->sent);
+	free(r);
+}
+
+static void cookie_destroy(void *stat)
+{
+	struct cookie *s = stat;
+
+	if (s == NULL)
+		return;
+	while (s->rows != NULL)
+		row_free(rows_pop(&s->rows));
+	free(s->now);
+	free(s->old);
+	free(s);
+}
+
+static void *cookie_create(const struct stat_run *run)
+{
+	struct cookie *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->run = run;
+	s->now = calloc(SEEN_SLOTS, sizeof(*s->now));
+	s->old = calloc(SEEN_SLOTS, sizeof(*s->old));
+	if (s->now != NULL && s->old != NULL)
+		return s;
+	cookie_destroy(s);
+	return NULL;
+}
+
+/* --- records --- */
+
+static void leave(void *ctx, const void *acc)
+{
+	(void)ctx; /* it is in the sums already */
+	(void)acc;
+}
+
+static struct row *row_get(struct cookie *s, uint64_t number)
+{
+	struct stat_row **place = rows_place(&s->rows, number);
+	const struct keyed_merge_settings set = {.key_bytes = sizeof(struct key),
+						 .acc_bytes = sizeof(struct acc),
+						 .budget = KEYS,
+						 .seed = s->run->sample_key,
+						 .leave = leave};
+
+	if (*place != NULL && (*place)->number == number)
+		return (struct row *)*place;
+	struct row *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->keys = keyed_merge_create(&set);
+	if (r->keys == NULL) {
+		free(r);
+		return NULL;
+	}
+	rows_put(place, &r->head, number);
+	return r;
+}
+
+static uint64_t client_hash(uint8_t vantage, const uint8_t *addr)
+{
+	return XXH3_64bits_withSeed(addr, 16, vantage) | 1;
+}
+
+static int add_sent(struct row *r, const struct ft_cookie_rec *rec)
+{
+	if (r->n == r->room) {
+		const size_t room = r->room != 0 ? 2 * r->room : 256;
+		struct sent *v = room <= SENT_CAP ? realloc(r->sent, room * sizeof(*v)) : NULL;
+		if (v == NULL)
+			return room <= SENT_CAP ? -ENOMEM : 0;
+		r->sent = v;
+		r->room = room;
+	}
+	r->sent[r->n++] =
+	    (struct sent){client_hash(rec->vantage, rec->addr), rec->cookie, rec->server};
+	return 0;
+}
+
+static int add_counts(struct row *r, const struct ft_cookie_rec *rec)
+{
+	struct key key = {.kind = rec->kind, .vantage = rec->vantage};
+	void *found;
+
+	for (unsigned i = 0; rec->kind == FT_COOKIE_SERVER && i < FT_COOKIE_COUNTERS; i++)
+		r->all[rec->vantage].sum.c[i] += rec->c[i];
+	memcpy(key.addr, rec->addr, sizeof(key.addr));
+	const int result = keyed_merge_get(r->keys, &key, &found);
+	if (result != 0)
+		return result < 0 ? result : 0;
+	for (unsigned i = 0; i < FT_COOKIE_COUNTERS; i++)
+		((struct acc *)found)->c[i] += rec->c[i];
+	return 0;
+}
+
+static int add_cookies(struct cookie *s, const struct stat_record *rec)
+{
+	struct ft_reader r = ft_reader_init(rec->body, rec->bytes), body;
+	uint32_t left = ft_rec_records(rec->hdr);
+	struct row *row = row_get(s, rec->hdr->row);
+	struct ft_cookie_rec c;
+	int result = row != NULL ? 0 : -ENOMEM;
+
+	for (; result == 0 && ft_entry_next(&r, &body); left--) {
+		if (left == 0 || !ft_cookie_read(&body, &c))
+			return -EBADMSG;
+		result = c.kind == FT_COOKIE_SENT ? add_sent(row, &c) : add_counts(row, &c);
+	}
+	return result != 0 ? result : r.bad || left != 0 ? -EBADMSG : 0;
+}
+
+/* The EDNS of all queries stands in what `traffic` reads. */
+static int add_traffic(struct cookie *s, const struct stat_record *rec)
+{
+	const struct ft_pair64 *p = rec->body;
+	struct row *row = row_get(s, rec->hdr->row);
+
+	if (row == NULL)
+		return -ENOMEM;
+	if (rec->hdr->vantage >= FT_VANTAGE_CAP)
+		return -EBADMSG;
+	struct all *a = &row->all[rec->hdr->vantage];
+	for (size_t i = 0; i < rec->bytes / sizeof(*p); i++) {
+		if (p[i].id == FT_TRAFFIC_QUERIES)
+			a->queries += p[i].value;
+		else if (p[i].id >= FT_TRAFFIC_EDNS && p[i].id < FT_TRAFFIC_EDNS + FT_EDNS_CAP)
+			a->edns[p[i].id - FT_TRAFFIC_EDNS] += p[i].value;
+	}
+	return 0;
+}
+
+static int cookie_record(void *stat, const struct stat_record *rec)
+{
+	switch (rec->hdr->type) {
+	case FT_REC_COOKIE: return add_cookies(stat, rec);
+	case FT_REC_TRAFFIC: return add_traffic(stat, rec);
+	default: return 0;
+	}
+}
+
+static uint64_t cookie_first_row(const void *stat)
+{
+	return rows_first(((const struct cookie *)stat)->rows);
+}
+
+/* --- client cookies that went to two servers --- */
+
+static struct seen *seen_at(struct seen *table, uint64_t key)
+{
+	size_t at = (key * 0x9e3779b97f4a7c15ull >> 40) % SEEN_SLOTS;
+
+	while (table[at].key != 0 && table[at].key != key)
+		at = (at + 1) % SEEN_SLOTS;
+	return &table[at];
+}
+
+static const struct seen *seen_find(const struct cookie *s, uint64_t key)
+{
+	const struct seen *e = seen_at(s->now, key);
+
+	if (e->key == 0)
+		e = seen_at(s->old, key);
+	return e->key != 0 ? e : NULL;
+}
+
+static void seen_put(struct cookie *s, uint64_t key, uint64_t server)
+{
+	if (s->n == SEEN_CAP) {
+		struct seen *older = s->old;
+		s->old = s->now;
+		s->now = older;
+		memset(s->now, 0, SEEN_SLOTS * sizeof(*s->now));
+		s->n = 0;
+	}
+	struct seen *e = seen_at(s->now, key);
+	s->n += e->key == 0;
+	*e = (struct seen){key, server};
+}
+
+static int order_sent(const void *left, const void *right)
+{
+	return memcmp(left, right, sizeof(struct sent));
+}
+
+static void learn_sent(struct cookie *s, struct row *r)
+{
+	if (r->n != 0)
+		qsort(r->sent, r->n, sizeof(*r->sent), order_sent);
+	for (size_t i = 0; i < r->n; i++) {
+		const struct sent *t = &r->sent[i];
+		const uint64_t key =
+		    (XXH3_64bits_withSeed(&t->cookie, sizeof(t->cookie), t->client) | 1) ^ 2;
+		const struct seen *e = seen_find(s, key);
+		if (e != NULL && e->server != t->server)
+			seen_put(s, t->client, 0);
+		else
+			seen_put(s, key, t->server);
+	}
+}
+
+static bool is_reusing(const struct cookie *s, uint64_t client)
+{
+	const struct seen *e = seen_find(s, client);
+
+	return e != NULL && e->server == 0;
+}
+
+/* --- records that go out --- */
+
+static void set_count(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static bool has_class(const struct acc *a)
+{
+	for (unsigned i = 0; i < FT_COOKIE_CLASS_CAP; i++)
+		if (a->c[FT_COOKIE_CLASS + i] != 0)
+			return true;
+	return false;
+}
+
+static void put_counts(json_t *o, const struct acc *a)
+{
+	json_t *classes = json_object(), *formats = json_object();
+	const uint64_t bad = a->c[FT_COOKIE_BADCOOKIE], retried = a->c[FT_COOKIE_RETRIED];
+
+	for (unsigned i = 0; i < FT_COOKIE_CLASS_CAP; i++) {
+		const uint64_t n = i == FT_COOKIE_BADCOOKIE ? bad - (retried < bad ? retried : bad)
+				   : i == FT_COOKIE_RETRIED ? (retried < bad ? retried : bad)
+							    : a->c[FT_COOKIE_CLASS + i];
+		if (n != 0)
+			set_count(classes, class_texts[i], n);
+	}
+	for (unsigned i = 0; i < FT_COOKIE_FORMAT_CAP; i++)
+		if (a->c[FT_COOKIE_FORMAT + i] != 0)
+			set_count(formats, format_texts[i], a->c[FT_COOKIE_FORMAT + i]);
+	json_object_set_new(o, "by_class", classes);
+	json_object_set_new(o, "format", formats);
+	if (a->c[FT_COOKIE_GENUINE] + a->c[FT_COOKIE_FORGED] != 0)
+		json_object_set_new(o, "verified",
+				    json_pack("{s:I, s:I}", "genuine",
+					      (json_int_t)a->c[FT_COOKIE_GENUINE], "forged",
+					      (json_int_t)a->c[FT_COOKIE_FORGED]));
+}
+
+static json_t *begin(const struct cookie *s, const struct stat_interval *in, unsigned vantage,
+		     const char *role)
+{
+	json_t *o = envelope_create("cookie", s->run->probe, ft_vantage_texts[vantage], in->start_s,
+				    in->end_s, 1, in->loss_ppm);
+
+	json_object_set_new(o, "role", json_string(role));
+	return o;
+}
+
+static json_t *enforcing(const struct acc *a)
+{
+	if (a->c[FT_COOKIE_LET_PASS] != 0)
+		return json_false();
+	return a->c[FT_COOKIE_ENFORCED] != 0 ? json_true() : json_null();
+}
+
+/* Queries of an address, as the keyed tables have them. */
+static uint64_t transactions(const struct stat_interval *in, const struct key *k)
+{
+	const enum ft_table table =
+	    k->kind == FT_COOKIE_SERVER ? FT_TABLE_SERVERS : FT_TABLE_CLIENTS;
+	struct table_sum sum;
+
+	return tables_get(in->tables, table, k->vantage, k->addr, &sum)
+		   ? ft_table_queries(table, sum.c)
+		   : 0;
+}
+
+static void sum_up(struct all *all, const struct key *k, const struct acc *a, bool reused)
+{
+	const uint64_t good = a->c[FT_COOKIE_ISSUE] + a->c[FT_COOKIE_OK] + a->c[FT_COOKIE_RENEW] +
+			      a->c[FT_COOKIE_BADCOOKIE];
+
+	if (k->kind == FT_COOKIE_CLIENT) {
+		all->asking +=
+		    good + a->c[FT_COOKIE_UNSUPPORTED] + a->c[FT_COOKIE_CLIENT_MISMATCH] > 0;
+		all->reusing += reused;
+		return;
+	}
+	all->with += good != 0;
+	all->enforcing += a->c[FT_COOKIE_LET_PASS] == 0 && a->c[FT_COOKIE_ENFORCED] != 0;
+	all->passing += a->c[FT_COOKIE_LET_PASS] != 0;
+}
+
+static void write_one(const struct cookie *s, const struct stat_interval *in, struct row *r,
+		      const struct acc *a)
+{
+	const struct key *k = keyed_merge_key(r->keys, a);
+	const bool server = k->kind == FT_COOKIE_SERVER;
+	const bool reused = !server && is_reusing(s, client_hash(k->vantage, k->addr));
+	char text[INET6_ADDRSTRLEN];
+
+	sum_up(&r->all[k->vantage], k, a, reused);
+	if (!has_class(a))
+		return;
+	json_t *o = begin(s, in, k->vantage, server ? "server" : "client");
+	server_text(k->addr, text);
+	json_object_set_new(o, "address", json_string(text));
+	set_count(o, "transactions", transactions(in, k));
+	put_counts(o, a);
+	json_object_set_new(o, "enforcing", server ? enforcing(a) : json_null());
+	json_object_set_new(o, "cc_reused", server ? json_null() : json_boolean(reused));
+	s->run->write(s->run->ctx, "cookie", in->start_s, o);
+}
+
+static void count_table(void *ctx, const struct table_sum *t)
+{
+	struct all *all = ctx;
+
+	if (ft_table_queries(t->table, t->c) == 0)
+		return;
+	if (t->table == FT_TABLE_SERVERS)
+		all[t->vantage].servers++;
+	else
+		all[t->vantage].clients++;
+}
+
+static void write_all(const struct cookie *s, const struct stat_interval *in, unsigned vantage,
+		      const struct all *a)
+{
+	json_t *o = begin(s, in, vantage, "ALL"), *edns = json_object();
+
+	json_object_set_new(o, "address", json_null());
+	set_count(o, "transactions", a->queries);
+	put_counts(o, &a->sum);
+	json_object_set_new(o, "enforcing", json_null());
+	json_object_set_new(o, "cc_reused", json_null());
+	set_count(edns, "queries", a->queries);
+	for (unsigned i = 0; i < FT_EDNS_CAP; i++)
+		if (a->edns[i] != 0 || i <= FT_EDNS_do || i == FT_EDNS_cookie)
+			set_count(edns, i == FT_EDNS_queries ? "present" : ft_edns_texts[i],
+				  a->edns[i]);
+	json_object_set_new(o, "edns", edns);
+	json_object_set_new(o, "servers",
+			    json_pack("{s:I, s:I, s:I, s:I}", "seen", (json_int_t)a->servers,
+				      "cookies", (json_int_t)a->with, "enforcing",
+				      (json_int_t)a->enforcing, "not_enforcing",
+				      (json_int_t)a->passing));
+	json_object_set_new(o, "clients",
+			    json_pack("{s:I, s:I, s:I}", "seen", (json_int_t)a->clients, "cookies",
+				      (json_int_t)a->asking, "reused", (json_int_t)a->reusing));
+	s->run->write(s->run->ctx, "cookie", in->start_s, o);
+}
+
+static void cookie_close(void *stat, struct stat_interval *in)
+{
+	struct cookie *s = stat;
+	const void *const *acc;
+	size_t n;
+
+	if (!rows_is_first(s->rows, in->row))
+		return;
+	struct row *r = rows_pop(&s->rows);
+	learn_sent(s, r);
+	(void)keyed_merge_settle(r->keys);
+	acc = keyed_merge_sorted(r->keys, &n);
+	for (size_t i = 0; acc != NULL && i < n; i++)
+		write_one(s, in, r, acc[i]);
+	tables_each(in->tables, FT_TABLE_SERVERS, count_table, r->all);
+	tables_each(in->tables, FT_TABLE_CLIENTS, count_table, r->all);
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		if (r->all[v].queries != 0)
+			write_all(s, in, v, &r->all[v]);
+	row_free(r);
+}
+
+const struct stat_ops stat_cookie = {
+    .set = "cookie",
+    .create = cookie_create,
+    .record = cookie_record,
+    .first_row = cookie_first_row,
+    .close = cookie_close,
+    .destroy = cookie_destroy,
+};

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who asks: the published day of Kumamoto (who asks most, A and AAAA together, the silent resolver, the mail
+server that turns elsewhere), and by hand: a tap that hears nobody, a server that answers no more."""
+
+import random
+import struct
+import unittest
+
+import lab
+from lab import fluxtap
+from test_match import frame, pcap, wire
+
+BEGIN_S = 1767225600
+PLACES = ("--auth", "192.0.2.1", "--resolvers", "10.0.0.53")
+
+
+def quick(case, *args):
+    """The records of set client alone; the whole day's are too many to hold each against the schema."""
+    out = case.path("quick-%d" % len(args))
+    r = fluxtap("run", "--quiet", "--out", out, *args)
+    case.assertEqual(r.code, 0, str(r))
+    r = fluxtap("cat", "--set", "client", out)
+    case.assertEqual(r.code, 0, str(r))
+    return lab.parse(r.out)
+
+
+def kind(records, name, **more):
+    return [r for r in records if r["set"] == "client" and r["kind"] == name and
+            all(r.get(k) == v for k, v in more.items())]
+
+
+class Kumamoto(lab.Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.capture, truth = lab.traffic("kumamoto", "--interval", 3600)
+        cls.truth = truth["kumamoto"]
+
+    def test_day(self):
+        records = quick(self, "--pcap", self.capture, *PLACES)
+        t = self.truth
+        # The published order, exactly.
+        top = kind(records, "top", span="day", vantage="AUTH", qtype="AAAA")
+        self.assertEqual([(r["rank"], r["client"], r["queries"], r["err"]) for r in top], [
+            (1, "10.0.0.25", 163609, 0), (2, "10.0.0.53", 13235, 0), (3, "10.0.0.101", 873, 0),
+            (4, "10.0.0.102", 797, 0), (5, "10.0.0.103", 412, 0)])
+        totals = {r["qtype"]: r["queries"] for r in kind(records, "top", span="day", vantage="S2R")}
+        self.assertEqual(totals, {"A": 133303, "AAAA": 139794, "PTR": 13942, "MX": 35474, "TXT": 16681, "NS": 4224,
+                                  "ALL": 343418})
+        # R2 as published, and as the plan has it.
+        c, = kind(records, "coupling", vantage="S2R")
+        self.assertAlmostEqual(c["r2_1s"], 0.963, delta=0.002)
+        self.assertAlmostEqual(c["r2_1s"], t["r2_1s"], delta=1e-6)
+        self.assertAlmostEqual(c["r2_5s"], t["r2_5s"], delta=1e-6)
+        self.assertEqual((c["client"], c["n"], c["sx"], c["sy"], c["coupled"]),
+                         ("10.0.0.25", t["seconds"], t["a"], t["aaaa"], True))
+        # The silence, and nobody else's at that vantage point.
+        silence = kind(records, "silence", vantage="AUTH")
+        self.assertEqual([(r["client"], r["state"], r["cause"]) for r in silence],
+                         [("10.0.0.53", "onset", "SILENT"), ("10.0.0.53", "end", "SILENT")])
+        self.assertEqual({r["from_us"] for r in silence}, {t["silent_from"] * 1000000})
+        self.assertEqual([r["to_us"] for r in silence], [None, t["silent_to"] * 1000000])
+        for at, want in ((silence[1]["from_us"], 11 * 3600 + 7 * 60), (silence[1]["to_us"], 23 * 3600 + 7 * 60)):
+            self.assertLessEqual(abs(at / 1e6 - BEGIN_S - want), 5)
+        over = kind(records, "failover")
+        self.assertEqual([(r["client"], r["from"], r["to"], r["state"]) for r in over],
+                         [("10.0.0.25", "10.0.0.53", "192.0.2.1", s) for s in ("onset", "end")])
+        self.assertEqual(over[1]["at_us"], t["failover_at"] * 1000000)
+        self.assertEqual(over[1]["end_us"], t["failover_end"] * 1000000)
+        self.assertAlmostEqual(over[1]["qps_during"], 3.79, delta=0.01)
+        self.assertEqual(over[1]["qps_before"], 0)
+
+    def test_same(self):
+        one = quick(self, "--pcap", self.capture, "--cores", "0", *PLACES)
+        two = quick(self, "--pcap", self.capture, "--cores", "0,1", "--client-entries", "64", *PLACES)
+        self.same(one, two)
+
+
+def query(packets, t, client, server, qid, name, answered=True, ra=True):
+    head = struct.pack("!HHHHHH", qid & 0xFFFF, 0x0100, 1, 0, 0, 0)
+    question = wire(name) + struct.pack("!HH", 1, 1)
+    us = int(t * 1e6)
+    packets.append((us, frame(client, server, 1024 + qid % 60000, 53, head + question)))
+    if answered:
+        head = struct.pack("!HHHHHH", qid & 0xFFFF, 0x8100 | ra << 7, 1, 0, 0, 0)
+        packets.append((us + 5000, frame(server, client, 53, 1024 + qid % 60000, head + question)))
+
+
+class ByHand(lab.Case):
+    def run_packets(self, packets, *more):
+        self.write("in", pcap(packets))
+        return self.run_ok("--pcap", self.path("in"), *more)
+
+    def test_tap_loss(self):
+        """Everybody is silent for three minutes: nobody fell silent by himself, nobody turned elsewhere."""
+        packets, qid = [], 0
+        for s in range(1800):
+            for c in range(3):
+                if 1200 <= s < 1380 and not (c == 0 and s == 1290):
+                    continue
+                qid += 1
+                query(packets, BEGIN_S + s + c / 10, "10.0.1.%d" % (c + 1), "10.0.0.53", qid, "www.example.com")
+        records = self.run_packets(packets)
+        silence = kind(records, "silence")
+        self.assertTrue(silence)
+        self.assertEqual({r["cause"] for r in silence}, {"TAP_LOSS"})
+        for c in (2, 3):
+            mine = [r for r in silence if r["client"] == "10.0.1.%d" % c]
+            self.assertEqual([r["state"] for r in mine], ["onset", "end"])
+            self.assertEqual(mine[1]["from_us"], (BEGIN_S + 1199) * 1000000)
+            self.assertEqual(mine[1]["to_us"], (BEGIN_S + 1380) * 1000000)
+        self.assertEqual(kind(records, "failover"), [])
+
+    def test_server_down(self):
+        """A stub whose first resolver does not answer any more asks the second, and comes back."""
+        packets, qid = [], 0
+        for s in range(2400):
+            down = 1200 <= s < 1800
+            for c in (1, 2):
+                qid += 2
+                if c == 1 and down:
+                    if s % 10 == 0:
+                        query(packets, BEGIN_S + s, "10.0.1.1", "10.0.0.53", qid, "a.example.com", answered=False)
+                    query(packets, BEGIN_S + s + 0.5, "10.0.1.1", "10.0.0.54", qid + 1, "a.example.com")
+                else:
+                    query(packets, BEGIN_S + s, "10.0.1.%d" % c, "10.0.0.53", qid, "a.example.com")
+        records = self.run_packets(packets)
+        over = kind(records, "failover")
+        self.assertEqual([(r["client"], r["from"], r["to"], r["state"]) for r in over],
+                         [("10.0.1.1", "10.0.0.53", "10.0.0.54", s) for s in ("onset", "end")])
+        self.assertLessEqual(abs(over[0]["at_us"] / 1e6 - BEGIN_S - 1200), 5)
+        self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
+        self.assertEqual(kind(records, "silence"), [])
+
+    def test_poisson_clients(self):
+        """Clients of all rates, none of them silent: by chance, nobody is reported in two hours."""
+        rng, packets, qid = random.Random(3), [], 0
+        for c in range(16):
+            t, rate = 0.0, 0.02 * 1.25 ** c
+            while True:
+                t += rng.expovariate(rate)
+                if t >= 7200:
+                    break
+                qid += 1
+                query(packets, BEGIN_S + t, "10.0.1.%d" % (c + 1), "10.0.0.53", qid, "a.example.com")
+        self.write("in", pcap(packets))
+        records = quick(self, "--pcap", self.path("in"))
+        self.assertEqual(kind(records, "silence"), [])
+        top = kind(records, "top", span="day", qtype="ALL")
+        self.assertEqual(sorted(r["rank"] for r in top), list(range(1, 11)))
+
+    def test_flood(self):
+        """New clients all the time: what is kept stays within its budget, and the counts are no more than true."""
+        packets, rng, truth = [], random.Random(4), {}
+        for i in range(12000):
+            client = "10.2.%d.%d" % (i // 250 % 250, 1 + i % 250)
+            if i % 3 == 0:
+                client = "10.0.1.%d" % rng.randrange(1, 4)
+            truth[client] = truth.get(client, 0) + 1
+            query(packets, BEGIN_S + i / 100, client, "10.0.0.53", i, "a.example.com")
+        for budget in ("262144", "500"):
+            records = self.run_packets(packets, "--table-keys", budget)
+            for r in kind(records, "top", span="day", qtype="ALL"):
+                self.assertLessEqual(r["queries"], truth[r["client"]] + r["err"])
+                if budget != "500":  # beyond the budget of keys, what was left out is missing
+                    self.assertGreaterEqual(r["queries"], truth[r["client"]])
+                    if r["rank"] <= 3:
+                        self.assertEqual((r["queries"], r["err"]), (truth[r["client"]], 0))
+
+
+class Report(lab.Case):
+    def test_report(self):
+        packets = []
+        for s in range(900):
+            for k in range(2):
+                query(packets, BEGIN_S + s + k / 3, "10.0.1.1", "10.0.0.53", 2 * s + k, "a.example.com")
+        self.write("in", pcap(packets))
+        self.run_ok("--pcap", self.path("in"), out=self.out)
+        r = fluxtap("report", "client", self.out)
+        self.assertEqual(r.code, 0, str(r))
+        self.assertIn("S2R, type A\n   1  10.0.1.1                                        1,800\n", r.out)
+
+
+if __name__ == "__main__":
+    unittest.main()
