@@ -13,8 +13,9 @@
 #define PUBLISH_US 100000u
 #define IDLE_SPINS 2000u /* empty turns before the core rests for a moment */
 #define LATE_PACKETS (1u << 20)
-#define LATE_EMPTY 2u /* looks without a packet, a while apart, that end a worker that is stopped  \
-		       */
+#define LATE_EMPTY                                                                                 \
+	2u /* looks without a packet, a while apart, that end a worker that is stopped             \
+	    */
 
 const char *const worker_stage_texts[STAGE_CAP] = {
     "receive", "decode", "parse", "match", "pair", "tables", "rrsets", "errors", "tally", "seal",
@@ -424,16 +425,16 @@ static void adopt(struct worker *w)
 	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
 }
 
-/* Who is stopped takes in what has come until then: frames that a driver is handing over right
- * now, too, but no more than the deepest queue holds, as not every source can be closed before
- * its reader ends. As rx_ops.recv. */
+/* Who is stopped takes in what a live source has at hand: frames that a driver is handing over
+ * right now, too, but no more than the deepest queue holds, as not every source can be closed
+ * before its reader ends. As rx_ops.recv. */
 static int receive_late(struct worker *w)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
 	struct rx *rx = w->set.rx;
 	int n = 0;
 
-	if (atomic_load_explicit(&w->abandon, memory_order_relaxed))
+	if (!rx->live || atomic_load_explicit(&w->abandon, memory_order_relaxed))
 		return RX_END;
 	for (; n == 0 && w->late < LATE_PACKETS && w->late_empty < LATE_EMPTY; w->late_empty++) {
 		if (w->late_empty != 0)

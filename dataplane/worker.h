@@ -61,7 +61,7 @@ void worker_destroy(struct worker *w);
 
 /* Starts the thread on a CPU (-1: anywhere); returns 0 or -errno. */
 int worker_start(struct worker *w, int cpu);
-/* Asks it to take what its source holds at this moment, flush and end. Any thread. */
+/* Asks it to take what a live source holds at this moment, flush and end. Any thread. */
 void worker_stop(struct worker *w);
 /* As worker_stop, and gives up waiting for room in the ring: what is left in
  * the worker counts as lost. */

@@ -531,7 +531,8 @@ static void test_stopped(void **state)
 
 	(void)state;
 	for (int abandon = 0; abandon < 2; abandon++) {
-		struct paused source = {.rx = {.ops = &ops}, .next = l.frame, .look = look};
+		struct paused source = {
+		    .rx = {.ops = &ops, .live = true}, .next = l.frame, .look = look};
 		struct rig r;
 		rig_init(&r, 1, 60, LARGE_RING, false);
 		const struct worker_settings set = rig_settings(&r, 0, &source.rx);
