@@ -50,6 +50,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	flood_step(w->flood, w->txn, n);
 	cookies_step(w->cookies, w->txn, n);
 	resolvers_step(w->resolvers, w->txn, n);
+	reverse_step(w->tally, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 

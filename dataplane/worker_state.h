@@ -14,6 +14,7 @@
 #include "matches.h"
 #include "pair.h"
 #include "resolvers.h"
+#include "reverse.h"
 #include "rrsets.h"
 #include "seal.h"
 #include "sinks.h"

@@ -21,6 +21,7 @@ struct client {
 	struct client_top *top;
 	struct tracks *tracks;
 	struct entropy_past past[FT_VANTAGE_CAP];
+	struct entropy_day *entropies;
 	const struct stat_interval *in; /* that closes now */
 	uint64_t day, day_end_s, day_loss_ppm;
 	uint32_t day_level, level; /* of sampling, the highest */
@@ -35,6 +36,7 @@ static void client_destroy(void *stat)
 		return;
 	client_top_destroy(s->top);
 	tracks_destroy(s->tracks);
+	entropy_day_destroy(s->entropies);
 	free(s);
 }
 
@@ -47,7 +49,8 @@ static void *client_create(const struct stat_run *run)
 	s->run = run;
 	s->top = client_top_create();
 	s->tracks = tracks_create(run->interval_s);
-	if (s->top != NULL && s->tracks != NULL)
+	s->entropies = entropy_day_create(run->sample_key);
+	if (s->top != NULL && s->tracks != NULL && s->entropies != NULL)
 		return s;
 	client_destroy(s);
 	errno = ENOMEM;
@@ -231,6 +234,23 @@ static void write_entropies(struct client *s)
 	}
 }
 
+static void write_day_entropies(struct client *s)
+{
+	struct entropy e[FT_VANTAGE_CAP];
+
+	(void)entropy_day_end(s->entropies, e);
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++) {
+		if (!e[v].used)
+			continue;
+		json_t *o = begin_day(s, v, "entropy", s->day_level);
+		json_object_set_new(o, "span", json_string("day"));
+		set_real(o, "h_client", e[v].h_client);
+		set_real(o, "h_qname", e[v].h_qname);
+		json_object_set_new(o, "reading", json_null());
+		s->run->write(s->run->ctx, "client", s->day * DAY_S, o);
+	}
+}
+
 /* --- intervals and days --- */
 
 static void end_day(struct client *s)
@@ -240,6 +260,7 @@ static void end_day(struct client *s)
 	write_tops(s, true);
 	client_top_end_day(s->top);
 	tracks_end_day(s->tracks, write_coupling, s);
+	write_day_entropies(s);
 	s->day_end_s = 0;
 	s->day_loss_ppm = 0;
 	s->day_level = 0;
@@ -269,6 +290,7 @@ static void client_close(void *stat, struct stat_interval *in)
 				     .after_gap = s->next_row != 0 && in->row > s->next_row},
 	    tell, s);
 	write_entropies(s);
+	entropy_day_add(s->entropies, in->tables);
 	s->next_row = in->row + 1;
 	s->in = NULL;
 }
