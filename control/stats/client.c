@@ -12,7 +12,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DAY_S 86400u
 
@@ -300,10 +302,80 @@ static void client_end(void *stat)
 	end_day(stat);
 }
 
+/* --- snapshots --- */
+
+#define MAGIC 0x31494c43u /* "CLI1" */
+
+struct image {
+	uint32_t magic, day_level;
+	uint64_t day, day_end_s, day_loss_ppm, next_row;
+	struct entropy_past past[FT_VANTAGE_CAP];
+};
+
+static int client_save(const void *stat, state_write_fn *write, void *ctx)
+{
+	const struct client *s = stat;
+	struct image h = {MAGIC,           s->day_level, s->day,         s->day_end_s,
+			  s->day_loss_ppm, s->next_row,  {{{0}, {0}, 0}}};
+
+	memcpy(h.past, s->past, sizeof(h.past));
+	int result = write(ctx, &h, sizeof(h));
+	if (result == 0)
+		result = client_top_save(s->top, write, ctx);
+	return result != 0 ? result : tracks_save(s->tracks, write, ctx);
+}
+
+static bool is_sound(const struct image *h)
+{
+	bool sound = h->magic == MAGIC && h->day_level <= FT_SAMPLE_LEVEL_MAX &&
+		     h->day <= UINT32_MAX && h->day_end_s <= (h->day + 1) * DAY_S;
+
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		for (unsigned i = 0; i < 2; i++)
+			sound &= isfinite(h->past[v].mean[i]) && isfinite(h->past[v].var[i]) &&
+				 h->past[v].var[i] >= 0;
+	return sound;
+}
+
+static int client_load(void *stat, state_read_fn *read, void *ctx)
+{
+	struct client *s = stat;
+	struct client_top *top = client_top_create();
+	struct tracks *tracks = tracks_create(s->run->interval_s);
+	struct image h;
+	int result = top != NULL && tracks != NULL ? read(ctx, &h, sizeof(h)) : -ENOMEM;
+
+	if (result == 0 && !is_sound(&h))
+		result = -EBADMSG;
+	if (result == 0)
+		result = client_top_load(top, read, ctx);
+	if (result == 0)
+		result = tracks_load(tracks, read, ctx);
+	if (result != 0) {
+		client_top_destroy(top);
+		tracks_destroy(tracks);
+		return result;
+	}
+	client_top_destroy(s->top);
+	tracks_destroy(s->tracks);
+	s->top = top;
+	s->tracks = tracks;
+	s->day = h.day;
+	s->day_end_s = h.day_end_s;
+	s->day_loss_ppm = h.day_loss_ppm;
+	s->day_level = h.day_level;
+	s->next_row = h.next_row;
+	memcpy(s->past, h.past, sizeof(s->past));
+	return 0;
+}
+
 const struct stat_ops stat_client = {
     .set = "client",
     .create = client_create,
     .close = client_close,
     .end = client_end,
     .destroy = client_destroy,
+    .state = "client",
+    .save = client_save,
+    .load = client_load,
 };
