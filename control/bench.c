@@ -207,6 +207,13 @@ static void measure_slice(struct bench *b, size_t *at)
 	*at = *at + n == b->load.n ? 0 : *at + n;
 }
 
+/* At once: packets in memory have no end, and a worker takes in what a live source has left. */
+static void stop(struct bench_worker *w)
+{
+	w->rx->live = false;
+	worker_stop(w->worker);
+}
+
 /* One worker: in this thread, in turns with the floor. */
 static void measure_one(struct bench *b, double begin)
 {
@@ -226,7 +233,7 @@ static void measure_one(struct bench *b, double begin)
 	do
 		measure_slice(b, &at);
 	while (wall_ns() - begin < seconds * 1e9 && !(b->config.bench_flood && at == 0));
-	worker_stop(w);
+	stop(&b->w[0]);
 	while (worker_turn(w) != RX_END)
 		;
 }
@@ -243,7 +250,7 @@ static int measure_several(struct bench *b)
 		r = worker_start(b->w[i].worker, b->config.cores.v[i]);
 	(void)nanosleep(&run, NULL);
 	for (unsigned i = 0; i < b->workers; i++)
-		worker_stop(b->w[i].worker);
+		stop(&b->w[i]);
 	for (unsigned i = 0; i < b->workers; i++) {
 		worker_join(b->w[i].worker);
 		b->worker_ns += (double)worker_cpu_ns(b->w[i].worker);

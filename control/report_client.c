@@ -14,7 +14,7 @@
 
 /* Records of each kind, as they come. */
 struct rows {
-	json_t *events, *couplings, *tops, *readings;
+	json_t *events, *couplings, *tops, *readings, *searches;
 };
 
 static void add(struct rows *r, json_t *record)
@@ -27,6 +27,8 @@ static void add(struct rows *r, json_t *record)
 		json_array_append(r->couplings, record);
 	else if (strcmp(kind, "top") == 0 && strcmp(report_text(record, "span"), "day") == 0)
 		json_array_append(r->tops, record);
+	else if (strcmp(kind, "host_search") == 0)
+		json_array_append(r->searches, record);
 	else if (strcmp(kind, "entropy") == 0 && json_is_string(json_object_get(record, "reading")))
 		json_array_append(r->readings, record);
 }
@@ -99,6 +101,17 @@ static void print_reading(const json_t *x)
 	       report_text(x, "reading"), real(x, "h_client"), real(x, "h_qname"));
 }
 
+static void print_search(const json_t *x)
+{
+	char at[32];
+
+	printf("%s %-4s %s asked about %" PRIu64 " addresses, %s, %.1f apart\n",
+	       clock_of(at, report_count(x, "start") * 1000000), report_text(x, "vantage"),
+	       report_text(x, "client"), report_count(x, "queries"),
+	       strcmp(report_text(x, "form"), "RANDOM") == 0 ? "at random" : "one by one",
+	       real(x, "distance_mean"));
+}
+
 /* At most ROWS_CAP of them, the latest ones. */
 static void print_all(const json_t *list, void (*print)(const json_t *))
 {
@@ -122,13 +135,16 @@ static void print(const struct rows *r)
 	if (json_array_size(r->readings) != 0)
 		printf("\nUnusual mixes\n");
 	print_all(r->readings, print_reading);
+	if (json_array_size(r->searches) != 0)
+		printf("\nThrough the reverse zone\n");
+	print_all(r->searches, print_search);
 	printf("\nMost queries of a day\n");
 	print_all(r->tops, print_top);
 }
 
 int report_client(struct walk *w, size_t width)
 {
-	struct rows r = {json_array(), json_array(), json_array(), json_array()};
+	struct rows r = {json_array(), json_array(), json_array(), json_array(), json_array()};
 	const char *line;
 	size_t len;
 	int rc;
@@ -147,5 +163,6 @@ int report_client(struct walk *w, size_t width)
 	json_decref(r.couplings);
 	json_decref(r.tops);
 	json_decref(r.readings);
+	json_decref(r.searches);
 	return rc < 0 ? rc : 0;
 }

@@ -1022,7 +1022,7 @@ static json_t *client_failover_schema(void)
 
 static json_t *client_entropy_schema(void)
 {
-	static const char *const spans[] = {"interval", NULL};
+	static const char *const spans[] = {"interval", "day", NULL};
 	static const char *const readings[] = {"TARGETED", "RANDOM", "HOST_SEARCH", NULL};
 	struct shape s = shape_init();
 	json_t *reading = one_of(readings);
@@ -1037,11 +1037,27 @@ static json_t *client_entropy_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *client_search_schema(void)
+{
+	static const char *const forms[] = {"CONSECUTIVE", "RANDOM", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "client", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "host_search"),
+		  "a client goes through the reverse zone of IPv4");
+	shape_put(&s, "client", text(), "its address");
+	shape_put(&s, "distance_mean", number(),
+		  "between addresses it asked about one after another: points of four octets");
+	shape_put(&s, "queries", integer(1), "its queries for names of IPv4 addresses");
+	shape_put(&s, "form", one_of(forms), NULL);
+	return shape_fini(&s);
+}
+
 static json_t *client_schema(void)
 {
-	return json_pack("{s:[o, o, o, o, o]}", "anyOf", client_top_schema(),
+	return json_pack("{s:[o, o, o, o, o, o]}", "anyOf", client_top_schema(),
 			 client_coupling_schema(), client_silence_schema(),
-			 client_failover_schema(), client_entropy_schema());
+			 client_failover_schema(), client_entropy_schema(), client_search_schema());
 }
 
 static json_t *dga_client_schema(void)

@@ -5,6 +5,7 @@
 #include "mem.h"
 #include "sketch.h"
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -388,7 +389,14 @@ static bool has_capitals(const struct msg *m, const uint8_t *name)
 {
 	const uint32_t n = m->name_len < 16 ? m->name_len : 16;
 
-	return m->plain && memcmp(m->data + 12, name, n) != 0;
+	if (!m->plain)
+		return false;
+	if (m->len < 12 + 16)
+		return memcmp(m->data + 12, name, n) != 0;
+	const __m128i raw = _mm_loadu_si128((const void *)(m->data + 12)),
+		      folded = _mm_loadu_si128((const void *)name);
+	const uint32_t same = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(raw, folded));
+	return (~same & ((1u << n) - 1)) != 0;
 }
 
 static void keep_cookie(struct asked *a, const struct msg *m)

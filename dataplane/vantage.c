@@ -75,17 +75,3 @@ uint8_t vantage_of_addrs(const struct vantage_rules *r, const struct addr *clien
 		return FT_VANTAGE_S2R;
 	return prefix_set_has(&r->resolvers, client) ? FT_VANTAGE_R2A : FT_VANTAGE_X;
 }
-
-enum ft_vantage vantage_of_txn(const struct txn *t)
-{
-	const uint8_t by_addrs = t->has_query ? t->q.vantage : t->vantage;
-	const bool rd = t->has_query ? t->q.rd : t->rd;
-
-	if (by_addrs != FT_VANTAGE_CAP)
-		return (enum ft_vantage)by_addrs;
-	if (!t->has_response)
-		return rd ? FT_VANTAGE_S2R : FT_VANTAGE_R2A;
-	if (rd)
-		return t->ra ? FT_VANTAGE_S2R : FT_VANTAGE_X;
-	return t->aa || t->class == FT_CLASS_REFERRAL ? FT_VANTAGE_R2A : FT_VANTAGE_X;
-}

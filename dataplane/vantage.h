@@ -35,6 +35,18 @@ struct vantage_rules {
 uint8_t vantage_of_addrs(const struct vantage_rules *r, const struct addr *client,
 			 const struct addr *server);
 /* Of a settled transaction: what its addresses said, or else what its flags say. */
-enum ft_vantage vantage_of_txn(const struct txn *t);
+static inline enum ft_vantage vantage_of_txn(const struct txn *t)
+{
+	const uint8_t by_addrs = t->has_query ? t->q.vantage : t->vantage;
+	const bool rd = t->has_query ? t->q.rd : t->rd;
+
+	if (by_addrs != FT_VANTAGE_CAP)
+		return (enum ft_vantage)by_addrs;
+	if (!t->has_response)
+		return rd ? FT_VANTAGE_S2R : FT_VANTAGE_R2A;
+	if (rd)
+		return t->ra ? FT_VANTAGE_S2R : FT_VANTAGE_X;
+	return t->aa || t->class == FT_CLASS_REFERRAL ? FT_VANTAGE_R2A : FT_VANTAGE_X;
+}
 
 #endif

@@ -54,6 +54,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	flood_step(w->flood, w->txn, n);
 	cookies_step(w->cookies, w->txn, n);
 	resolvers_step(w->resolvers, w->txn, n);
+	reverse_step(w->tally, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 
@@ -459,7 +460,7 @@ STAGE int worker_turn(struct worker *w)
 	w->timed = w->set.timing || w->to_timed == 0;
 	if (w->timed)
 		begin = w->lap = timing_now();
-	const bool stop = atomic_load_explicit(&w->stop, memory_order_relaxed);
+	const bool stop = atomic_load_explicit(&w->stop, memory_order_acquire);
 	const int n = stop ? receive_late(w) : rx->ops->recv(rx, &w->batch);
 	if (n == RX_END) {
 		w->input_ended = true;

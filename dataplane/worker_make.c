@@ -194,7 +194,8 @@ int worker_start(struct worker *w, int cpu)
 
 void worker_stop(struct worker *w)
 {
-	atomic_store_explicit(&w->stop, 1, memory_order_relaxed);
+	/* Pairs with worker_turn's acquire: what was said of the source before. */
+	atomic_store_explicit(&w->stop, 1, memory_order_release);
 }
 
 void worker_abandon(struct worker *w)

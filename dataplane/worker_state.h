@@ -15,6 +15,7 @@
 #include "matches.h"
 #include "pair.h"
 #include "resolvers.h"
+#include "reverse.h"
 #include "rrsets.h"
 #include "seal.h"
 #include "sinks.h"

@@ -12,7 +12,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DAY_S 86400u
 
@@ -21,6 +23,7 @@ struct client {
 	struct client_top *top;
 	struct tracks *tracks;
 	struct entropy_past past[FT_VANTAGE_CAP];
+	struct entropy_day *entropies;
 	const struct stat_interval *in; /* that closes now */
 	uint64_t day, day_end_s, day_loss_ppm;
 	uint32_t day_level, level; /* of sampling, the highest */
@@ -35,6 +38,7 @@ static void client_destroy(void *stat)
 		return;
 	client_top_destroy(s->top);
 	tracks_destroy(s->tracks);
+	entropy_day_destroy(s->entropies);
 	free(s);
 }
 
@@ -47,7 +51,8 @@ static void *client_create(const struct stat_run *run)
 	s->run = run;
 	s->top = client_top_create();
 	s->tracks = tracks_create(run->interval_s);
-	if (s->top != NULL && s->tracks != NULL)
+	s->entropies = entropy_day_create(run->sample_key);
+	if (s->top != NULL && s->tracks != NULL && s->entropies != NULL)
 		return s;
 	client_destroy(s);
 	errno = ENOMEM;
@@ -231,6 +236,23 @@ static void write_entropies(struct client *s)
 	}
 }
 
+static void write_day_entropies(struct client *s)
+{
+	struct entropy e[FT_VANTAGE_CAP];
+
+	(void)entropy_day_end(s->entropies, e);
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++) {
+		if (!e[v].used)
+			continue;
+		json_t *o = begin_day(s, v, "entropy", s->day_level);
+		json_object_set_new(o, "span", json_string("day"));
+		set_real(o, "h_client", e[v].h_client);
+		set_real(o, "h_qname", e[v].h_qname);
+		json_object_set_new(o, "reading", json_null());
+		s->run->write(s->run->ctx, "client", s->day * DAY_S, o);
+	}
+}
+
 /* --- intervals and days --- */
 
 static void end_day(struct client *s)
@@ -240,6 +262,7 @@ static void end_day(struct client *s)
 	write_tops(s, true);
 	client_top_end_day(s->top);
 	tracks_end_day(s->tracks, write_coupling, s);
+	write_day_entropies(s);
 	s->day_end_s = 0;
 	s->day_loss_ppm = 0;
 	s->day_level = 0;
@@ -269,6 +292,7 @@ static void client_close(void *stat, struct stat_interval *in)
 				     .after_gap = s->next_row != 0 && in->row > s->next_row},
 	    tell, s);
 	write_entropies(s);
+	entropy_day_add(s->entropies, in->tables);
 	s->next_row = in->row + 1;
 	s->in = NULL;
 }
@@ -278,10 +302,80 @@ static void client_end(void *stat)
 	end_day(stat);
 }
 
+/* --- snapshots --- */
+
+#define MAGIC 0x31494c43u /* "CLI1" */
+
+struct image {
+	uint32_t magic, day_level;
+	uint64_t day, day_end_s, day_loss_ppm, next_row;
+	struct entropy_past past[FT_VANTAGE_CAP];
+};
+
+static int client_save(const void *stat, state_write_fn *write, void *ctx)
+{
+	const struct client *s = stat;
+	struct image h = {MAGIC,           s->day_level, s->day,         s->day_end_s,
+			  s->day_loss_ppm, s->next_row,  {{{0}, {0}, 0}}};
+
+	memcpy(h.past, s->past, sizeof(h.past));
+	int result = write(ctx, &h, sizeof(h));
+	if (result == 0)
+		result = client_top_save(s->top, write, ctx);
+	return result != 0 ? result : tracks_save(s->tracks, write, ctx);
+}
+
+static bool is_sound(const struct image *h)
+{
+	bool sound = h->magic == MAGIC && h->day_level <= FT_SAMPLE_LEVEL_MAX &&
+		     h->day <= UINT32_MAX && h->day_end_s <= (h->day + 1) * DAY_S;
+
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		for (unsigned i = 0; i < 2; i++)
+			sound &= isfinite(h->past[v].mean[i]) && isfinite(h->past[v].var[i]) &&
+				 h->past[v].var[i] >= 0;
+	return sound;
+}
+
+static int client_load(void *stat, state_read_fn *read, void *ctx)
+{
+	struct client *s = stat;
+	struct client_top *top = client_top_create();
+	struct tracks *tracks = tracks_create(s->run->interval_s);
+	struct image h;
+	int result = top != NULL && tracks != NULL ? read(ctx, &h, sizeof(h)) : -ENOMEM;
+
+	if (result == 0 && !is_sound(&h))
+		result = -EBADMSG;
+	if (result == 0)
+		result = client_top_load(top, read, ctx);
+	if (result == 0)
+		result = tracks_load(tracks, read, ctx);
+	if (result != 0) {
+		client_top_destroy(top);
+		tracks_destroy(tracks);
+		return result;
+	}
+	client_top_destroy(s->top);
+	tracks_destroy(s->tracks);
+	s->top = top;
+	s->tracks = tracks;
+	s->day = h.day;
+	s->day_end_s = h.day_end_s;
+	s->day_loss_ppm = h.day_loss_ppm;
+	s->day_level = h.day_level;
+	s->next_row = h.next_row;
+	memcpy(s->past, h.past, sizeof(s->past));
+	return 0;
+}
+
 const struct stat_ops stat_client = {
     .set = "client",
     .create = client_create,
     .close = client_close,
     .end = client_end,
     .destroy = client_destroy,
+    .state = "client",
+    .save = client_save,
+    .load = client_load,
 };

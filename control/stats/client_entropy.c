@@ -3,7 +3,9 @@
 
 #include "../../dataplane/mini.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LEAST_SD 0.05 /* bits */
@@ -99,4 +101,125 @@ void entropy_step(struct entropy_past *p, struct entropy *e, uint64_t start_s, u
 	}
 	learn(p, 0, e->h_client, step);
 	learn(p, 1, e->h_qname, step);
+}
+
+/* --- days --- */
+
+struct day_key {
+	uint8_t vantage, id[16];
+};
+
+struct day_acc {
+	uint64_t queries;
+	struct ft_mini names; /* of domains */
+};
+
+struct entropy_day {
+	uint64_t seed;
+	struct keyed_merge *clients, *domains;
+	enum ft_table table; /* that is added now */
+};
+
+static void leave(void *ctx, const void *acc)
+{
+	(void)ctx;
+	(void)acc;
+}
+
+static struct keyed_merge *merge_create(uint64_t seed, size_t budget)
+{
+	const struct keyed_merge_settings s = {.key_bytes = sizeof(struct day_key),
+					       .acc_bytes = sizeof(struct day_acc),
+					       .budget = budget,
+					       .seed = seed,
+					       .leave = leave};
+
+	return keyed_merge_create(&s);
+}
+
+static int begin_day(struct entropy_day *d)
+{
+	d->clients = merge_create(d->seed, ENTROPY_DAY_CLIENTS);
+	d->domains = merge_create(d->seed, ENTROPY_DAY_DOMAINS);
+	return d->clients != NULL && d->domains != NULL ? 0 : -ENOMEM;
+}
+
+struct entropy_day *entropy_day_create(uint64_t seed)
+{
+	struct entropy_day *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	d->seed = seed;
+	if (begin_day(d) == 0)
+		return d;
+	entropy_day_destroy(d);
+	errno = ENOMEM;
+	return NULL;
+}
+
+void entropy_day_destroy(struct entropy_day *d)
+{
+	if (d == NULL)
+		return;
+	keyed_merge_destroy(d->clients);
+	keyed_merge_destroy(d->domains);
+	free(d);
+}
+
+static void add_to_day(void *ctx, const struct table_sum *t)
+{
+	const struct entropy_day *d = ctx;
+	const bool client = d->table == FT_TABLE_CLIENTS;
+	const uint64_t queries = ft_table_queries(d->table, t->c);
+	struct day_key key = {.vantage = t->vantage};
+	void *acc;
+
+	memcpy(key.id, t->id, sizeof(key.id));
+	if (queries == 0 || keyed_merge_get(client ? d->clients : d->domains, &key, &acc) != 0)
+		return;
+	struct day_acc *a = acc;
+	a->queries += queries;
+	if (!client)
+		mini_merge(&a->names, t->names);
+}
+
+void entropy_day_add(struct entropy_day *d, const struct stat_parts *tables)
+{
+	if (d->clients == NULL || d->domains == NULL)
+		return;
+	d->table = FT_TABLE_CLIENTS;
+	tables_each(tables, FT_TABLE_CLIENTS, add_to_day, d);
+	d->table = FT_TABLE_DOMAINS;
+	tables_each(tables, FT_TABLE_DOMAINS, add_to_day, d);
+}
+
+static void sum_up(struct keyed_merge *m, bool domains, struct sums *s)
+{
+	const void *acc;
+	size_t at = 0;
+
+	(void)keyed_merge_settle(m);
+	while ((acc = keyed_merge_next(m, &at)) != NULL) {
+		const struct day_acc *a = acc;
+		const struct day_key *key = keyed_merge_key(m, acc);
+		add(s, key->vantage, a->queries, domains ? mini_count(&a->names) : 1);
+	}
+}
+
+int entropy_day_end(struct entropy_day *d, struct entropy out[FT_VANTAGE_CAP])
+{
+	struct sums clients = {0}, domains = {0};
+
+	if (d->clients != NULL && d->domains != NULL) {
+		sum_up(d->clients, false, &clients);
+		sum_up(d->domains, true, &domains);
+	}
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		out[v] = (struct entropy){.used = clients.of[v].n > 0,
+					  .h_client = entropy(&clients, v),
+					  .h_qname = entropy(&domains, v)};
+	keyed_merge_destroy(d->clients);
+	keyed_merge_destroy(d->domains);
+	return begin_day(d);
 }

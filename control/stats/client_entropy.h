@@ -30,4 +30,20 @@ void entropy_of(const struct stat_parts *tables, struct entropy out[FT_VANTAGE_C
 /* Reads them beside their past, and learns. */
 void entropy_step(struct entropy_past *p, struct entropy *e, uint64_t start_s, uint32_t interval_s);
 
+/* Of a UTC day: exact up to so many clients and domains of it; beyond, those with the lowest
+ * keyed hash stand for all. */
+#define ENTROPY_DAY_CLIENTS 131072u
+#define ENTROPY_DAY_DOMAINS 65536u
+struct entropy_day;
+
+/* NULL + errno. */
+struct entropy_day *entropy_day_create(uint64_t seed);
+/* Accepts NULL. */
+void entropy_day_destroy(struct entropy_day *d);
+/* Adds an interval; what there is no memory for is left out. */
+void entropy_day_add(struct entropy_day *d, const struct stat_parts *tables);
+/* The entropies of what was added, which is forgotten then. -ENOMEM: nothing can be added
+ * any more. */
+int entropy_day_end(struct entropy_day *d, struct entropy out[FT_VANTAGE_CAP]);
+
 #endif

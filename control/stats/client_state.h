@@ -79,5 +79,7 @@ void track_end_turn(struct tracks *t, struct track *x);
 
 struct track *track_find(const struct tracks *t, const uint8_t *key);
 struct track *track_next(const struct tracks *t, size_t *at);
+/* A new client; NULL: no room. */
+struct track *track_enter(struct tracks *t, const uint8_t *key);
 
 #endif

@@ -206,3 +206,54 @@ void client_top_end_day(struct client_top *t)
 		l->floor = 0;
 	}
 }
+
+/* --- snapshots --- */
+
+struct list_head {
+	uint64_t n, floor;
+};
+
+int client_top_save(const struct client_top *t, state_write_fn *write, void *ctx)
+{
+	int result = 0;
+
+	for (unsigned i = 0; result == 0 && i < FT_VANTAGE_CAP * TOP_TYPES; i++) {
+		const struct list *l = &t->day[i / TOP_TYPES][i % TOP_TYPES];
+		const struct list_head h = {l->n, l->floor};
+		result = write(ctx, &h, sizeof(h));
+		if (result == 0 && l->n != 0)
+			result = write(ctx, l->v, l->n * sizeof(*l->v));
+	}
+	return result;
+}
+
+static int load_list(struct list *l, state_read_fn *read, void *ctx)
+{
+	struct list_head h;
+	int result = read(ctx, &h, sizeof(h));
+
+	if (result != 0 || h.n == 0)
+		return result;
+	if (h.n > TOP_CAP)
+		return -EBADMSG;
+	if (l->v == NULL)
+		l->v = malloc(TOP_CAP * sizeof(*l->v));
+	if (l->v == NULL)
+		return -ENOMEM;
+	result = read(ctx, l->v, h.n * sizeof(*l->v));
+	for (size_t i = 1; result == 0 && i < h.n; i++)
+		if (order_ids(&l->v[i - 1], &l->v[i]) >= 0)
+			result = -EBADMSG;
+	l->n = result == 0 ? h.n : 0;
+	l->floor = h.floor;
+	return result;
+}
+
+int client_top_load(struct client_top *t, state_read_fn *read, void *ctx)
+{
+	int result = 0;
+
+	for (unsigned i = 0; result == 0 && i < FT_VANTAGE_CAP * TOP_TYPES; i++)
+		result = load_list(&t->day[i / TOP_TYPES][i % TOP_TYPES], read, ctx);
+	return result;
+}

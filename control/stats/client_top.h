@@ -6,6 +6,8 @@
 #ifndef CONTROL_STATS_CLIENT_TOP_H
 #define CONTROL_STATS_CLIENT_TOP_H
 
+#include "state.h"
+
 #include <fluxtap/dns.h>
 
 #include <stddef.h>
@@ -39,5 +41,8 @@ void client_top_close(struct client_top *t);
 const struct top_client *client_top_day(struct client_top *t, unsigned vantage, unsigned type,
 					size_t *n);
 void client_top_end_day(struct client_top *t);
+/* The day's lists for a snapshot, as of stat.h. */
+int client_top_save(const struct client_top *t, state_write_fn *write, void *ctx);
+int client_top_load(struct client_top *t, state_read_fn *read, void *ctx);
 
 #endif

@@ -75,7 +75,7 @@ struct track *track_next(const struct tracks *t, size_t *at)
 	return NULL;
 }
 
-static struct track *enter(struct tracks *t, const uint8_t *key)
+struct track *track_enter(struct tracks *t, const uint8_t *key)
 {
 	struct track **place = place_of(t, key);
 
@@ -227,7 +227,7 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 	struct track *x = track_find(t, key);
 
 	if (x == NULL) {
-		x = enter(t, key);
+		x = track_enter(t, key);
 		if (x == NULL)
 			return;
 		x->since_s = x->last_s = first_s;

@@ -8,6 +8,7 @@
 #define CONTROL_STATS_CLIENT_TRACK_H
 
 #include "client_coupling.h"
+#include "state.h"
 #include "tables.h"
 
 #include <stdbool.h>
@@ -65,6 +66,9 @@ void tracks_step(struct tracks *t, const struct track_interval *in,
 void tracks_end_day(struct tracks *t,
 		    void (*tell)(void *ctx, const uint8_t *key, const struct coupling_result *r),
 		    void *ctx);
+/* For a snapshot, as of stat.h. After a load that fails the tracks are of no use. */
+int tracks_save(const struct tracks *t, state_write_fn *write, void *ctx);
+int tracks_load(struct tracks *t, state_read_fn *read, void *ctx);
 size_t tracks_count(const struct tracks *t);
 /* Clients that found no room. */
 uint64_t tracks_left_out(const struct tracks *t);

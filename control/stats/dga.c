@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #define DAY_S 86400u
 #define CLUSTER_NAMES 10u  /* a cluster of fewer is none */
 #define CLUSTER_ROWS 1000u /* records of a day and vantage */
@@ -36,6 +39,9 @@ struct dga {
 	struct suspects *suspects;
 	struct clusters *clusters;
 	struct diary_sum scratch;
+	/* Hashes of the names of shapes, by bit; the rules' own may change while a snapshot
+	 * is written. */
+	uint64_t family[64];
 	uint64_t day, end_s, loss_ppm; /* of what the clusters hold; end_s 0: nothing */
 };
 
@@ -58,6 +64,14 @@ static void dga_destroy(void *stat)
 	clusters_destroy(s->clusters);
 	diary_sum_fini(&s->scratch);
 	free(s);
+}
+
+static void hash_families(struct dga *s)
+{
+	for (unsigned bit = 0; bit < 64; bit++) {
+		const char *name = s->run->rules != NULL ? rules_family(s->run->rules, bit) : NULL;
+		s->family[bit] = name != NULL ? XXH3_64bits(name, strlen(name)) : 0;
+	}
 }
 
 static void *dga_create(const struct stat_run *run)
@@ -317,6 +331,7 @@ static void dga_close(void *stat, struct stat_interval *in)
 	for (size_t i = 0; i < l.n; i++)
 		look_at(s, in, &l.v[i], names);
 	end_alarms(s, in);
+	hash_families(s);
 	free(l.v);
 	row_free(r);
 }
@@ -324,6 +339,31 @@ static void dga_close(void *stat, struct stat_interval *in)
 static void dga_end(void *stat)
 {
 	end_day(stat);
+}
+
+/* --- snapshots --- */
+
+/* Clusters are not part of it: a day that a restart breaks has two records of each. */
+static int dga_save(const void *stat, state_write_fn *write, void *ctx)
+{
+	const struct dga *s = stat;
+
+	return suspects_save(s->suspects, s->family, write, ctx);
+}
+
+static int dga_load(void *stat, state_read_fn *read, void *ctx)
+{
+	struct dga *s = stat;
+	struct suspects *mine = suspects_create();
+
+	if (mine == NULL)
+		return -ENOMEM;
+	hash_families(s);
+	const int result = suspects_load(mine, s->family, read, ctx);
+	suspects_destroy(result == 0 ? s->suspects : mine);
+	if (result == 0)
+		s->suspects = mine;
+	return result;
 }
 
 const struct stat_ops stat_dga = {
@@ -334,4 +374,7 @@ const struct stat_ops stat_dga = {
     .close = dga_close,
     .end = dga_end,
     .destroy = dga_destroy,
+    .state = "dga",
+    .save = dga_save,
+    .load = dga_load,
 };

@@ -10,6 +10,7 @@
 #include "dga_names.h"
 #include "dga_test.h"
 #include "diaries.h"
+#include "state.h"
 
 #include <jansson.h>
 
@@ -54,6 +55,12 @@ struct suspect *suspects_get(struct suspects *s, const uint8_t *key, bool make);
 struct suspect *suspects_next(const struct suspects *s, size_t *at);
 /* Forgets those without evidence or alarm, as of second now_s. */
 void suspects_sweep(struct suspects *s, const struct dga_params *p, uint64_t now_s);
+
+/* For a snapshot, as of stat.h; family: hashes of the names of the shapes, by bit. After a
+ * load that fails the suspects are of no use. */
+int suspects_save(const struct suspects *s, const uint64_t family[64], state_write_fn *write,
+		  void *ctx);
+int suspects_load(struct suspects *s, const uint64_t family[64], state_read_fn *read, void *ctx);
 
 /* What a client's interval, which begins at start_s, adds. True where there was a new name
  * or answer. */

@@ -2,6 +2,7 @@
 """Who asks: the published day of Kumamoto (who asks most, A and AAAA together, the silent resolver, the mail
 server that turns elsewhere), and by hand: a tap that hears nobody, a server that answers no more."""
 
+import math
 import random
 import struct
 import unittest
@@ -75,9 +76,9 @@ class Kumamoto(lab.Case):
         self.same(one, two)
 
 
-def query(packets, t, client, server, qid, name, answered=True, ra=True):
+def query(packets, t, client, server, qid, name, answered=True, ra=True, qtype=1):
     head = struct.pack("!HHHHHH", qid & 0xFFFF, 0x0100, 1, 0, 0, 0)
-    question = wire(name) + struct.pack("!HH", 1, 1)
+    question = wire(name) + struct.pack("!HH", qtype, 1)
     us = int(t * 1e6)
     packets.append((us, frame(client, server, 1024 + qid % 60000, 53, head + question)))
     if answered:
@@ -130,6 +131,46 @@ class ByHand(lab.Case):
         self.assertLessEqual(abs(over[0]["at_us"] / 1e6 - BEGIN_S - 1200), 5)
         self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
         self.assertEqual(kind(records, "silence"), [])
+
+    def test_host_search(self):
+        """Two clients go through address space, one by one and at random; a mail server and a small one do not."""
+        rng, packets, qid = random.Random(7), [], 0
+        lists = {"10.0.1.1": ["192.0.%d.%d" % divmod(1000 + i, 256) for i in range(30)],
+                 "10.0.1.2": [".".join(str(rng.randrange(256)) for _ in range(4)) for _ in range(200)],
+                 "10.0.1.3": ["10.1.%d.%d" % (rng.randrange(40), rng.randrange(256)) for _ in range(60)],
+                 "10.0.1.4": ["192.0.2.%d" % i for i in range(15)]}
+        for client, addresses in lists.items():
+            for i, a in enumerate(addresses):
+                qid += 1
+                query(packets, BEGIN_S + 2 + i * 0.2, client, "10.0.0.53", qid,
+                      ".".join(reversed(a.split("."))) + ".in-addr.arpa", qtype=12)
+        packets.sort(key=lambda p: p[0])
+        one = self.run_packets(packets)
+        rows = {r["client"]: r for r in kind(one, "host_search")}
+        self.assertEqual({c: (r["form"], r["queries"]) for c, r in rows.items()},
+                         {"10.0.1.1": ("CONSECUTIVE", 30), "10.0.1.2": ("RANDOM", 200)})
+        for client, r in rows.items():
+            points = [list(map(int, a.split("."))) for a in lists[client]]
+            steps = [math.dist(a, b) for a, b in zip(points, points[1:])]
+            self.assertAlmostEqual(r["distance_mean"], sum(steps) / len(steps), delta=1e-9)
+        if len(lab.cpus()) > 1:
+            self.same(one, self.run_packets(packets, "--cores", ",".join(map(str, lab.cpus()[:4]))))
+
+    def test_entropy_of_a_day(self):
+        """Over two intervals: clients that ask 1, 2, 4 ... times, each for a domain of its own."""
+        packets, qid = [], 0
+        for k in range(8):
+            for i in range(2 ** k):
+                qid += 1
+                query(packets, BEGIN_S + 60 * (i % 2) + i / 10, "10.0.1.%d" % (k + 1), "10.0.0.53", qid,
+                      "www.dom%d.com" % k)
+        packets.sort(key=lambda p: p[0])
+        day, = kind(self.run_packets(packets), "entropy", span="day")
+        n = 255
+        want = -sum(2 ** k / n * math.log2(2 ** k / n) for k in range(8))
+        self.assertAlmostEqual(day["h_client"], want, delta=1e-3)
+        self.assertAlmostEqual(day["h_qname"], want, delta=1e-3)
+        self.assertIsNone(day["reading"])
 
     def test_poisson_clients(self):
         """Clients of all rates, none of them silent: by chance, nobody is reported in two hours."""

@@ -75,6 +75,11 @@ class Shares(lab.Case):
         self.assertEqual(r.code, 0, str(r))
         self.assertRegex(r.out, r"30\.0 % of 100 servers gave cookies, 1\.0 % insist")
         self.assertRegex(r.out, r"R2A  192\.0\.2\.1 .* yes ")
+        best = max(lab.of_set(lab.parse(lab.fluxtap("cat", self.out).out), "resolver"), key=lambda r: r["queries"])
+        r = lab.fluxtap("report", "resolver", self.out)
+        self.assertEqual(r.code, 0, str(r))
+        self.assertRegex(r.out, r"R2A  %s +%d +%.1f%% " % (
+            best["client"].replace(".", r"\."), best["queries"], 100 * best["edns"] / best["queries"]))
 
 
 class Classes(lab.Case):

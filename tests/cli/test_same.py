@@ -70,6 +70,22 @@ class Workers(lab.Case):
                 self.assertGreater(len(one), 50)
                 self.same(one, two)
 
+    def test_sets(self):
+        """As many workers as there are CPUs, up to four, whose tables are too small: what clients, bots,
+        servers and resolvers do is the same, and cookies are."""
+        many = ",".join(map(str, lab.cpus()[:4]))
+        small = ("--client-entries", 64, "--server-entries", 64, "--domain-entries", 64)
+        for scenario, options, sets in (
+                ("servers", ("--seed", 15, "--pairs", 10000), {"server", "resolver"}),
+                ("cookies", ("--seed", 16, "--pairs", 10000), {"cookie", "server"}),
+                ("dga", ("--seed", 17, "--pairs", 20000), {"dga", "client"}),
+                ("mix", ("--seed", 18, "--pairs", 10000, "--clients", 500), {"client", "server"})):
+            with self.subTest(scenario=scenario):
+                path, _ = lab.traffic(scenario, *options)
+                one = self.run_ok("--pcap", path, "--cores", lab.cpus()[0])
+                self.assertLessEqual(sets, {r["set"] for r in one})
+                self.same(one, self.run_ok("--pcap", path, "--cores", many, *small))
+
     def test_again(self):
         """Hash keys differ at each start; the records do not."""
         path, _ = lab.traffic(*ZOO)

@@ -3,7 +3,11 @@
  * plain correlation over all seconds. */
 #include "stats/client_coupling.h"
 #include "stats/client_top.h"
+#include "stats/stat.h"
+#include "stats/tables.h"
+#include "parts.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -208,12 +212,150 @@ static void test_too_little(void **unused)
 	assert_false(coupling_get(&brief, &r)); /* 599 seconds */
 }
 
+/* --- over a restart --- */
+
+#define ROWS 90u
+#define CUT 40u /* rows before the restart */
+#define BEGIN_ROW 29454000ull
+#define TEXT_CAP (1u << 20)
+
+struct texts {
+	char *text;
+	size_t n;
+};
+
+static void note(void *ctx, const char *set, uint64_t start_s, json_t *record)
+{
+	struct texts *t = ctx;
+	char *line = json_dumps(record, JSON_COMPACT);
+	const size_t len = strlen(line);
+
+	(void)set;
+	(void)start_s;
+	assert_true(t->n + len + 2 < TEXT_CAP);
+	memcpy(t->text + t->n, line, len);
+	t->n += len;
+	t->text[t->n++] = '\n';
+	t->text[t->n] = 0;
+	free(line);
+	json_decref(record);
+}
+
+/* Three clients; the first one is silent from row 50 to 70. */
+static void one_row(void *stat, void *tables, unsigned row)
+{
+	uint8_t body[4 * FT_TABLE_ENTRY_CAP];
+	size_t n = 0;
+	uint32_t entries = 0;
+
+	for (unsigned c = 0; c < 3; c++) {
+		struct ft_table_rec r = {.table = FT_TABLE_CLIENTS,
+					 .vantage = VANTAGE,
+					 .counts = true,
+					 .last_s = 59,
+					 .id = {[10] = 0xff, 0xff, 10, 0, 0, (uint8_t)(c + 1)}};
+		if (c == 0 && row >= 50 && row < 70)
+			continue;
+		r.c[FT_CLIENT_QGROUP + FT_QGROUP_A] = 100 + (row * 7 + c * 3) % 11;
+		n += ft_table_write(&r, body + n);
+		entries++;
+	}
+	const struct ft_rec_hdr h = {
+	    .type = FT_REC_CLIENT, .vantage = (uint8_t)entries, .row = BEGIN_ROW + row};
+	const struct stat_record rec = {.hdr = &h, .body = body, .bytes = n};
+	assert_int_equal(merge_tables.record(tables, &rec), 0);
+	struct stat_parts parts = parts_take(STAT_TABLES, tables, h.row);
+	struct stat_interval in = {
+	    .row = h.row, .start_s = h.row * 60, .end_s = h.row * 60 + 60, .tables = &parts};
+	stat_client.close(stat, &in);
+	parts_fini(STAT_TABLES, &parts);
+}
+
+struct octets {
+	uint8_t *v;
+	size_t n, at;
+};
+
+static int put(void *ctx, const void *data, size_t len)
+{
+	struct octets *o = ctx;
+
+	o->v = realloc(o->v, o->n + len + 1);
+	assert_non_null(o->v);
+	memcpy(o->v + o->n, data, len);
+	o->n += len;
+	return 0;
+}
+
+static int get(void *ctx, void *data, size_t len)
+{
+	struct octets *o = ctx;
+
+	if (o->n - o->at < len)
+		return -EBADMSG;
+	memcpy(data, o->v + o->at, len);
+	o->at += len;
+	return 0;
+}
+
+/* What is written behind a restart is what would have been written without one; a state
+ * that breaks off is refused, and nothing is left of it. */
+static void test_restart(void **unused)
+{
+	struct texts whole = {calloc(1, TEXT_CAP), 0}, again = {calloc(1, TEXT_CAP), 0};
+	struct stat_run run = {.probe = "p",
+			       .workers = 1,
+			       .interval_s = 60,
+			       .top_clients = 3,
+			       .write = note,
+			       .ctx = &whole};
+	struct octets state_of = {0}, second = {0};
+	void *tables = merge_tables.create(&run, 1), *stat = stat_client.create(&run);
+
+	(void)unused;
+	for (unsigned row = 0; row < CUT; row++)
+		one_row(stat, tables, row);
+	assert_int_equal(stat_client.save(stat, put, &state_of), 0);
+	whole.n = 0; /* from here on both write the same */
+	for (unsigned row = CUT; row < ROWS; row++)
+		one_row(stat, tables, row);
+	stat_client.destroy(stat);
+	assert_non_null(strstr(whole.text, "\"silence\""));
+	assert_non_null(strstr(whole.text, "\"state\":\"end\""));
+
+	run.ctx = &again;
+	stat = stat_client.create(&run);
+	const size_t bytes = state_of.n;
+	for (size_t len = 0; len < bytes; len += len % 97 + 1) {
+		state_of.n = len;
+		state_of.at = 0;
+		assert_true(stat_client.load(stat, get, &state_of) < 0);
+	}
+	state_of.n = bytes;
+	state_of.at = 0;
+	assert_int_equal(stat_client.load(stat, get, &state_of), 0);
+	assert_int_equal(state_of.at, bytes);
+	assert_int_equal(stat_client.save(stat, put, &second), 0);
+	assert_int_equal(second.n, bytes);
+	assert_memory_equal(second.v, state_of.v, bytes);
+	for (unsigned row = CUT; row < ROWS; row++)
+		one_row(stat, tables, row);
+	stat_client.destroy(stat);
+	assert_string_equal(again.text, whole.text);
+	merge_tables.destroy(tables);
+	free(state_of.v);
+	free(second.v);
+	free(whole.text);
+	free(again.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_top),
 	    cmocka_unit_test(test_coupling),
 	    cmocka_unit_test(test_too_little),
+	    cmocka_unit_test(test_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

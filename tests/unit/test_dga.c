@@ -7,6 +7,7 @@
 #include "stats/dga_suspects.h"
 #include "stats/dga_test.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -464,6 +465,103 @@ static void test_mixed(void **unused)
 	diary_sum_fini(&sum);
 }
 
+/* --- over a restart --- */
+
+struct octets {
+	uint8_t *v;
+	size_t n, at;
+};
+
+static int put(void *ctx, const void *data, size_t len)
+{
+	struct octets *o = ctx;
+
+	o->v = realloc(o->v, o->n + len + 1);
+	assert_non_null(o->v);
+	memcpy(o->v + o->n, data, len);
+	o->n += len;
+	return 0;
+}
+
+static int get(void *ctx, void *data, size_t len)
+{
+	struct octets *o = ctx;
+
+	if (o->n - o->at < len)
+		return -EBADMSG;
+	memcpy(data, o->v + o->at, len);
+	o->at += len;
+	return 0;
+}
+
+/* One suspect after an alarm and what answered behind it, one before: what was saved is
+ * read again, up to the last octet; a shape that has another name has no counts then. */
+static void test_restart(void **unused)
+{
+	static const uint8_t key[2][SUSPECT_KEY_BYTES] = {{FT_VANTAGE_S2R, 1}, {FT_VANTAGE_R2A, 2}};
+	const struct dga_params p = dga_params_of(DGA_P0);
+	struct dga_names *names = dga_names_create(1);
+	struct suspects *s = suspects_create(), *back = suspects_create();
+	uint64_t family[64] = {[0] = 11, [1] = 12};
+	struct octets o = {0}, again = {0};
+	struct diary_sum sum = {0};
+	char text[32];
+
+	(void)unused;
+	for (unsigned i = 0; i < 12; i++) {
+		(void)snprintf(text, sizeof(text), "made%up.com", i);
+		put_name(names, 100 + i, text, false);
+		note(&sum, 10 + i, 100 + i, FT_NOTE_MADE_UP);
+	}
+	put_name(names, 200, "there.com", true);
+	note(&sum, 40, 200, FT_NOTE_ANSWERED);
+	assert_true(suspect_learn(suspects_get(s, key[0], true), &p, &sum, names, 6000));
+	diary_sum_clear(&sum);
+	note(&sum, 10, 101, FT_NOTE_MADE_UP);
+	assert_true(suspect_learn(suspects_get(s, key[1], true), &p, &sum, names, 6000));
+	suspects_get(s, key[1], true)->family[0] = 3;
+	suspects_get(s, key[1], true)->family[1] = 4;
+	assert_int_equal(suspects_save(s, family, put, &o), 0);
+	const size_t bytes = o.n;
+	for (size_t len = 0; len < bytes; len += len % 61 + 1) {
+		struct suspects *part = suspects_create();
+		o.n = len;
+		o.at = 0;
+		assert_true(suspects_load(part, family, get, &o) < 0);
+		suspects_destroy(part);
+	}
+	o.n = bytes;
+	o.at = 0;
+	assert_int_equal(suspects_load(back, family, get, &o), 0);
+	assert_int_equal(o.at, bytes);
+	assert_int_equal(suspects_count(back), 2);
+	const struct suspect *x = suspects_get(back, key[0], false);
+	assert_non_null(x);
+	assert_string_equal(x->c2, "there.com.");
+	assert_string_equal(json_string_value(json_array_get(x->c2_addresses, 0)), "192.0.2.7");
+	assert_string_equal(x->sample[0], "made0p.com.");
+	assert_true(x->alarm_s == suspects_get(s, key[0], false)->alarm_s && x->alarm_s != 0);
+	assert_true(x->evidence.llr == suspects_get(s, key[0], false)->evidence.llr);
+	assert_int_equal(suspects_save(back, family, put, &again), 0);
+	assert_int_equal(again.n, bytes);
+	assert_memory_equal(again.v, o.v, bytes);
+	/* Names that are known are not counted again. */
+	assert_false(suspect_learn(suspects_get(back, key[1], false), &p, &sum, names, 6060));
+	suspects_destroy(back);
+	back = suspects_create();
+	family[0] = 99;
+	o.at = 0;
+	assert_int_equal(suspects_load(back, family, get, &o), 0);
+	assert_int_equal(suspects_get(back, key[1], false)->family[0], 0);
+	assert_int_equal(suspects_get(back, key[1], false)->family[1], 4);
+	suspects_destroy(back);
+	suspects_destroy(s);
+	diary_sum_fini(&sum);
+	dga_names_destroy(names);
+	free(o.v);
+	free(again.v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +570,7 @@ int main(void)
 	    cmocka_unit_test(test_benign_hours), cmocka_unit_test(test_looks),
 	    cmocka_unit_test(test_families),     cmocka_unit_test(test_single_names),
 	    cmocka_unit_test(test_interval),     cmocka_unit_test(test_mixed),
+	    cmocka_unit_test(test_restart),
 	};
 
 	return cmocka_run_group_tests(tests, make_looks, free_looks);
