@@ -758,6 +758,7 @@ static json_t *sinkhole_schema_of(bool all)
 		  "that the domain did not exist before");
 	json_object_set_new(s.fields, "est_queries", number());
 	json_object_set_new(s.fields, "se_queries", number());
+	put_gap(&s);
 	if (!all) {
 		shape_put(&s, "found", one_of(found), "listed by name, or found by its answers");
 		return shape_fini(&s);
