@@ -528,7 +528,8 @@ static json_t *flux_cname_schema(bool onset)
 	}
 	shape_put(&s, "trans", integer(onset ? 0 : 1), "changes in the day, views mixed");
 	shape_put(&s, "vtrans", integer(onset ? 8 : 0), "most changes that one view saw");
-	shape_put(&s, "views", integer(1), "views: clients asked from, or for S2R servers");
+	shape_put(&s, "views", integer(1),
+		  "views: clients asked from, or for S2R servers, by their ECS subnets");
 	shape_put(&s, "targets", integer(1), "distinct targets");
 	shape_put(&s, "multi_cname", integer(0), "answers with more than one, left out");
 	shape_put(&s, "ttl_min", integer(0), "least TTL seen");

@@ -68,9 +68,10 @@ struct msg {
 	uint64_t client_sketch;        /* hash of the client's address, sketches' seed */
 	uint8_t vantage; /* enum ft_vantage by address; FT_VANTAGE_CAP: flags decide */
 	/* added by parse */
-	uint8_t plain;   /* the question's name has no pointer in it */
-	uint8_t rrs;     /* records kept, of responses alone */
-	uint16_t rr_off; /* the first of them, in the batch's rr */
+	uint8_t plain;    /* the question's name has no pointer in it */
+	uint8_t rrs;      /* records kept, of responses alone */
+	uint16_t rr_off;  /* the first of them, in the batch's rr */
+	uint16_t ecs_off; /* the first ECS option's octets; only where edns has FT_EDNS_ecs */
 };
 static_assert(sizeof(struct msg) == 2 * CACHE_LINE, "two lines a message");
 

@@ -58,7 +58,10 @@ static void read_opt(struct msg *m, const uint8_t *fixed)
 		const uint32_t len = load_u16_be(rdata + off + 2);
 		if (len > rdlen - off - 4)
 			break;
-		edns |= option_bit(load_u16_be(rdata + off));
+		const uint32_t bit = option_bit(load_u16_be(rdata + off));
+		if (bit == 1u << FT_EDNS_ecs && (edns & bit) == 0)
+			m->ecs_off = (uint16_t)(rdata + off + 4 - m->data);
+		edns |= bit;
 		off += 4 + len;
 	}
 	if (off != rdlen)
