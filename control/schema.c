@@ -542,6 +542,25 @@ static json_t *flux_cname_schema(bool onset)
 	return shape_fini(&s);
 }
 
+/* The moment of 8 changes within 24 h, whatever the day (--flux-sliding). */
+static json_t *flux_sliding_schema(void)
+{
+	static const char *const classes_onset[] = {"FLUX", "LB", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "flux", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cname"), "targets of a CNAME");
+	shape_put(&s, "owner", text_or_null(), "owner of the CNAME; null where it was lost");
+	shape_put(&s, "class", one_of(classes_onset),
+		  "LB where all targets are of one registered domain");
+	shape_put(&s, "state", json_pack("{s:s}", "const", "onset"), "it became flux");
+	shape_put(&s, "window", json_pack("{s:s}", "const", "sliding"), "of any 24 h");
+	shape_put(&s, "at_us", integer(0), "begin of the second in which it did");
+	shape_put(&s, "since_us", integer(0), "and of the oldest of the 8 changes");
+	shape_put(&s, "views", integer(1), "views that are followed, 64 at most");
+	return shape_fini(&s);
+}
+
 /* What is left out where there are more owners than control follows. */
 static json_t *flux_cname_all_schema(void)
 {
@@ -666,9 +685,9 @@ static json_t *flux_all_schema(void)
 
 static json_t *flux_schema(void)
 {
-	return json_pack("{s:[o, o, o, o, o, o]}", "anyOf", flux_cname_schema(false),
-			 flux_cname_schema(true), flux_cname_all_schema(), flux_ip_schema(),
-			 flux_ns_schema(), flux_all_schema());
+	return json_pack("{s:[o, o, o, o, o, o, o]}", "anyOf", flux_cname_schema(false),
+			 flux_cname_schema(true), flux_sliding_schema(), flux_cname_all_schema(),
+			 flux_ip_schema(), flux_ns_schema(), flux_all_schema());
 }
 
 static json_t *class_or_null(void)

@@ -5,6 +5,7 @@ exactly the changes that the generator's truth has, whatever the split over work
 import ipaddress
 import json
 import os
+import shutil
 import struct
 import unittest
 
@@ -227,6 +228,35 @@ class Chains(lab.Case):
                                 sport=40000 + i, subnet=(net, scope))
                 (r,) = self.play()
                 self.assertEqual((r["class"], r["trans"], r["vtrans"], r["views"]), expected)
+
+    def slide(self, times):
+        """A change at each of these seconds, and the first answer before; onsets of any 24 h, other records."""
+        self.scene = lab.Scene()
+        for i, s in enumerate([times[0] - 60] + times):
+            self.answer(s * 1000000, "10.0.0.1", "192.0.2.1", i, ["w.a.example", "t%d.example" % (i % 2)], sport=40000 + i)
+        path = self.scene.capture().save(self.path("slide.pcap"))
+        shutil.rmtree(self.out, True)
+        records = lab.of_set(self.run_ok("--pcap", path, "--interval", 3600, "--flux-sliding", out=self.out), "flux")
+        sliding = [r for r in records if r.get("window") == "sliding"]
+        self.assertEqual([r for r in lab.of_set(self.run_ok("--pcap", path, "--interval", 3600), "flux")],
+                         [r for r in records if r not in sliding])
+        return sliding, len(records) - len(sliding)
+
+    def test_sliding(self):
+        """Changes on both sides of midnight."""
+        night = [86400 - 1800, 86400 - 1200, 86400 - 600, 86400 - 300]
+        for morning, found in (([300, 600, 900], 0), ([300, 600, 900, 1200], 1)):
+            sliding, others = self.slide(night + [86400 + s for s in morning])
+            self.assertEqual((len(sliding), others), (found, 0))
+        (r,) = sliding
+        self.assertEqual((r["owner"], r["class"], r["state"], r["views"]), ("w.a.example.", "FLUX", "onset", 1))
+        self.assertEqual((r["at_us"], r["since_us"]), ((T0 + 87600) * 1000000, (T0 + 84600) * 1000000))
+        r = lab.fluxtap("report", "flux", self.out)
+        self.assertEqual(r.code, 0, str(r))
+        self.assertIn("within 24 h, though not within a day", r.out)
+        for span, found in ((86399, 1), (86400, 0), (86401, 0)):
+            times = [43200 + i * 7200 for i in range(7)] + [43200 + span]
+            self.assertEqual([len(self.slide(times)[0]), self.slide(times)[1]], [found, 0])
 
     def test_views(self):
         """One answer for each of twelve resolvers: many changes, none in any view."""

@@ -48,14 +48,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	const struct flux_obs more[] = {
 	    {.at = 86000, .owner = 1, .ttl = 60, .vantage = 1},
 	    {.at = 86001, .owner = 1, .target = 1, .ttl = 60, .vantage = 1}};
-	struct bytes in = {input, size, 0};
+	struct bytes in = {input, size, 0}, none = {0};
 	struct copy copy = {0};
 	static struct flux_rig r, s;
 
 	if (r.flux == NULL) { /* once: the list of suffixes takes its time */
 		flux_rig_init(&r, 1, 1, 3600);
 		flux_rig_init(&s, 1, 1, 3600);
+		flux_rig_slide(&r);
+		flux_rig_slide(&s);
 	}
+	/* What is refused leaves nothing of the input before, either. */
+	if (flux_cname_load(r.flux, get, &none) == 0 || flux_cname_load(s.flux, get, &none) == 0)
+		abort();
 	if (flux_cname_load(r.flux, get, &in) != 0) {
 		if (flux_cname_totals_get(r.flux).owners != 0)
 			abort();
