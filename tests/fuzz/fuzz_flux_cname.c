@@ -2,6 +2,7 @@
 /* Snapshots of CNAME flux from any bytes: what is taken can be written, read again and
  * counted on; what is refused leaves nothing behind. */
 #include "flux_rig.h"
+#include "stats/flux_slide.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	const struct flux_obs more[] = {
 	    {.at = 86000, .owner = 1, .ttl = 60, .vantage = 1},
 	    {.at = 86001, .owner = 1, .target = 1, .ttl = 60, .vantage = 1}};
-	struct bytes in = {input, size, 0}, none = {0};
+	struct bytes in = {input, size, 0};
 	struct copy copy = {0};
 	static struct flux_rig r, s;
 
@@ -58,9 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		flux_rig_slide(&r);
 		flux_rig_slide(&s);
 	}
-	/* What is refused leaves nothing of the input before, either. */
-	if (flux_cname_load(r.flux, get, &none) == 0 || flux_cname_load(s.flux, get, &none) == 0)
-		abort();
+	/* Days end with an input; what outlives them is not the next one's. */
+	flux_slide_reset(((struct flux_cname *)r.flux)->slide);
+	flux_slide_reset(((struct flux_cname *)s.flux)->slide);
 	if (flux_cname_load(r.flux, get, &in) != 0) {
 		if (flux_cname_totals_get(r.flux).owners != 0)
 			abort();
