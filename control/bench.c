@@ -163,6 +163,7 @@ static int create_all(struct bench *b, char *err, size_t cap)
 	    .sample_key = c->sample_key,
 	    .rrset_keys = c->rrset_keys,
 	    .flux_mb = c->flux_mb,
+	    .flux_sliding = c->flux_sliding,
 	    .psl = c->psl,
 	    .rules = b->rules,
 	    .source_dropped = no_drops,

@@ -23,6 +23,7 @@ struct config {
 	struct config_u16s cores;        /* one worker each; never empty for run */
 	struct config_u16s control_core; /* empty: not pinned */
 	bool no_huge;
+	bool flux_sliding;
 	uint32_t duration_s; /* 0: no limit */
 
 	char *out, *probe;

@@ -12,11 +12,13 @@
 #define TARGETS_SHOWN 2u
 #define KIND_CAP 16u
 #define DAY_S 86400u
+#define SLIDING 2 /* an onset of any 24 h */
+#define SLIDING_CHANGES 8u
 
 /* A line of the table: what stands in it, and what it is ranked by. */
 struct line {
 	uint64_t day; /* since 1970 */
-	bool onset;   /* the day is not over, or its record is not there */
+	int onset;    /* the day is not over, or its record is not there; SLIDING */
 	char kind[KIND_CAP], *owner;
 	int rank; /* of the class: the worst is 0 */
 	uint64_t changes;
@@ -38,6 +40,12 @@ static int rank_of(const json_t *record)
 	while (i < 3 && strcmp(class, classes[i]) != 0)
 		i++;
 	return i + (json_is_string(json_object_get(record, "suppressed_by")) ? 1 : 0);
+}
+
+/* Of any 24 h, where a day's record has counts. */
+static bool is_sliding(const json_t *record)
+{
+	return json_object_get(record, "window") != NULL;
 }
 
 /* Takes the record over. */
@@ -64,6 +72,10 @@ static int add(struct lines *l, json_t *record)
 		return -ENOMEM;
 	if (x.changes == 0)
 		x.changes = report_count(record, "trans");
+	if (is_sliding(record)) {
+		x.onset = SLIDING;
+		x.changes = SLIDING_CHANGES;
+	}
 	snprintf(x.kind, sizeof x.kind, "%s", report_text(record, "kind"));
 	l->v[l->n++] = x;
 	return 0;
@@ -97,7 +109,11 @@ static void drop_onsets(struct lines *l)
 		struct line as_day = l->v[i];
 
 		as_day.onset = kept != 0 && l->v[kept - 1].onset;
-		if (l->v[i].onset && kept != 0 && owner_compare(&l->v[kept - 1], &as_day) == 0) {
+		/* Of a day in which only views differ, any 24 h may say more. */
+		const bool is_more =
+		    kept != 0 && l->v[i].onset == SLIDING && l->v[kept - 1].rank > l->v[i].rank;
+		if (l->v[i].onset && kept != 0 && !is_more &&
+		    owner_compare(&l->v[kept - 1], &as_day) == 0) {
 			json_decref(l->v[i].record);
 			free(l->v[i].owner);
 			continue;
@@ -169,11 +185,29 @@ static void print_targets_cname(const json_t *r)
 		printf(", %" PRIu64 " in all\n", targets);
 }
 
+/* One that no day's record speaks of: its changes lie on both sides of midnight. */
+static void print_sliding(const struct line *l)
+{
+	const json_t *r = l->record;
+	char at[16], since[16];
+
+	printf("  %-5s %-6s%8s%8s%8s%7" PRIu64 "  %s-%s  %s\n", report_text(r, "class"),
+	       report_text(r, "vantage"), "", "", "", report_count(r, "views"),
+	       clock_text(since, report_count(r, "since_us")),
+	       clock_text(at, report_count(r, "at_us")),
+	       l->owner[0] != '\0' ? l->owner : "? (its name was lost)");
+	printf("      one view saw 8 changes (8 are flux) within 24 h, though not within a day\n");
+}
+
 static void print_cname(const struct line *l)
 {
 	const json_t *r = l->record;
 	char first[16], last[16];
 
+	if (l->onset == SLIDING) {
+		print_sliding(l);
+		return;
+	}
 	printf("  %-5s %-6s%8" PRIu64 "%8" PRIu64 "%8" PRIu64 "%7" PRIu64 "  %s-%s  %s\n",
 	       report_text(r, "class"), report_text(r, "vantage"), report_count(r, "vtrans"),
 	       report_count(r, "trans"), report_count(r, "targets"), report_count(r, "views"),

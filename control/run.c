@@ -419,6 +419,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .sample_key = c->sample_key,
 	    .rrset_keys = c->rrset_keys,
 	    .flux_mb = c->flux_mb,
+	    .flux_sliding = c->flux_sliding,
 	    .psl = c->psl,
 	    .rules = r->rules,
 	    .lookups = &r->lookups,

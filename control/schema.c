@@ -530,7 +530,8 @@ static json_t *flux_cname_schema(bool onset)
 	}
 	shape_put(&s, "trans", integer(onset ? 0 : 1), "changes in the day, views mixed");
 	shape_put(&s, "vtrans", integer(onset ? 8 : 0), "most changes that one view saw");
-	shape_put(&s, "views", integer(1), "views: clients asked from, or for S2R servers");
+	shape_put(&s, "views", integer(1),
+		  "views: clients asked from, or for S2R servers, by their ECS subnets");
 	shape_put(&s, "targets", integer(1), "distinct targets");
 	shape_put(&s, "multi_cname", integer(0), "answers with more than one, left out");
 	shape_put(&s, "ttl_min", integer(0), "least TTL seen");
@@ -540,6 +541,25 @@ static json_t *flux_cname_schema(bool onset)
 	shape_put(&s, "top_targets", list_of(flux_target_schema(), 16), "those seen most");
 	if (!onset)
 		put_gap(&s);
+	return shape_fini(&s);
+}
+
+/* The moment of 8 changes within 24 h, whatever the day (--flux-sliding). */
+static json_t *flux_sliding_schema(void)
+{
+	static const char *const classes_onset[] = {"FLUX", "LB", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "flux", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "cname"), "targets of a CNAME");
+	shape_put(&s, "owner", text_or_null(), "owner of the CNAME; null where it was lost");
+	shape_put(&s, "class", one_of(classes_onset),
+		  "LB where all targets are of one registered domain");
+	shape_put(&s, "state", json_pack("{s:s}", "const", "onset"), "it became flux");
+	shape_put(&s, "window", json_pack("{s:s}", "const", "sliding"), "of any 24 h");
+	shape_put(&s, "at_us", integer(0), "begin of the second in which it did");
+	shape_put(&s, "since_us", integer(0), "and of the oldest of the 8 changes");
+	shape_put(&s, "views", integer(1), "views that are followed, 64 at most");
 	return shape_fini(&s);
 }
 
@@ -667,9 +687,9 @@ static json_t *flux_all_schema(void)
 
 static json_t *flux_schema(void)
 {
-	return json_pack("{s:[o, o, o, o, o, o]}", "anyOf", flux_cname_schema(false),
-			 flux_cname_schema(true), flux_cname_all_schema(), flux_ip_schema(),
-			 flux_ns_schema(), flux_all_schema());
+	return json_pack("{s:[o, o, o, o, o, o, o]}", "anyOf", flux_cname_schema(false),
+			 flux_cname_schema(true), flux_sliding_schema(), flux_cname_all_schema(),
+			 flux_ip_schema(), flux_ns_schema(), flux_all_schema());
 }
 
 static json_t *class_or_null(void)
@@ -760,6 +780,7 @@ static json_t *sinkhole_schema_of(bool all)
 		  "that the domain did not exist before");
 	json_object_set_new(s.fields, "est_queries", number());
 	json_object_set_new(s.fields, "se_queries", number());
+	put_gap(&s);
 	if (!all) {
 		shape_put(&s, "found", one_of(found), "listed by name, or found by its answers");
 		return shape_fini(&s);

@@ -231,6 +231,10 @@ const struct setting settings_table[] = {
      RUN_BENCH, ALL_SOURCES, FIELD(flux_mb),
      .help = "What control may use to follow owners of CNAMEs over a day; 768 are enough for 16 "
 	     "million. Above that it follows every second, fourth, ... owner."},
+    {"flux-sliding", NULL, VALUE_FLAG, .group = GROUP_OUTPUT, RUN_BENCH, ALL_SOURCES,
+     FIELD(flux_sliding),
+     .help = "Say also which owners of CNAMEs change 8 times within any 24 hours, not only in a UTC "
+	     "day; takes about as much of --flux-mb again."},
     {"sinkhole-domains", "N", VALUE_U32, NUMBER(16, 16777216, "domains"), .def = "16384",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_domains),
      .help = "Domains of sinkholes whose past is remembered, about 2 KB each."},

@@ -23,7 +23,14 @@
 #define MSG_COPY_BYTES (256u << 10) /* messages that came out of reassembly */
 
 /* Bits of dns_flags as on the wire (RFC 1035 4.1.1, RFC 4035). */
-enum { DNS_QR = 0x8000, DNS_AA = 0x0400, DNS_TC = 0x0200, DNS_RD = 0x0100, DNS_RA = 0x0080, DNS_CD = 0x0010 };
+enum {
+	DNS_QR = 0x8000,
+	DNS_AA = 0x0400,
+	DNS_TC = 0x0200,
+	DNS_RD = 0x0100,
+	DNS_RA = 0x0080,
+	DNS_CD = 0x0010
+};
 
 /* A resource record of a response, as it stands in the message. */
 struct rr {
@@ -42,7 +49,8 @@ struct msg {
 	uint64_t ts_us;  /* packet time */
 	uint64_t t_us;   /* event time: ts_us, or the clock's if late */
 	uint64_t now_us; /* the event clock at this packet */
-	uint32_t len;
+	uint16_t len;
+	uint16_t ecs_off; /* by parse: the first ECS option's octets, where edns has FT_EDNS_ecs */
 	uint16_t sport, dport;
 	union {
 		struct {

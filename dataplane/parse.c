@@ -59,9 +59,12 @@ static void read_opt(struct msg *m, const uint8_t *fixed)
 		if (len > rdlen - off - 4)
 			break;
 		const uint16_t code = load_u16_be(rdata + off);
-		edns |= option_bit(code);
+		const uint32_t bit = option_bit(code);
+		if (bit == 1u << FT_EDNS_ecs && (edns & bit) == 0)
+			m->ecs_off = (uint16_t)(rdata + off + 4 - m->data);
 		if (code == OPTION_COOKIE && m->cookie_off == 0)
 			m->cookie_off = (uint16_t)(rdata + off + 2 - m->data);
+		edns |= bit;
 		off += 4 + len;
 	}
 	if (off != rdlen)

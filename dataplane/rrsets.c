@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rrsets.h"
 
+#include "ecs.h"
 #include "fetch.h"
 #include "mem.h"
 #include "rrset.h"
@@ -197,16 +198,31 @@ static void settle(struct rrsets *r, const struct msgs *batch)
 	r->n = 0;
 }
 
+/* Who the answer is for; a subnet of those, where it says so (RFC 7871). */
+static uint32_t view_of(const struct rrsets *r, const struct txn *t, enum ft_vantage vantage)
+{
+	const struct addr *end = vantage == FT_VANTAGE_S2R ? t->server : t->client;
+	const uint64_t view = addr_fold(end, r->set.view_seed);
+	const struct msg *m = t->response;
+	struct ecs_scope scope;
+
+	if ((m->edns & 1u << FT_EDNS_ecs) == 0)
+		return (uint32_t)view;
+	const uint8_t *option = m->data + m->ecs_off;
+	if (!ecs_read(option, load_u16_be(option - 2), &scope))
+		return (uint32_t)view;
+	return (uint32_t)ecs_view(&scope, view);
+}
+
 /* Who the sets of a transaction depend on, and when it was. */
 static struct seen seen_of(struct rrsets *r, const struct txn *t, enum ft_vantage vantage)
 {
-	const struct addr *view = vantage == FT_VANTAGE_S2R ? t->server : t->client;
 	const uint64_t second = t->response_us / 1000000;
 
 	return (struct seen){
 	    .txn = t,
 	    .row = clock_row(r->tally->clock, t->response_us),
-	    .view = (uint32_t)addr_fold(view, r->set.view_seed),
+	    .view = view_of(r, t, vantage),
 	    .minute = (uint32_t)(second / 60),
 	    .second = (uint8_t)(second % 60),
 	};

@@ -107,7 +107,7 @@ static void add_message(struct worker *w, const struct flow *flow, uint64_t ts_u
 	}
 	struct msg *m = &b->m[b->n++];
 	m->data = data;
-	m->len = len;
+	m->len = len < UINT16_MAX ? (uint16_t)len : UINT16_MAX; /* no message is longer */
 	m->ts_us = ts_us;
 	m->t_us = t_us;
 	m->now_us = w->clock.now_us;

@@ -6,6 +6,7 @@
  * changes, then in struct flux_more. Over the budget the owners with the lowest keys
  * stay, as a whole: what is counted of them is exact, and the records carry the share. */
 #include "flux_cname_state.h"
+#include "flux_slide.h"
 #include "rrsets.h"
 
 #include "../../dataplane/psl.h"
@@ -24,8 +25,18 @@ static void *flux_create(const struct stat_run *run)
 	s->run = run;
 	s->day = UINT64_MAX;
 	s->budget = (size_t)(run->flux_mb != 0 ? run->flux_mb : FLUX_CNAME_MB) << 20;
+	s->slide = run->flux_sliding ? flux_slide_create() : NULL;
+	if (run->flux_sliding && s->slide == NULL) {
+		free(s);
+		return NULL;
+	}
 	s->psl = psl_create(run->psl, err, sizeof(err));
 	return s;
+}
+
+static size_t bytes_of(const struct flux_cname *s)
+{
+	return s->table.bytes + s->more_bytes + flux_slide_bytes(s->slide);
 }
 
 void flux_cname_set_budget(void *stat, size_t bytes)
@@ -38,7 +49,7 @@ struct flux_cname_totals flux_cname_totals_get(const void *stat)
 	const struct flux_cname *s = stat;
 
 	return (struct flux_cname_totals){.owners = s->table.n,
-					  .bytes = s->table.bytes + s->more_bytes,
+					  .bytes = bytes_of(s),
 					  .shift = s->shift,
 					  .left_out = s->left_out,
 					  .dropped = s->dropped};
@@ -76,6 +87,7 @@ static void flux_destroy(void *stat)
 	if (s == NULL)
 		return;
 	flux_cname_reset(s);
+	flux_slide_destroy(s->slide);
 	psl_destroy(s->psl);
 	free(s->seen);
 	free(s->set);
@@ -240,6 +252,8 @@ static void thin(struct flux_cname *s, unsigned shift)
 {
 	s->shift = shift;
 	owners_thin(&s->table, shift, drop_owner, s);
+	if (s->slide != NULL)
+		flux_slide_thin(s->slide, shift);
 	size_t kept = 0;
 	for (size_t i = 0; i < s->onsets.n; i++)
 		if (owners_stays(owners_key(&s->onsets.v[i]), shift))
@@ -275,8 +289,12 @@ static void count_owner(struct flux_cname *s, struct flux_seen *x, size_t n)
 		destroy_more(s, o);
 		o->target = 0;
 		o->view[0] = OWNER_BLOCKED;
+		if (s->slide != NULL)
+			flux_slide_forget(s->slide, x->owner, x->vantage);
 		return;
 	}
+	if (s->slide != NULL)
+		flux_slide_count(s, x, n);
 	if (!flux_is_more(o) && is_plain(o, fresh, x, n) && count_plain(s, o, fresh, x, n, &done))
 		return;
 	x += done;
@@ -351,8 +369,7 @@ static void count_row(struct flux_cname *s)
 			      s->seen[end].vantage == s->seen[i].vantage;)
 			end++;
 		count_owner(s, s->seen + i, end - i);
-		while (s->table.bytes + s->more_bytes > s->budget && s->table.n != 0 &&
-		       s->shift < 63)
+		while (bytes_of(s) > s->budget && s->table.n != 0 && s->shift < 63)
 			thin(s, s->shift + 1);
 	}
 }
@@ -385,6 +402,8 @@ static void flux_close(void *stat, struct stat_interval *in)
 
 	if (day != s->day)
 		end_day(s);
+	if (s->slide != NULL && s->slide->day != day)
+		flux_slide_begin_day(s->slide, (uint32_t)day);
 	s->day = day;
 	s->in = in;
 	s->loss_ppm = in->loss_ppm > s->loss_ppm ? in->loss_ppm : s->loss_ppm;
@@ -394,6 +413,11 @@ static void flux_close(void *stat, struct stat_interval *in)
 		follow_interval(s);
 		count_row(s);
 		flux_cname_write_onsets(s);
+		if (s->slide != NULL) {
+			flux_cname_write_sliding(s);
+			s->short_of_memory |= s->slide->short_of_memory;
+			s->slide->short_of_memory = false;
+		}
 	}
 	if (in->end_s % LAY_DAY_S == 0)
 		end_day(s);

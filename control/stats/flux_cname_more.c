@@ -43,8 +43,7 @@ static int order_names(const void *left, const void *right)
 	return d != 0 ? d : (a->len > b->len) - (a->len < b->len);
 }
 
-/* The sets of n observations, each once, with their names and ranks; how many. */
-static size_t know(struct flux_cname *s, const struct flux_seen *x, size_t n)
+struct flux_knowing flux_know(struct flux_cname *s, const struct flux_seen *x, size_t n)
 {
 	struct ft_rrset_text text;
 	size_t sets = 0, kept = 0;
@@ -67,15 +66,10 @@ static size_t know(struct flux_cname *s, const struct flux_seen *x, size_t n)
 	for (size_t i = 0; i < kept; i++)
 		s->known[i].rank = (uint32_t)i;
 	qsort(s->known, kept, sizeof(*s->known), order_known);
-	return kept;
+	return (struct flux_knowing){s->known, kept};
 }
 
-struct knowing {
-	const struct flux_known *v;
-	size_t n;
-};
-
-static const struct flux_known *known_get(const struct knowing *k, uint64_t key)
+static const struct flux_known *known_get(const struct flux_knowing *k, uint64_t key)
 {
 	const struct flux_known asked = {.key = key};
 
@@ -93,31 +87,33 @@ static bool lookup(void *ctx, uint64_t key, const uint8_t **wire, uint32_t *len)
 	return true;
 }
 
-static void note_domains(const struct flux_cname *s, struct flux_more *m, const struct knowing *k)
+void flux_note_domains(const struct flux_cname *s, uint8_t *domains, uint64_t *last,
+		       const struct flux_knowing *k)
 {
-	for (size_t i = 0; i < k->n && s->psl != NULL && m->domains != FLUX_DOMAIN_MANY; i++) {
+	for (size_t i = 0; i < k->n && s->psl != NULL && *domains != FLUX_DOMAIN_MANY; i++) {
 		uint32_t suffix;
 		if (k->v[i].wire == NULL)
 			continue;
 		const uint32_t off = psl_domain_off(s->psl, k->v[i].wire, k->v[i].len, &suffix);
 		const uint64_t domain =
 		    name_hash(k->v[i].wire + off, k->v[i].len - off, DOMAIN_SEED);
-		if (m->domains == FLUX_DOMAIN_ONE && domain != m->domain)
-			m->domains = FLUX_DOMAIN_MANY;
+		if (*domains == FLUX_DOMAIN_ONE && domain != *last)
+			*domains = FLUX_DOMAIN_MANY;
 		else
-			m->domains = FLUX_DOMAIN_ONE;
-		m->domain = domain;
+			*domains = FLUX_DOMAIN_ONE;
+		*last = domain;
 	}
 }
 
-/* Lays observations that lie by minute. */
-static void lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen *x, size_t n,
-		     const struct knowing *k)
+void flux_lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen *x, size_t n,
+		   const struct flux_knowing *k, uint32_t begin)
 {
 	for (size_t i = 0; i < n;) {
-		const uint32_t at = x[i].at;
+		const uint32_t minute = x[i].at, at = begin + minute;
 		size_t sets = 0;
-		for (; i < n && x[i].at == at; i++)
+		for (; i < n && x[i].at == minute; i++) {
+			if (x[i].records != 1)
+				continue;
 			s->set[sets++] = (struct lay_set){
 			    .key = x[i].set,
 			    .seconds = x[i].seconds,
@@ -125,13 +121,14 @@ static void lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen
 			    /* The greatest TTL was there no sooner than the first second. */
 			    .expiry = at + (uint32_t)__builtin_ctzll(x[i].seconds) + x[i].ttl_max,
 			};
+		}
 		lay_minute(l, s->set, sets, at);
 	}
 }
 
 /* One view's; the second of the crossing, or LAY_NEVER. */
 static uint32_t count_view(struct flux_cname *s, struct flux_more *m, const struct flux_seen *x,
-			   size_t n, const struct knowing *k)
+			   size_t n, const struct flux_knowing *k)
 {
 	struct flux_view *v = flux_more_view(m, x->view);
 	uint64_t count = 0;
@@ -149,7 +146,7 @@ static uint32_t count_view(struct flux_cname *s, struct flux_more *m, const stru
 	    .reached = LAY_NEVER,
 	    .by_origin = x->vantage == FT_VANTAGE_S2R,
 	};
-	lay_seen(s, &l, x, n, k);
+	flux_lay_seen(s, &l, x, n, k, 0);
 	for (size_t i = 0; i < n; i++)
 		count += x[i].count;
 	v->last = l.last;
@@ -171,7 +168,7 @@ int flux_order_times(const void *left, const void *right)
 
 /* All views together: sorts the observations by time. */
 static void count_mixed(struct flux_cname *s, struct flux_more *m, struct flux_seen *x, size_t n,
-			const struct knowing *k)
+			const struct flux_knowing *k)
 {
 	struct lay l = {.last = m->last, .transitions = m->trans, .reached = LAY_NEVER};
 	size_t kept = 0;
@@ -183,7 +180,7 @@ static void count_mixed(struct flux_cname *s, struct flux_more *m, struct flux_s
 		else
 			x[kept++] = x[i];
 	}
-	lay_seen(s, &l, x, kept, k);
+	flux_lay_seen(s, &l, x, kept, k, 0);
 	m->last = l.last;
 	m->trans = l.transitions;
 }
@@ -204,7 +201,7 @@ static void count_target(struct flux_cname *s, struct flux_more *m, const struct
 }
 
 static void keep_names(struct flux_cname *s, struct flux_more *m, const struct flux_seen *x,
-		       struct knowing *k)
+		       struct flux_knowing *k)
 {
 	struct flux_top top[FLUX_TOP + 1];
 	struct ft_rrset_text text;
@@ -240,7 +237,7 @@ void flux_count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x,
 {
 	struct flux_more *m = flux_more_of(o);
 	const size_t n = part_multi(m, x, all);
-	struct knowing k = {s->known, know(s, x, n)};
+	struct flux_knowing k = flux_know(s, x, n);
 	uint32_t reached = LAY_NEVER;
 	bool fresh = m->targets == 0;
 
@@ -249,7 +246,7 @@ void flux_count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x,
 		count_target(s, m, &x[i]);
 		fresh = false;
 	}
-	note_domains(s, m, &k);
+	flux_note_domains(s, &m->domains, &m->domain, &k);
 	for (size_t i = 0, end; i < n; i = end) {
 		for (end = i; end < n && x[end].view == x[i].view; end++)
 			;

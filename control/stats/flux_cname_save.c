@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flux_cname_state.h"
+#include "flux_slide.h"
 
 #include <fluxtap/varint.h>
 
@@ -9,7 +10,8 @@
 
 #define MAGIC 0x31434658u /* "XFC1" */
 #define VERSION 1u
-#define OWNER_END 0u /* what stands in front of an owner: this is behind the last */
+#define VERSION_SLIDING 2u /* with the state of flux_slide behind it */
+#define OWNER_END 0u       /* what stands in front of an owner: this is behind the last */
 #define OWNER_PLAIN 1u
 #define OWNER_FULL 2u /* with more behind it */
 
@@ -112,7 +114,7 @@ int flux_cname_save(const void *stat, state_write_fn *write, void *ctx)
 	const struct owner_image end = {.kind = OWNER_END};
 	const struct head h = {
 	    .magic = MAGIC,
-	    .version = VERSION,
+	    .version = s->slide != NULL ? VERSION_SLIDING : VERSION,
 	    .day = s->day,
 	    .loss_ppm = s->loss_ppm,
 	    .left_out = s->left_out,
@@ -125,6 +127,8 @@ int flux_cname_save(const void *stat, state_write_fn *write, void *ctx)
 	put(&out, s->ids.view, s->ids.n * sizeof(*s->ids.view));
 	owners_each(&s->table, put_owner, &out);
 	put(&out, &end, sizeof(end));
+	if (out.result == 0 && s->slide != NULL)
+		out.result = flux_slide_save(s->slide, write, ctx);
 	return out.result;
 }
 
@@ -320,6 +324,19 @@ static int get_owner(struct in *in)
 	return 1;
 }
 
+/* Where the option is off now, what it left is read and forgotten. */
+static int get_slide(const struct in *in)
+{
+	struct flux_slide *l = in->s->slide != NULL ? in->s->slide : flux_slide_create();
+
+	if (l == NULL)
+		return -ENOMEM;
+	const int result = flux_slide_load(l, in->read, in->ctx);
+	if (l != in->s->slide)
+		flux_slide_destroy(l);
+	return result;
+}
+
 int flux_cname_load(void *stat, state_read_fn *read, void *ctx)
 {
 	struct in in = {read, ctx, stat};
@@ -329,8 +346,9 @@ int flux_cname_load(void *stat, state_read_fn *read, void *ctx)
 
 	if (result != 0)
 		return result;
-	if (h.magic != MAGIC || h.version != VERSION || h.shift > 63 || h.ids > OWNER_VIEW_IDS ||
-	    h.loss_ppm > 1000000 || (h.day != UINT64_MAX && h.day > UINT32_MAX / LAY_DAY_S))
+	if (h.magic != MAGIC || (h.version != VERSION && h.version != VERSION_SLIDING) ||
+	    h.shift > 63 || h.ids > OWNER_VIEW_IDS || h.loss_ppm > 1000000 ||
+	    (h.day != UINT64_MAX && h.day > UINT32_MAX / LAY_DAY_S))
 		return -EBADMSG;
 	s->shift = h.shift;
 	result = get_ids(&in, h.ids);
@@ -338,8 +356,11 @@ int flux_cname_load(void *stat, state_read_fn *read, void *ctx)
 		more = get_owner(&in);
 		result = more < 0 ? more : 0;
 	}
+	if (result == 0 && h.version == VERSION_SLIDING)
+		result = get_slide(&in);
 	if (result != 0) {
 		flux_cname_reset(s);
+		flux_slide_reset(s->slide);
 		return result;
 	}
 	s->day = h.day;

@@ -10,6 +10,8 @@
 #include "owners.h"
 #include "stat.h"
 
+struct flux_slide;
+
 #define FLUX_TTL_CAP 10800u /* 86400 / 8: longer ones cannot change so often */
 
 /* An observation of the interval that closes. */
@@ -25,6 +27,12 @@ struct flux_known {
 	uint64_t key;
 	const uint8_t *wire; /* NULL: lost */
 	uint32_t len, rank;
+};
+
+/* All sets of an owner in an interval, by key. */
+struct flux_knowing {
+	const struct flux_known *v;
+	size_t n;
 };
 
 /* Numbers of views, so that an owner can hold several. */
@@ -45,6 +53,7 @@ struct flux_cname {
 	struct psl *psl; /* NULL: no class LB */
 	struct owners table;
 	struct flux_ids ids;
+	struct flux_slide *slide; /* NULL: days alone */
 	size_t budget, more_bytes;
 	uint64_t day; /* since 1970; UINT64_MAX: none yet */
 	unsigned shift;
@@ -84,8 +93,19 @@ int flux_order_times(const void *left, const void *right);
 /* Counts observations, sorted by view and time, of an owner with more; sorts them anew. */
 void flux_count_more(struct flux_cname *s, struct owner *o, struct flux_seen *x, size_t n);
 
+/* The sets of n observations, each once, with their names and ranks; until the next call. */
+struct flux_knowing flux_know(struct flux_cname *s, const struct flux_seen *x, size_t n);
+/* What these say of the registered domains that targets are in: enum flux_domain. */
+void flux_note_domains(const struct flux_cname *s, uint8_t *domains, uint64_t *last,
+		       const struct flux_knowing *k);
+/* Lays observations of one target, sorted by time, of a day that begins at that second. */
+void flux_lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen *x, size_t n,
+		   const struct flux_knowing *k, uint32_t begin);
+
 /* Writes the onsets of an interval. */
 void flux_cname_write_onsets(struct flux_cname *s);
+/* Those of any 24 h. */
+void flux_cname_write_sliding(struct flux_cname *s);
 /* Writes the records of the day. */
 void flux_cname_write_day(struct flux_cname *s);
 

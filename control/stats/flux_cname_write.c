@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flux_cname_state.h"
+#include "flux_slide.h"
 
 #include "../envelope.h"
 #include "../field.h"
@@ -95,6 +96,45 @@ void flux_cname_write_onsets(struct flux_cname *s)
 		write_owner(s, &s->onsets.v[i], s->in->start_s, s->in->end_s,
 			    flux_more_of(&s->onsets.v[i])->onset_s);
 	s->onsets.n = 0;
+}
+
+static int order_sliding(const void *left, const void *right)
+{
+	const struct slide_onset *a = left, *b = right;
+
+	if (a->vantage != b->vantage)
+		return a->vantage < b->vantage ? -1 : 1;
+	if (a->span.from != b->span.from)
+		return a->span.from < b->span.from ? -1 : 1;
+	if (a->name == NULL || b->name == NULL)
+		return (a->name != NULL) - (b->name != NULL);
+	const int d =
+	    memcmp(a->name, b->name, a->name_len < b->name_len ? a->name_len : b->name_len);
+	return d != 0 ? d : (a->name_len > b->name_len) - (a->name_len < b->name_len);
+}
+
+void flux_cname_write_sliding(struct flux_cname *s)
+{
+	struct flux_slide *l = s->slide;
+
+	if (l->onsets != 0)
+		qsort(l->onset, l->onsets, sizeof(*l->onset), order_sliding);
+	for (size_t i = 0; i < l->onsets; i++) {
+		const struct slide_onset *x = &l->onset[i];
+		json_t *r =
+		    envelope_create("flux", s->run->probe, ft_vantage_texts[x->vantage],
+				    s->in->start_s, s->in->end_s, share(s), s->in->loss_ppm);
+		json_object_set_new(r, "kind", json_string("cname"));
+		field_name(r, "owner", x->name, x->name_len);
+		json_object_set_new(r, "class", json_string(x->one_domain ? "LB" : "FLUX"));
+		json_object_set_new(r, "state", json_string("onset"));
+		json_object_set_new(r, "window", json_string("sliding"));
+		field_count(r, "at_us", x->span.from * 1000000ull);
+		field_count(r, "since_us", x->span.since * 1000000ull);
+		field_count(r, "views", x->views);
+		s->run->write(s->run->ctx, "flux", s->in->start_s, r);
+	}
+	l->onsets = 0;
 }
 
 struct day {

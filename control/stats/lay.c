@@ -18,8 +18,12 @@ static void step(struct lay *l, const struct lay_set *s, uint32_t second)
 		l->expiry = s->expiry;
 	if (s->key == l->last)
 		return;
-	if (l->last != 0 && ++l->transitions == LAY_FLUX)
-		l->reached = second;
+	if (l->last != 0) {
+		if (++l->transitions == LAY_FLUX)
+			l->reached = second;
+		if (l->changed != NULL)
+			l->changed(l->ctx, second);
+	}
 	l->last = s->key;
 }
 

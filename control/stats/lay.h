@@ -29,6 +29,9 @@ struct lay {
 	uint32_t expiry;      /* of what was last */
 	uint32_t reached;     /* second in which they became LAY_FLUX, LAY_NEVER: not here */
 	bool by_origin;       /* leave out what is older */
+	/* Told of each transition, in order; NULL: nobody. */
+	void (*changed)(void *ctx, uint32_t second);
+	void *ctx;
 };
 
 /* Goes on with the sets of one minute, which begins at that second of the day; sorts

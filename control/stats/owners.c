@@ -191,8 +191,7 @@ void owners_remove(struct owners *t, struct owner *o)
 	t->n--;
 }
 
-void owners_thin(struct owners *t, unsigned shift, void (*drop)(void *ctx, struct owner *o),
-		 void *ctx)
+void owners_sift(struct owners *t, bool (*stays)(void *ctx, struct owner *o), void *ctx)
 {
 	for (unsigned i = 0; i < OWNERS_SHARDS; i++) {
 		struct owners_shard *s = &t->shard[i];
@@ -201,10 +200,9 @@ void owners_thin(struct owners *t, unsigned shift, void (*drop)(void *ctx, struc
 			continue;
 		pack(s);
 		for (size_t k = 0; k < s->n; k++) {
-			if (owners_stays(owners_key(&s->slot[k]), shift))
-				s->slot[n++] = s->slot[k];
-			else
-				drop(ctx, &s->slot[k]);
+			struct owner *o = &s->slot[k];
+			if (stays(ctx, o))
+				s->slot[n++] = *o;
 		}
 		memset(&s->slot[n], 0, (s->n - n) * sizeof(struct owner));
 		t->n -= s->n - n;
@@ -213,6 +211,30 @@ void owners_thin(struct owners *t, unsigned shift, void (*drop)(void *ctx, struc
 		if (resize(t, s, n + n / 8 + CAP_LEAST) != 0)
 			assert(s->n == 0 || s->cap > s->n);
 	}
+}
+
+struct thinning {
+	unsigned shift;
+	void (*drop)(void *ctx, struct owner *o);
+	void *ctx;
+};
+
+static bool is_in_share(void *ctx, struct owner *o)
+{
+	const struct thinning *t = ctx;
+	const bool stays = owners_stays(owners_key(o), t->shift);
+
+	if (!stays)
+		t->drop(t->ctx, o);
+	return stays;
+}
+
+void owners_thin(struct owners *t, unsigned shift, void (*drop)(void *ctx, struct owner *o),
+		 void *ctx)
+{
+	struct thinning thinning = {shift, drop, ctx};
+
+	owners_sift(t, is_in_share, &thinning);
 }
 
 void owners_each(const struct owners *t, void (*each)(void *ctx, const struct owner *o), void *ctx)

@@ -49,6 +49,8 @@ struct owner *owners_find(const struct owners *t, uint64_t key, unsigned vantage
 /* The owner, made (all else zero) where it is not there. NULL: no memory. */
 struct owner *owners_get(struct owners *t, uint64_t key, unsigned vantage, bool *fresh);
 void owners_remove(struct owners *t, struct owner *o);
+/* Keeps owners for which `stays` is true, which may change all but where they lie. */
+void owners_sift(struct owners *t, bool (*stays)(void *ctx, struct owner *o), void *ctx);
 /* Keeps owners with keys below 2^(64 - shift) and calls `drop` for each of the rest. */
 void owners_thin(struct owners *t, unsigned shift, void (*drop)(void *ctx, struct owner *o),
 		 void *ctx);

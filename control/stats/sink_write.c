@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DAY_S 86400u
+
 /* Six digits; null where it is not known. */
 static json_t *number(double x)
 {
@@ -168,16 +170,18 @@ void sink_write(const struct sinkhole *s, const struct stat_interval *in, const 
 {
 	json_t *o = envelope_create("sinkhole", s->run->probe, ft_vantage_texts[l->key.vantage],
 				    in->start_s, in->end_s, ldexp(1, -(int)l->level), in->loss_ppm);
+	const uint64_t gap_s = state_gap_of(s->run->gap, in->start_s / DAY_S);
 
 	put_names(s, o, l);
 	put_rates(o, l, (double)(in->end_s - in->start_s));
 	put_switch(s, o, l);
 	put_multipliers(o, l);
 	put_signals(o, l);
-	if (l->text == NULL) {
+	if (l->text == NULL)
 		put_group(s, o, l);
-	} else {
+	else
 		json_object_set_new(o, "found", json_string(l->automatic ? "answer" : "name"));
-	}
+	if (gap_s != 0)
+		field_count(o, "gap_s", gap_s);
 	s->run->write(s->run->ctx, "sinkhole", in->start_s, o);
 }

@@ -42,6 +42,7 @@ struct stat_run {
 	uint32_t rrset_keys;  /* RRset observations and texts of an interval; 0: see rrsets.h */
 	uint32_t flux_mb;     /* of owners of CNAMEs; 0: see flux_cname.h */
 	uint32_t top_clients; /* likewise of `client` by each type */
+	bool flux_sliding;    /* and their changes within any 24 h */
 	uint32_t top_domains; /* that `domain` has by each of its orders; 0: none */
 	/* Of sinkholes, see settings; 0: default, none. */
 	double dga_p0; /* see dga_test.h; 0: its default */

@@ -183,6 +183,8 @@ static void put_flux(struct view_data *d, const json_t *record)
 		kind++;
 	if (kind == VIEW_FLUX_KINDS || json_object_get(record, "owners") != NULL)
 		return; /* of all together */
+	if (json_object_get(record, "window") != NULL)
+		return; /* not of a day */
 	struct view_row r = row_of(record, "owner", counts[kind]);
 	const uint64_t at_us = count_of(record, "at_us");
 	r.value[0] = number_of(record, kind == 0 ? "vtrans" : "f_holz");

@@ -5,6 +5,7 @@ exactly the changes that the generator's truth has, whatever the split over work
 import ipaddress
 import json
 import os
+import shutil
 import struct
 import unittest
 
@@ -157,13 +158,17 @@ class Chains(lab.Case):
     def wire(name):
         return lab.qname(name)
 
-    def answer(self, at_us, client, server, qid, chain, ttl=60, aa=True, flags=0, sport=40000):
+    def answer(self, at_us, client, server, qid, chain, ttl=60, aa=True, flags=0, sport=40000, subnet=None):
         q = struct.pack("!6H", qid, 0, 1, 0, 0, 0) + self.wire(chain[0]) + struct.pack("!2H", 1, 1)
         a = struct.pack("!6H", qid, 0x8000 | (0x0400 if aa else 0) | flags, 1, len(chain) - 1, 0, 0)
         a += self.wire(chain[0]) + struct.pack("!2H", 1, 1)
         for owner, target in zip(chain, chain[1:]):
             rdata = self.wire(target)
             a += self.wire(owner) + struct.pack("!2HIH", 5, 1, ttl, len(rdata)) + rdata
+        if subnet is not None:  # RFC 7871: a net of 24 bits, and for whom of it the answer is
+            net, scope = subnet
+            rdata = struct.pack("!3H2B", 8, 7, 1, 24, scope) + bytes(net)
+            a = a[:10] + struct.pack("!H", 1) + a[12:] + struct.pack("!B2HIH", 0, 41, 1232, 0, len(rdata)) + rdata
         self.scene.put(at_us, lab.udp_frame(client, server, sport, 53, q))
         self.scene.put(at_us + 1000, lab.udp_frame(server, client, 53, sport, a))
 
@@ -209,6 +214,49 @@ class Chains(lab.Case):
                 self.answer(i * 1000000, "10.0.0.1", "192.0.2.1", i, ["w.a.example", "t%d.example" % i], ttl=10801, aa=aa,
                             sport=40000 + i)
             self.assertEqual(self.play(), [])
+
+    def test_subnets(self):
+        """One resolver that asks for its clients' nets: what each is told differs, or does change."""
+        for scope, rotates, expected in ((24, False, ("GEO", 59, 0, 6)), (20, False, ("GEO", 59, 0, 3)),
+                                         (0, False, ("FLUX", 59, 59, 1)), (24, True, ("FLUX", 59, 9, 6))):
+            with self.subTest(scope=scope, rotates=rotates):
+                self.scene = lab.Scene()
+                for i in range(60):
+                    net = (10, i % 3, i // 3 % 2)  # six of 24 bits in three of 20
+                    target = i % 3 if not rotates else i // 6 * 3 + i % 3
+                    self.answer(i * 1000000, "10.0.0.1", "192.0.2.1", i, ["w.a.example", "t%d.example" % target],
+                                sport=40000 + i, subnet=(net, scope))
+                (r,) = self.play()
+                self.assertEqual((r["class"], r["trans"], r["vtrans"], r["views"]), expected)
+
+    def slide(self, times):
+        """A change at each of these seconds, and the first answer before; onsets of any 24 h, other records."""
+        self.scene = lab.Scene()
+        for i, s in enumerate([times[0] - 60] + times):
+            self.answer(s * 1000000, "10.0.0.1", "192.0.2.1", i, ["w.a.example", "t%d.example" % (i % 2)], sport=40000 + i)
+        path = self.scene.capture().save(self.path("slide.pcap"))
+        shutil.rmtree(self.out, True)
+        records = lab.of_set(self.run_ok("--pcap", path, "--interval", 3600, "--flux-sliding", out=self.out), "flux")
+        sliding = [r for r in records if r.get("window") == "sliding"]
+        self.assertEqual([r for r in lab.of_set(self.run_ok("--pcap", path, "--interval", 3600), "flux")],
+                         [r for r in records if r not in sliding])
+        return sliding, len(records) - len(sliding)
+
+    def test_sliding(self):
+        """Changes on both sides of midnight."""
+        night = [86400 - 1800, 86400 - 1200, 86400 - 600, 86400 - 300]
+        for morning, found in (([300, 600, 900], 0), ([300, 600, 900, 1200], 1)):
+            sliding, others = self.slide(night + [86400 + s for s in morning])
+            self.assertEqual((len(sliding), others), (found, 0))
+        (r,) = sliding
+        self.assertEqual((r["owner"], r["class"], r["state"], r["views"]), ("w.a.example.", "FLUX", "onset", 1))
+        self.assertEqual((r["at_us"], r["since_us"]), ((T0 + 87600) * 1000000, (T0 + 84600) * 1000000))
+        r = lab.fluxtap("report", "flux", self.out)
+        self.assertEqual(r.code, 0, str(r))
+        self.assertIn("within 24 h, though not within a day", r.out)
+        for span, found in ((86399, 1), (86400, 0), (86401, 0)):
+            times = [43200 + i * 7200 for i in range(7)] + [43200 + span]
+            self.assertEqual([len(self.slide(times)[0]), self.slide(times)[1]], [found, 0])
 
     def test_views(self):
         """One answer for each of twelve resolvers: many changes, none in any view."""

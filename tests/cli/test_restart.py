@@ -83,9 +83,12 @@ class Files(lab.Case):
         one = c.sub([p for p in hole if p[0] < (T0 + 36000) * 1000000]).save(self.path("one.pcap"))
         two = c.sub([p for p in hole if p[0] >= (T0 + 36000) * 1000000]).save(self.path("two.pcap"))
         self.assertLess(len(hole), len(us))
-        self.run_on(one, begin=False)
-        second, said = self.run_on(two)
+        sinks = ("--sinkholes", self.write("sinks", b"".join(b"all name d%d.com\n" % k for k in range(20))))
+        first, _ = self.run_on(one, *sinks, begin=False)
+        second, said = self.run_on(two, *sinks)
         self.assertIn("3600 s in between were not watched", said)
+        for records, gap in ((first, None), (second, 3600)):
+            self.assertEqual({r.get("gap_s") for r in lab.of_set(records, "sinkhole")}, {gap})
         self.assertTrue(days(second))
         for r in days(second).values():
             self.assertEqual(r["gap_s"], 3600)

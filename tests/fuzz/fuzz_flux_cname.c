@@ -2,6 +2,7 @@
 /* Snapshots of CNAME flux from any bytes: what is taken can be written, read again and
  * counted on; what is refused leaves nothing behind. */
 #include "flux_rig.h"
+#include "stats/flux_slide.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
@@ -55,7 +56,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	if (r.flux == NULL) { /* once: the list of suffixes takes its time */
 		flux_rig_init(&r, 1, 1, 3600);
 		flux_rig_init(&s, 1, 1, 3600);
+		flux_rig_slide(&r);
+		flux_rig_slide(&s);
 	}
+	/* Days end with an input; what outlives them is not the next one's. */
+	flux_slide_reset(((struct flux_cname *)r.flux)->slide);
+	flux_slide_reset(((struct flux_cname *)s.flux)->slide);
 	if (flux_cname_load(r.flux, get, &in) != 0) {
 		if (flux_cname_totals_get(r.flux).owners != 0)
 			abort();

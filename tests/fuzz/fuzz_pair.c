@@ -234,7 +234,7 @@ static void add_message(const uint8_t *in, bool response)
 	m->verdict = &run.verdict[run.b.n];
 	m->rcode = (uint16_t)model.serial;
 	m->class = (uint8_t)(model.serial % FT_CLASS_CAP);
-	m->len = (uint32_t)(12 + model.serial % 500);
+	m->len = (uint16_t)(12 + model.serial % 500);
 	run.name[run.b.n] = question ? (uint32_t)(m->name_key << 8 | m->qtype) : 0;
 	run.key[run.b.n] = client | port << 2 | server << 3 | (in[1] & 3u) << 4 | m->tcp * 64u;
 	if (++run.b.n == MSG_CAP)

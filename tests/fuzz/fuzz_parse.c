@@ -278,7 +278,7 @@ static void compare_message(const uint8_t *msg, uint32_t len, bool tcp)
 	memset(&m, 0xa5, sizeof(m));
 	memset(name, 0xa5, NAME_BUF_BYTES);
 	m.data = msg;
-	m.len = len;
+	m.len = (uint16_t)len;
 	m.tcp = tcp;
 	parse_message(&m, name, rr, 7);
 	const enum ft_msg_drop drop = ref_message(&r, msg, len, tcp);

@@ -43,7 +43,7 @@ static void one(struct txn_rig *r, const uint8_t *data, uint32_t len, unsigned h
 	w->clock.now_us = r->now_us;
 	(void)tally_ledger(w->tally, r->now_us);
 	memcpy(copy, data, len);
-	*m = (struct msg){.data = copy, .len = len, .t_us = r->now_us};
+	*m = (struct msg){.data = copy, .len = (uint16_t)len, .t_us = r->now_us};
 	w->msgs->n = 1;
 	parse_step(w->msgs, TXN_RIG_SEED);
 	if (m->drop == FT_MSG_KEPT && (m->dns_flags & DNS_QR) != 0) {

@@ -137,7 +137,7 @@ static int dump_raw(const char *path)
 	uint8_t *const end = guard_copy(data, len) + len;
 	for (uint32_t cut = 0; cut <= len; cut++) {
 		memcpy(end - cut, data, cut);
-		m = (struct msg){.data = end - cut, .len = cut};
+		m = (struct msg){.data = end - cut, .len = (uint16_t)cut};
 		parse_message(&m, name, rr, 1);
 	}
 	print_message(&m, name);

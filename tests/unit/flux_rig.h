@@ -78,6 +78,14 @@ static inline void flux_rig_init(struct flux_rig *r, uint64_t secret, unsigned w
 	r->flux = flux_rig_need(stat_flux_cname.create(&r->run));
 }
 
+/* With --flux-sliding; before the first row. */
+static inline void flux_rig_slide(struct flux_rig *r)
+{
+	stat_flux_cname.destroy(r->flux);
+	r->run.flux_sliding = true;
+	r->flux = flux_rig_need(stat_flux_cname.create(&r->run));
+}
+
 static inline void flux_rig_fini(struct flux_rig *r)
 {
 	merge_rrsets.destroy(r->rrsets);

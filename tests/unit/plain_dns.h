@@ -22,8 +22,9 @@ struct plain_record {
 struct plain {
 	unsigned id, flags, qd, an, ns, ar, qtype, qclass;
 	char qname[PLAIN_TEXT], qname_raw[PLAIN_TEXT];
-	bool cut;   /* the records end too early */
-	uint32_t n; /* records, without OPT */
+	bool cut;                  /* the records end too early */
+	uint32_t n;                /* records, without OPT */
+	uint32_t opt_off, opt_len; /* rdata of the first OPT; 0: none */
 	struct plain_record r[PLAIN_RECORDS];
 };
 
@@ -124,6 +125,8 @@ static inline bool plain_read(const uint8_t *msg, uint32_t len, struct plain *p)
 		at = fixed + 10 + r->rdlen;
 		if (!(r->section == 2 && r->type == 41))
 			p->n++;
+		else if (p->opt_off == 0)
+			p->opt_off = r->rdata_off, p->opt_len = r->rdlen;
 	}
 	return true;
 }

@@ -387,7 +387,7 @@ static void test_long_chain(void **state)
 		wire_pointer(&w, last);
 	}
 	static struct rr rr[MSG_RR_CAP + 1];
-	struct msg m = {.data = w.b, .len = w.n};
+	struct msg m = {.data = w.b, .len = (uint16_t)w.n};
 	const double before = cpu_ms();
 	parse_message(&m, out, rr, 1);
 	print_message("%u octets: %.2f ms\n", w.n, cpu_ms() - before);
@@ -411,7 +411,7 @@ static void test_arena(void **state)
 	b.n = MSG_CAP;
 	for (uint32_t i = 0; i < MSG_CAP; i++) {
 		b.m[i].data = w.b;
-		b.m[i].len = i % 8 == 7 ? 40 : w.n;
+		b.m[i].len = i % 8 == 7 ? 40 : (uint16_t)w.n;
 	}
 	parse_step(&b, 3);
 	for (uint32_t i = 0; i < MSG_CAP; i++) {

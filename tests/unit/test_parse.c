@@ -21,7 +21,7 @@ static struct rr rr[MSG_RR_CAP + 1];
 static struct msg parse_over(bool tcp)
 {
 	uint8_t *p = guard_copy(w.b, w.n);
-	struct msg m = {.data = p, .len = w.n, .tcp = tcp};
+	struct msg m = {.data = p, .len = (uint16_t)w.n, .tcp = tcp};
 
 	parse_message(&m, name, rr, 1);
 	guard_free(p, w.n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RRset observations: what control has merged is what a plain reading of the same
  * messages gives, whatever the size of the tables and the split over workers. */
+#include "ecs.h"
 #include "guard.h"
 #include "name.h"
 #include "plain_dns.h"
@@ -34,6 +35,25 @@ static struct addr server_addr(unsigned i)
 
 	return addr_from_v4(v4);
 }
+
+/* Options of EDNS client subnet, and the part of the view that each makes. */
+#define V4 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
+static const struct subnet {
+	uint8_t option[12];
+	uint32_t len;
+	const char *text;
+	struct ecs_scope scope;
+} subnets[] = {
+    {{0, 1, 24, 16, 10, 1, 2}, 7, " 10.1/16", {{{V4, 10, 1}}, 112}},
+    {{0, 1, 24, 24, 10, 1, 2}, 7, " 10.1.2/24", {{{V4, 10, 1, 2}}, 120}},
+    {{0, 1, 24, 32, 10, 1, 2}, 7, " 10.1.2/24", {{{V4, 10, 1, 2}}, 120}},
+    {{0, 1, 20, 19, 10, 1, 0x30}, 7, " 10.1.32/19", {{{V4, 10, 1, 32}}, 115}},
+    {{0, 2, 56, 48, 32, 1, 13, 184, 0, 1, 255}, 11, " 48", {{{32, 1, 13, 184, 0, 1}}, 48}},
+    {{0, 1, 24, 0, 10, 1, 2}, 7, "", {{{0}}, 0}},  /* the same for everybody */
+    {{0, 1, 24, 24, 10, 1}, 6, "", {{{0}}, 0}},    /* broken */
+    {{0, 3, 24, 24, 10, 1, 2}, 7, "", {{{0}}, 0}}, /* of no family */
+};
+#define SUBNETS (sizeof(subnets) / sizeof(*subnets))
 
 /* One observation as the reference sees it, or several merged. */
 struct seen {
@@ -241,6 +261,35 @@ static void ref_set(const struct ref *r, uint32_t first, bool *done, const char 
 	seen_add(out, &x);
 }
 
+/* Options fill their record. */
+static bool ref_opt_is_whole(const uint8_t *msg, const struct plain *p)
+{
+	const uint32_t end = p->opt_off + p->opt_len;
+	uint32_t at = p->opt_off;
+
+	while (at + 4 <= end)
+		at += 4 + plain_u16(msg + at + 2);
+	return at == end;
+}
+
+/* What the first option of this kind adds to the view. */
+static const char *ref_subnet(const uint8_t *msg, const struct plain *p)
+{
+	const uint32_t end = p->opt_off + p->opt_len;
+
+	for (uint32_t at = p->opt_off; at + 4 <= end; at += 4 + plain_u16(msg + at + 2)) {
+		const uint32_t len = plain_u16(msg + at + 2);
+		if (plain_u16(msg + at) != 8)
+			continue;
+		for (size_t i = 0; i < SUBNETS; i++)
+			if (len == subnets[i].len && at + 4 + len <= end &&
+			    memcmp(msg + at + 4, subnets[i].option, len) == 0)
+				return subnets[i].text;
+		break;
+	}
+	return "";
+}
+
 static void ref_response(const uint8_t *msg, uint32_t len, unsigned client, unsigned server,
 			 uint64_t t_us, uint32_t interval_s, struct seens *out)
 {
@@ -248,7 +297,7 @@ static void ref_response(const uint8_t *msg, uint32_t len, unsigned client, unsi
 	static struct ref r;
 	bool done[PLAIN_RECORDS] = {false};
 	uint32_t answers = 0, ns = 0, soa = 0;
-	char view[8];
+	char view[32];
 
 	if (!plain_read(msg, len, &p) || p.qd != 1 || (p.flags & 0x7a0f) != 0 || p.qclass != 1)
 		return;
@@ -260,7 +309,8 @@ static void ref_response(const uint8_t *msg, uint32_t len, unsigned client, unsi
 		ns += p.r[i].section == 1 && p.r[i].type == 2;
 		soa += p.r[i].section == 1 && p.r[i].type == 6;
 	}
-	r.referral = p.an == 0 && (p.flags & 0x400) == 0 && ns != 0 && soa == 0 && !p.cut;
+	r.referral = p.an == 0 && (p.flags & 0x400) == 0 && ns != 0 && soa == 0 && !p.cut &&
+		     ref_opt_is_whole(msg, &p);
 	if (r.referral ? many : answers < p.an)
 		return;
 	ref_types(&r);
@@ -271,7 +321,8 @@ static void ref_response(const uint8_t *msg, uint32_t len, unsigned client, unsi
 	const bool rd = (p.flags & 0x100) != 0, ra = (p.flags & 0x80) != 0;
 	const bool r2a = (p.flags & 0x400) != 0 || r.referral;
 	const char *vantage = rd ? (ra ? "S2R" : "X") : (r2a ? "R2A" : "X");
-	(void)sprintf(view, rd && ra ? "s%u" : "c%u", rd && ra ? server : client);
+	(void)sprintf(view, rd && ra ? "s%u%s" : "c%u%s", rd && ra ? server : client,
+		      ref_subnet(msg, &p));
 	for (uint32_t i = 0; i < p.n; i++)
 		if (r.in[i] && !done[i])
 			ref_set(&r, i, done, vantage, view, t_us, interval_s, out);
@@ -293,12 +344,16 @@ static void wire_text(const uint8_t *name, uint32_t n, char *out)
 
 static const char *view_text(uint32_t view, char *out)
 {
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		const struct addr c = client_addr(i), s = server_addr(i);
-		if (view == (uint32_t)addr_fold(&c, TXN_RIG_SEED))
-			(void)sprintf(out, "c%u", i);
-		if (view == (uint32_t)addr_fold(&s, TXN_RIG_SEED))
-			(void)sprintf(out, "s%u", i);
+	for (unsigned i = 0; i < 2 * CLIENTS; i++) {
+		const struct addr a = i % 2 != 0 ? client_addr(i / 2) : server_addr(i / 2);
+		const uint64_t whole = addr_fold(&a, TXN_RIG_SEED);
+		if (view == (uint32_t)whole)
+			(void)sprintf(out, "%c%u", i % 2 != 0 ? 'c' : 's', i / 2);
+		for (size_t k = 0; k < SUBNETS; k++)
+			if (subnets[k].scope.bits != 0 &&
+			    view == (uint32_t)ecs_view(&subnets[k].scope, whole))
+				(void)sprintf(out, "%c%u%s", i % 2 != 0 ? 'c' : 's', i / 2,
+					      subnets[k].text);
 	}
 	return out;
 }
@@ -343,7 +398,7 @@ static void take_seen(void *ctx, const struct ft_rrset *x)
 	static char key[PLAIN_RECORDS * PLAIN_TEXT + 4 * PLAIN_TEXT],
 	    all[PLAIN_RECORDS * PLAIN_TEXT];
 	struct reading *r = ctx;
-	char owner[PLAIN_TEXT] = "?", view[8] = "?";
+	char owner[PLAIN_TEXT] = "?", view[32] = "?";
 	struct ft_rrset_text t;
 	const struct seen seen = {.key = key,
 				  .seconds = x->seconds,
@@ -412,6 +467,27 @@ static void add_records(struct make *m, unsigned kind)
 	}
 }
 
+/* EDNS with up to two subnets, behind another option now and then. */
+static void add_subnets(struct make *m)
+{
+	const uint32_t len_at = m->w.n + 9;
+
+	wire_opt(&m->w, 1232, 0, 0, 0, 0);
+	if (make_rand(3) == 0) {
+		wire_u32(&m->w, 10u << 16 | 8); /* a cookie */
+		wire_fill(&m->w, 8, 8);
+	}
+	for (unsigned n = make_rand(3); n != 0; n--) {
+		const struct subnet *s = &subnets[make_rand(SUBNETS)];
+		wire_u32(&m->w, 8u << 16 | s->len);
+		wire_octets(&m->w, s->option, s->len);
+	}
+	if (make_rand(9) == 0)
+		wire_u8(&m->w, 0); /* more than its options */
+	wire_put16(&m->w, len_at, m->w.n - len_at - 2);
+	wire_put16(&m->w, 10, m->w.b[10] * 256u + m->w.b[11] + 1);
+}
+
 static void add_pair(struct txn_rig *rig, unsigned i, uint64_t t_us, struct seens *ref)
 {
 	static struct make m;
@@ -434,6 +510,8 @@ static void add_pair(struct txn_rig *rig, unsigned i, uint64_t t_us, struct seen
 	m.damage = make_rand(4) == 0 ? 8 : 0;
 	make_begin(&m, i & 0xffff, flags, qname, qtype);
 	add_records(&m, kind);
+	if (make_rand(3) == 0)
+		add_subnets(&m);
 	const uint32_t len = make_rand(10) == 0 && m.w.n > 40 ? m.w.n - make_rand(20) : m.w.n;
 	txn_rig_message(rig, m.w.b, len, &c, &s, port, true, answer_us);
 	if (asked && ref != NULL)
@@ -606,9 +684,11 @@ static void test_truncated(void **state)
 		make_begin(&m, 1, 0x8000, make_rand(MAKE_NAMES), 1);
 		m.damage = round % 3 == 0 ? 8 : 0;
 		add_records(&m, round % 10);
+		if (round % 4 == 0)
+			add_subnets(&m);
 		for (uint32_t len = 12; len <= m.w.n; len++) {
 			uint8_t *copy = guard_copy(m.w.b, len);
-			struct msg x = {.data = copy, .len = len};
+			struct msg x = {.data = copy, .len = (uint16_t)len};
 			parse_message(&x, name, rr, TXN_RIG_SEED);
 			const struct rrset_source s = {&x, rr, name, TXN_RIG_SEED};
 			bool cut;

@@ -534,7 +534,8 @@ static void test_snapshot(void **state)
 	assert_true(number(last, "ratio") > 4.9 && number(last, "ratio") < 5.2);
 	for (size_t k = 0; k < json_array_size(first); k++)
 		if (!json_equal(json_array_get(first, k), json_array_get(written, k)))
-			fail_msg("%zu: %s\n%s", k, json_dumps(json_array_get(first, k), JSON_COMPACT),
+			fail_msg("%zu: %s\n%s", k,
+				 json_dumps(json_array_get(first, k), JSON_COMPACT),
 				 json_dumps(json_array_get(written, k), JSON_COMPACT));
 	stat_sinkhole.destroy(copy);
 
@@ -565,20 +566,29 @@ static void test_snapshot(void **state)
 /* After a pause that nobody saw, hours in between are not taken for silence. */
 static void test_pause(void **state)
 {
+	struct state_gap gap = {0}; /* as a restart fills it in before the first close */
+	const json_t *record;
 	uint8_t *octets;
-	size_t bytes;
+	size_t bytes, k;
 	struct rig r;
 	struct sink_window w;
 
 	(void)state;
 	rig_init(&r);
+	r.run.gap = &gap;
 	written = json_array();
 	give_hours(&r, r.stat, 0, 5);
+	assert_true(json_array_size(written) != 0);
+	json_array_foreach(written, k, record) assert_null(json_object_get(record, "gap_s"));
 	assert_int_equal(sinkhole_save(r.stat, &octets, &bytes), 0);
 	stat_sinkhole.destroy(r.stat);
 	r.stat = stat_sinkhole.create(&r.run);
 	assert_int_equal(sinkhole_load(r.stat, octets, bytes), 0);
+	json_array_clear(written);
+	state_gap_add(&gap, BEGIN / US + 5 * 3600, BEGIN / US + 8 * 3600);
 	give_hours(&r, r.stat, 8, 10);
+	assert_true(json_array_size(written) >= 120 * 4);
+	json_array_foreach(written, k, record) assert_int_equal(integer(record, "gap_s"), 3 * 3600);
 	const struct sinkhole *s = r.stat;
 	const struct sink_item *i = NULL;
 	unsigned seen = 0;
@@ -593,6 +603,11 @@ static void test_pause(void **state)
 		seen++;
 	}
 	assert_int_equal(seen, 3);
+	/* The next day's records have no gap to speak of. */
+	json_array_clear(written);
+	give_hours(&r, r.stat, 24, 25);
+	assert_true(json_array_size(written) != 0);
+	json_array_foreach(written, k, record) assert_null(json_object_get(record, "gap_s"));
 	free(octets);
 	json_decref(written);
 	rig_fini(&r);

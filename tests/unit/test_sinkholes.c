@@ -258,7 +258,7 @@ static void test_names(void **state)
 					      .class = 1,
 					      .rdlen = (uint16_t)w.n,
 					      .section = cases[i].section};
-			const struct msg m = {.data = data, .len = cut, .rrs = 1};
+			const struct msg m = {.data = data, .len = (uint16_t)cut, .rrs = 1};
 			const uint32_t n = sinklist_look(s, &m, &rr, hit);
 			assert_int_equal(n, cut == w.n && cases[i].signals != 0);
 			if (n == 1)

@@ -215,7 +215,7 @@ static inline void txn_rig_message(struct txn_rig *r, const void *data, uint32_t
 	memset(m, 0, sizeof(*m));
 	m->data = memcpy(w->bytes + w->used, data, len);
 	w->used += len;
-	m->len = len;
+	m->len = (uint16_t)len;
 	m->ts_us = t_us;
 	m->t_us = clock_effective(&w->clock, t_us);
 	m->now_us = r->now_us;
