@@ -59,7 +59,7 @@ struct tally_part {
 	bool (*step)(void *ctx, uint64_t row); /* true: nothing is left of the row */
 	void *ctx;
 };
-#define TALLY_PARTS 16u
+#define TALLY_PARTS 24u
 
 struct tally {
 	struct evclock *clock;

@@ -19,6 +19,7 @@
 #include "stream.h"
 #include "tables.h"
 #include "tally.h"
+#include "transport.h"
 #include "worker.h"
 
 #include <pthread.h>
@@ -39,6 +40,7 @@ struct worker {
 	struct servers *servers;
 	struct cookies *cookies;
 	struct resolvers *resolvers;
+	struct transport *transport;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

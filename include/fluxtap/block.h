@@ -55,6 +55,9 @@ enum ft_rec_type {
 	FT_REC_ASKED = 19,       /* queries, to be joined across servers */
 	FT_REC_COOKIE = 20,      /* of DNS cookies */
 	FT_REC_RESOLVER = 21,    /* how a resolver asks */
+	FT_REC_TRANSPORT = 32,   /* counters of transports */
+	FT_REC_TICKET = 33,      /* truncated responses, and queries that may follow them */
+	FT_REC_TRANSFER = 34,    /* zone transfers */
 	FT_REC_TYPE_CAP
 };
 
