@@ -135,6 +135,10 @@ const struct setting settings_table[] = {
      FIELD(cookie_secret),
      .help = "Secrets of your own name servers, a line of 32 hexadecimal digits for each (up to 4): "
 	     "set cookie then says how many server cookies were made with them."},
+    {"doh", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(doh),
+     .help = "Servers of DNS over HTTPS, for set transport: a line each, an address, a prefix, a "
+	     "name as clients send it in TLS, or \"*.NAME\". Names make --xdp look at all of port "
+	     "443; addresses do not."},
     {"channels", "auto|all", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(channels), .check = value_check_channels,
      .help = "What the error channels (nxdomain, dnserror) hold: auto leaves out traffic between "
