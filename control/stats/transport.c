@@ -388,7 +388,8 @@ static void write_ready(struct transport *s, uint64_t closed_s, bool all)
 		for (struct stat_row *next = s->rows; next != NULL && n < JOIN_ROWS;
 		     next = next->next)
 			of[n++] = &((const struct row *)next)->cuts;
-		write_row(s, r, of, n);
+		if (r->packets != 0)
+			write_row(s, r, of, n);
 		row_free(rows_pop(&s->rows));
 	}
 }

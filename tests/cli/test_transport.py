@@ -553,5 +553,56 @@ class Xot(Base):
                 self.assertEqual(self.xot(**kw)[0], [])
 
 
+class Truth(lab.Case):
+    KEYS = ("client", "zone", "type", "style", "messages", "rrs", "bytes", "serial_from", "serial_to", "dur_us")
+
+    def rows(self, options=(), *args):
+        path, truth = lab.traffic("transport", "--seed", 4, *options)
+        want = truth["transport"]
+        records = self.run_ok("--pcap", path, "--doh", self.write("doh", want["doh"][0].encode() + b"\n"), *args)
+        rows = lab.of_set(records, "transport")
+        return ([r for r in rows if "kind" not in r], [r for r in rows if r.get("kind") == "transfer"],
+                [r for r in rows if r.get("kind") == "xot"], want, records)
+
+    def test_generated(self):
+        rows, transfers, xots, want, _ = self.rows((), "--interval", 3600)
+        self.assertEqual(len(rows), 1)
+        r = rows[0]
+        self.assertEqual(r["mix"], want["mix"])
+        self.assertEqual(r["tfo"], want["tfo"])
+        self.assertEqual(set(r["tfo"]), {"NONE", "REQ", "REQ_GRANTED", "DATA_ACCEPTED", "DATA_REJECTED",
+                                         "DATA_REJECTED_NEWCOOKIE", "BLACKHOLE"})
+        self.assertEqual({k: r["tc"][k] for k in want["tc"] if k != "latency_sum_us"},
+                         {k: v for k, v in want["tc"].items() if k != "latency_sum_us"})
+        mean = want["tc"]["latency_sum_us"] / want["tc"]["TCP_OK"]  # they all take the same time
+        self.assertAlmostEqual(r["tc"]["latency_us"]["p50"] / mean, 1, delta=0.0101)
+        self.assertEqual(r["tc"]["latency_us"]["count"], want["tc"]["TCP_OK"])
+        key = lambda x: x["client"]
+        self.assertEqual(sorted(({k: x[k] for k in self.KEYS} for x in transfers), key=key),
+                         sorted(want["transfer"], key=key))
+        self.assertEqual({x["server"] for x in transfers}, {"192.0.2.3"})
+        self.assertGreater(max(x["messages"] for x in transfers), 100)
+        self.assertEqual(sorted(({k: x[k] for k in want["xot"][0]} for x in xots), key=key),
+                         sorted(want["xot"], key=key))
+
+    def test_intervals(self):
+        """However the intervals are cut, the sums are the same."""
+        for interval in (1, 60):
+            rows, transfers, xots, want, _ = self.rows(("--pairs", 380), "--interval", interval)
+            for mix, fields in want["mix"].items():
+                self.assertEqual({k: sum(r["mix"][mix][k] for r in rows) for k in fields}, fields)
+            self.assertEqual({k: sum(r["tfo"].get(k, 0) for r in rows) for k in want["tfo"]}, want["tfo"])
+            self.assertEqual({k: sum(r["tc"][k] for r in rows) for k in want["tc"] if k != "latency_sum_us"},
+                             {k: v for k, v in want["tc"].items() if k != "latency_sum_us"})
+            self.assertEqual((len(transfers), len(xots)), (len(want["transfer"]), len(want["xot"])))
+
+    @unittest.skipIf(len(lab.cpus()) < 2, "needs two CPUs")
+    def test_workers(self):
+        cpus = ",".join(map(str, lab.cpus()[:4]))
+        for interval in (1, 60):
+            one = self.rows(("--pairs", 760), "--interval", interval)[4]
+            self.same(one, self.rows(("--pairs", 760), "--interval", interval, "--cores", cpus)[4])
+
+
 if __name__ == "__main__":
     unittest.main()
