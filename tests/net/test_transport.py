@@ -138,6 +138,7 @@ def capture(end, path):
                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     with lab.undone(lambda: lab.end_process(p)):
         p.stderr.readline()
+        wait_for("tcpdump", lambda: file.exists() and file.stat().st_size >= 24)
         time.sleep(0.3)
         yield file
         time.sleep(0.7)
@@ -275,6 +276,46 @@ class Transport(unittest.TestCase):
                 for p in ports}
         self.assertIn(r["bytes_in"], sums.values())
         self.assertEqual(main[0]["mix"]["dot"]["packets"], len(segments.splitlines()))
+
+
+class Tap(unittest.TestCase):
+    def setUp(self):
+        lack = lab.capability_lack()
+        if lack:
+            self.skipTest(lack)
+
+    def check(self, spec, workers=1):
+        """Generated traffic over the wire, at its own pace: the program hands over what belongs to the set."""
+        with lab.folder() as path, lab.wire() as w:
+            (path / "doh").write_text("192.0.2.53\n")
+            with lab.probe(w.b, "--xdp", w.b.iface + spec, "--doh", path / "doh", workers=workers) as probe:
+                truth = lab.generate("transport", "--pairs", 190, "--duration", 20, send=w.a)
+                time.sleep(5.5)
+                run = probe.finish()
+                rows = list(lab.records("transport", probe.out))
+        want = truth.transport
+        main = [r for r in rows if "kind" not in r]
+        for mix, fields in want["mix"].items():
+            self.assertEqual({k: sum(r["mix"][mix][k] for r in main) for k in fields}, fields, mix)
+        self.assertEqual({k: sum(r["tfo"].get(k, 0) for r in main) for k in want["tfo"]}, want["tfo"])
+        if workers == 1:
+            self.assertEqual({k: sum(r["tc"][k] for r in main) for k in want["tc"] if k != "latency_sum_us"},
+                             {k: v for k, v in want["tc"].items() if k != "latency_sum_us"})
+        keys = ("client", "zone", "type", "style", "messages", "rrs", "bytes", "serial_from", "serial_to")
+        self.assertEqual(sorted(str([r[k] for k in keys]) for r in rows if r.get("kind") == "transfer"),
+                         sorted(str([t[k] for k in keys]) for t in want["transfer"]))
+        keys = ("client", "bytes_out", "bytes_in")
+        self.assertEqual(sorted(str([r[k] for k in keys]) for r in rows if r.get("kind") == "xot"),
+                         sorted(str([t[k] for k in keys]) for t in want["xot"]))
+        # HTTPS of others was left with the kernel.
+        self.assertEqual(run.book("rx_packets"), sum(m["packets"] for m in want["mix"].values()))
+        lab.check_ledger(self, run)
+
+    def test_native(self):
+        self.check("")
+
+    def test_generic_two_workers(self):
+        self.check(",generic", workers=2)
 
 
 if __name__ == "__main__":
