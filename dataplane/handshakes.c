@@ -6,10 +6,16 @@
 #define REUSE_US 60000000u    /* a SYN that is older is another connection's */
 #define BLACKHOLE_US 3000000u /* a SYN that comes again without the option */
 
-static uint32_t hand_make(struct transport *t, uint64_t key)
+/* What is pushed out counts as lost while its server may still answer. */
+static uint32_t hand_make(struct transport *t, uint64_t key, uint64_t now_us)
 {
-	if (pool_is_full(&t->hand_at))
-		pool_drop(&t->hand_at, pool_oldest(&t->hand_at, 0));
+	if (pool_is_full(&t->hand_at)) {
+		const uint32_t old = pool_oldest(&t->hand_at, 0);
+		const struct hand *h = &t->hand[old];
+		if ((h->flags & HAND_COUNTED) == 0 && now_us - h->syn_us < BLACKHOLE_US)
+			transport_counts(t, now_us)[FT_TRANSPORT_LOST_FLOWS]++;
+		pool_drop(&t->hand_at, old);
+	}
 	const uint32_t i = pool_make(&t->hand_at, key);
 	t->hand[i] = (struct hand){0};
 	return i;
@@ -63,7 +69,7 @@ static void put_syn(struct transport *t, const struct on_wire *o, const struct d
 		}
 		pool_touch(&t->hand_at, i, 0);
 	} else {
-		i = hand_make(t, key);
+		i = hand_make(t, key, o->t_us);
 	}
 	const enum hello_tfo tfo = tfo_of(d);
 	t->hand[i] = (struct hand){
@@ -96,7 +102,7 @@ static void put_syn_ack(struct transport *t, const struct on_wire *o, const stru
 	if (i != POOL_NONE && (t->hand[i].flags & HAND_SYN) == 0 && t->hand[i].isn != d->tcp_seq)
 		t->hand[i] = (struct hand){0}; /* the ports' next connection */
 	if (i == POOL_NONE)
-		i = hand_make(t, key);
+		i = hand_make(t, key, o->t_us);
 	struct hand *h = &t->hand[i];
 	if ((h->flags & HAND_COUNTED) != 0)
 		return;

@@ -553,6 +553,44 @@ class Xot(Base):
                 self.assertEqual(self.xot(**kw)[0], [])
 
 
+class Flood(Base):
+    """More than there is room for: the oldest go, and it shows."""
+
+    def lost(self, s):
+        records = self.run_ok("--pcap", s.capture().save(self.path("a")), "--interval", 3600)
+        return [r for r in lab.of_set(records, "transport") if "kind" not in r][0], records
+
+    def test_connections(self):
+        s = Scene()
+        for k in range(20000):
+            f = tcp_frame("10.0.%d.%d" % (k >> 8, k & 255), A, 4000, 853, SYN, 1, 0)
+            s.put(k, f)
+        r, _ = self.lost(s)
+        self.assertEqual(r["lost"], {"tickets": 0, "connections": 20000 - 16384, "transfers": 0})
+
+    def test_handshakes(self):
+        s = Scene()
+        for k in range(40000):
+            s.put(k, tcp_frame("10.0.%d.%d" % (k >> 8, k & 255), A, 4000, 53, SYN, 1, 0))
+        c = Conn(s, 100000).open()
+        r, _ = self.lost(s)
+        # The connection takes a place, too.
+        self.assertEqual(r["lost"]["connections"], 40000 + 1 - 32768)
+        self.assertEqual((r["mix"]["tcp53"]["connections"], r["tfo"]), (1, {"NONE": 1}))
+        self.assertEqual(r["mix"]["tcp53"]["packets"], 40000 + c.packets)
+
+    def test_tickets_and_transfers(self):
+        s = Scene()
+        for k in range(18000):
+            s.truncated(k * 100, "n%d.example" % k)
+        for k in range(2100):
+            s.put(3000000 + k, lab.udp_frame(CLIENT, A, 10000 + k, 53, transfer_query(5, "z.example", 251, 3)))
+        r, records = self.lost(s)
+        self.assertEqual(r["lost"], {"tickets": 18000 - 16384, "connections": 0, "transfers": 2100 - 2048})
+        self.assertEqual((r["tc"]["responses"], r["tc"]["NONE"]), (18000, 18000))
+        self.assertEqual(len([x for x in lab.of_set(records, "transport") if x.get("kind") == "transfer"]), 2100)
+
+
 class Truth(lab.Case):
     KEYS = ("client", "zone", "type", "style", "messages", "rrs", "bytes", "serial_from", "serial_to", "dur_us")
 
