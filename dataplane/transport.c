@@ -8,7 +8,7 @@
 
 struct transport_settings transport_defaults(uint64_t hash_key)
 {
-	/* 2 MB, 2 MB, 4 MB and 1 MB. */
+	/* About 2.5, 4, 5 and 1 MB. */
 	return (struct transport_settings){.hash_key = hash_key,
 					   .tickets = 16384,
 					   .hands = 32768,

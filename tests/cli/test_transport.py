@@ -427,9 +427,10 @@ class Encrypted(Base):
         b = self.flow(s, 500000, client_hello(alpn=b"dot", pad=1800))
         c = self.flow(s, 900000, b"GET / HTTP/1.0\r\n\r\n")  # something else on its port
         d = Conn(s, 1200000, port=853).open().close()        # nothing was said
+        e = Conn(s, 1500000, "2001:db8::7", "2001:db8::1", port=853).open().put(True, ACK, client_hello()).close()
         got, dropped = self.mixes(s)
-        self.assertEqual(got["dot"], self.sums(a, b))
-        self.assertEqual(dropped, {"encrypted": a.packets + b.packets + c.packets + d.packets})
+        self.assertEqual(got["dot"], self.sums(a, b, e))
+        self.assertEqual(dropped, {"encrypted": sum(x.packets for x in (a, b, c, d, e))})
         for m in ("udp53", "tcp53", "doq", "doh"):
             self.assertEqual(got[m], self.nothing())
 
