@@ -37,8 +37,10 @@ static void read_alpn(struct cursor c, struct hello *out)
 
 static void read_extensions(struct cursor *c, struct hello *out)
 {
-	cursor_skip(c,
-		    2); /* how many octets: the record ends where they do, or they do not count */
+	const uint32_t all = cursor_u16(c);
+
+	if (cursor_has(c, all)) /* else as far as they are there */
+		c->end = c->off + all;
 	while (!c->bad && c->off < c->end) {
 		const uint16_t type = cursor_u16(c);
 		const uint32_t len = cursor_u16(c);

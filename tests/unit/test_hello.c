@@ -78,6 +78,10 @@ static void test_rfc_8448(void **unused)
 		assert_int_equal(h.kind, cut < 6 ? HELLO_SHORT : HELLO_SERVER);
 		assert_false(h.whole || h.tls13); /* that extension is the last one */
 	}
+	data[48] = 40; /* what stands behind the extensions is none */
+	assert_false(read_guarded(data, n).tls13);
+	data[48] = 46;
+	assert_true(read_guarded(data, n).tls13);
 	data[n - 1] = 3; /* TLS 1.2 */
 	hello_read(data, n, &h);
 	assert_false(h.tls13);
