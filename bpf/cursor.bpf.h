@@ -17,6 +17,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include <fluxtap/xdp_abi.h>
+
 #define CURSOR_OFF_CAP 4096 /* headers end before this, or the walk does */
 #define CURSOR_VLAN_CAP 4
 #define CURSOR_EXT_CAP 8   /* IPv6 extension headers */
@@ -26,7 +28,8 @@
 #define PORT_VXLAN 4789  /* RFC 7348 */
 #define PORT_GENEVE 6081 /* RFC 8926 */
 
-enum verdict { VERDICT_PASS, VERDICT_TAKE, VERDICT_WALK };
+/* VERDICT_DOH: to be taken if one of the ends is in the list. */
+enum verdict { VERDICT_PASS, VERDICT_TAKE, VERDICT_WALK, VERDICT_DOH };
 
 struct bpf_cursor {
 	const __u8 *data, *end; /* XDP */
@@ -90,6 +93,7 @@ static __always_inline void ends_v6(struct ends *ends, const __u8 *ip)
 /* Whether `port` is among the settings (defined in steer.bpf.c). */
 static __always_inline bool port_set(__u16 port);
 static __always_inline bool tunnels_set(void);
+static __always_inline bool doh_set(void);
 
 static __always_inline enum verdict tunnel_verdict(void)
 {
@@ -98,10 +102,12 @@ static __always_inline enum verdict tunnel_verdict(void)
 
 static __always_inline enum verdict ports_verdict(const __u8 *p, bool udp)
 {
-	const __u16 dport = look_u16(p + 2);
+	const __u16 dport = look_u16(p + 2), sport = look_u16(p);
 
-	if (port_set(dport) || port_set(look_u16(p)))
+	if (port_set(dport) || port_set(sport))
 		return VERDICT_TAKE;
+	if (doh_set() && (dport == FT_XDP_HTTPS_PORT || sport == FT_XDP_HTTPS_PORT))
+		return VERDICT_DOH;
 	if (udp && (dport == PORT_L2TP || dport == PORT_VXLAN || dport == PORT_GENEVE))
 		return tunnel_verdict();
 	return VERDICT_PASS;

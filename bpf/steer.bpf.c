@@ -42,6 +42,14 @@ struct {
 	__type(value, __u8);
 } prefixes SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, FT_XDP_DOH_CAP);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct ft_xdp_prefix);
+	__type(value, __u8);
+} doh SEC(".maps");
+
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 16); /* user space makes the real ones */
@@ -64,17 +72,36 @@ static __always_inline bool tunnels_set(void)
 	return settings.tunnels != 0;
 }
 
+static __always_inline bool doh_set(void)
+{
+	return settings.doh != 0;
+}
+
 static __always_inline struct ft_xdp_counters *counters_here(void)
 {
 	return &counters[bpf_get_smp_processor_id() & (FT_XDP_CPU_CAP - 1)];
 }
 
-static __always_inline bool prefix_holds(const __u64 *end)
+static __always_inline bool map_holds(void *map, const __u64 *end)
 {
 	struct ft_xdp_prefix key = {.bits = 128};
 
 	__builtin_memcpy(key.addr, end, sizeof(key.addr));
-	return bpf_map_lookup_elem(&prefixes, &key) != NULL;
+	return bpf_map_lookup_elem(map, &key) != NULL;
+}
+
+static __always_inline bool prefix_holds(const __u64 *end)
+{
+	return map_holds(&prefixes, end);
+}
+
+/* What is left to decide of port 443. */
+static __always_inline enum verdict doh_verdict(enum verdict verdict, const struct ends *ends)
+{
+	if (verdict != VERDICT_DOH)
+		return verdict;
+	return map_holds(&doh, ends->src) || map_holds(&doh, ends->dst) ? VERDICT_TAKE
+									: VERDICT_PASS;
 }
 
 /* False: the settings ask to leave this flow alone. The upper bits decide
@@ -133,7 +160,7 @@ static __always_inline int tap_step(struct xdp_md *ctx, bool device)
 {
 	const __u8 *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ft_xdp_counters *count = counters_here();
-	const bool choose = settings.prefixes || settings.sample_shift != 0;
+	const bool choose = settings.prefixes || settings.sample_shift != 0 || settings.doh;
 	enum verdict verdict = VERDICT_WALK;
 	struct ends ends;
 	int action;
@@ -143,6 +170,8 @@ static __always_inline int tap_step(struct xdp_md *ctx, bool device)
 		verdict = walk_straight(data, end, choose, &ends);
 	if (verdict == VERDICT_WALK)
 		verdict = walk_packet(ctx, &ends);
+	if (choose)
+		verdict = doh_verdict(verdict, &ends);
 	if (verdict == VERDICT_PASS) {
 		count->passed++;
 		return XDP_PASS;
@@ -224,6 +253,7 @@ static __always_inline int host_step(struct __sk_buff *skb, enum ft_xdp_directio
 		verdict = walk_straight(data, end, true, &ends);
 	if (verdict == VERDICT_WALK)
 		verdict = walk_skb(skb, &ends);
+	verdict = doh_verdict(verdict, &ends);
 	if (verdict == VERDICT_PASS) {
 		count->passed++;
 		return TC_ACT_UNSPEC; /* the next program decides, as without us */

@@ -49,6 +49,7 @@ struct config {
 	struct config_texts rules; /* list files */
 	char *psl, *rule_cache;    /* or NULL: see rules.h */
 	char *asn, *cdn;           /* or NULL: see lookups.h */
+	char *doh;                 /* list file, or NULL: see doh_list.h */
 	char *cookie_secret;       /* file, or NULL: see cookie_secret.h */
 	char *sinkholes;           /* list file, or NULL */
 	uint32_t dga_p0_percent;

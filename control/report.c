@@ -17,11 +17,11 @@
 static const struct {
 	const char *name; /* also of the set it reads */
 	int (*print)(struct walk *w, size_t width);
-} reports[] = {{"traffic", report_traffic},   {"client", report_client},
-	       {"dga", report_dga},           {"flux", report_flux},
-	       {"server", report_server},     {"cookie", report_cookie},
-	       {"resolver", report_resolver}, {"sinkhole", report_sinkhole},
-	       {"nxdomain", report_nxdomain}, {"ledger", report_ledger}};
+} reports[] = {
+    {"traffic", report_traffic},   {"client", report_client},       {"dga", report_dga},
+    {"flux", report_flux},         {"server", report_server},       {"cookie", report_cookie},
+    {"resolver", report_resolver}, {"transport", report_transport}, {"sinkhole", report_sinkhole},
+    {"nxdomain", report_nxdomain}, {"ledger", report_ledger}};
 #define REPORTS_LEN (sizeof reports / sizeof *reports)
 
 const char *report_name_at(size_t i)

@@ -5,6 +5,7 @@
 #include "../dataplane/worker.h"
 #include "config.h"
 #include "cookie_secret.h"
+#include "doh_list.h"
 #include "drain.h"
 #include "exit.h"
 #include "export/jsonl.h"
@@ -44,6 +45,7 @@ struct run {
 	struct vantage_rules vantage;
 	struct rules *rules;
 	struct lookups lookups;
+	struct doh_file doh;
 	struct live *live;
 	struct worker **worker; /* [workers] */
 	unsigned workers, started;
@@ -230,6 +232,7 @@ static struct worker_settings worker_settings_of(struct run *r, unsigned i, uint
 	s.rx = source_rx(r->source, i);
 	s.cookie_secrets = r->cookie_secrets;
 	memcpy(s.cookie_secret, r->cookie_secret, sizeof(s.cookie_secret));
+	s.doh = &r->doh.list;
 	s.vantage = &r->vantage;
 	s.hash_key = hash_key;
 	s.seat = live_seat(r->live, i);
@@ -388,10 +391,12 @@ static int open_all(struct run *r, char *err, size_t cap)
 		return code;
 	if (c->no_huge)
 		mem_forbid_huge();
+	if (c->doh != NULL && doh_file_read(c->doh, &r->doh, err, cap) != 0)
+		return EXIT_USAGE;
 	code = open_output(r, err, cap);
 	if (code != EXIT_DONE)
 		return code;
-	r->source = source_create(c, &code, err, cap);
+	r->source = source_create(c, &r->doh, &code, err, cap);
 	if (r->source == NULL)
 		return code;
 	if (open_state(r) != 0) {
@@ -699,6 +704,7 @@ static void close_all(struct run *r)
 	live_destroy(r->live);
 	rules_destroy(r->rules);
 	lookups_fini(&r->lookups);
+	doh_file_fini(&r->doh);
 	segment_fini(&r->segment);
 	source_destroy(r->source);
 	jsonl_destroy(r->jsonl);

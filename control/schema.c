@@ -12,6 +12,7 @@
 #include <fluxtap/rec_dga.h>
 #include <fluxtap/rec_match.h>
 #include <fluxtap/rec_tap.h>
+#include <fluxtap/rec_transport.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -964,6 +965,100 @@ static json_t *profile_schema(void)
 	return shape_fini(&s);
 }
 
+static json_t *mix_schema(void)
+{
+	static const char *const mixes[] = {FT_MIXES(NAME_OF)};
+	static const char *const fields[] = {"packets", "bytes", "connections", "messages"};
+	struct shape s = shape_init();
+
+	for (size_t i = 0; i < FT_MIX_CAP; i++)
+		shape_put(&s, mixes[i], named_counts(fields, FT_MIX_FIELDS), NULL);
+	return shape_fini(&s);
+}
+
+static json_t *tc_schema(void)
+{
+	static const char *const cuts[] = {FT_CUTS(NAME_OF)};
+	static const char *const quantiles[] = {"p50", "p90", "p99", "max"};
+	struct shape s = shape_init(), l = shape_init();
+
+	shape_put(&l, "count", integer(0), NULL);
+	for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++)
+		shape_put(&l, quantiles[i], integer_or_null(), NULL);
+	shape_put(&s, "responses", integer(0), "responses over UDP with TC=1");
+	for (size_t i = 0; i < FT_CUT_CAP; i++)
+		shape_put(&s, cuts[i], integer(0), NULL);
+	shape_put(&s, "latency_us", shape_fini(&l), "from the first query to the answer over TCP");
+	shape_put(&s, "p", number(), "share of questions in which other servers were looked at");
+	shape_put_optional(&s, "est_OTHER_SERVER", number(), "estimate of all, where p < 1");
+	shape_put_optional(&s, "se_OTHER_SERVER", number(), "its standard error");
+	return shape_fini(&s);
+}
+
+static json_t *transports_schema(void)
+{
+	static const char *const tfos[] = {FT_TFOS(NAME_OF) NULL}, *const all[] = {"ALL", NULL};
+	static const char *const lost[] = {"tickets", "connections", "transfers"};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "transport", one_of(all));
+	shape_put(&s, "mix", mix_schema(), "packets, frame bytes, connections and messages");
+	shape_put(&s, "tfo", map_of(tfos), "TCP connections by what their SYNs say of Fast Open");
+	shape_put(&s, "tc", tc_schema(), "truncated answers by what their client did next");
+	shape_put(&s, "lost", named_counts(lost, 3), "what tables had no room for");
+	return shape_fini(&s);
+}
+
+static void put_transfer(struct shape *s, const char *kind)
+{
+	put_envelope(s, "transport", one_of(vantages));
+	shape_put(s, "kind", json_pack("{s:s}", "const", kind), NULL);
+	shape_put(s, "client", text(), "who asked for the zone");
+	shape_put(s, "server", text(), "who has it");
+	shape_put(s, "dur_us", integer(0), NULL);
+	shape_put(s, "first_us", integer(0), "when it began");
+}
+
+static json_t *transfer_schema(void)
+{
+	static const char *const types[] = {"AXFR", "IXFR", NULL}, *const over[] = {"tcp", "udp",
+										    NULL};
+	static const char *const styles[] = {FT_STYLES(NAME_OF) NULL};
+	struct shape s = shape_init();
+
+	put_transfer(&s, "transfer");
+	shape_put(&s, "zone", text(), NULL);
+	shape_put(&s, "type", one_of(types), NULL);
+	shape_put(&s, "style", one_of(styles),
+		  "overflow: too long for UDP; failed: broken off, or of another rcode");
+	shape_put(&s, "messages", integer(0), "responses");
+	shape_put(&s, "rrs", integer(0), "records of their answer sections");
+	shape_put(&s, "bytes", integer(0), "octets of responses, without their length prefix");
+	shape_put(&s, "serial_from", integer_or_null(), "serial of who asks; null: AXFR");
+	shape_put(&s, "serial_to", integer_or_null(), "serial of who answers; null: no data");
+	shape_put(&s, "tsig", json_pack("{s:s}", "type", "boolean"), "messages are signed");
+	shape_put(&s, "over", one_of(over), NULL);
+	shape_put(&s, "rcode", integer(0), NULL);
+	return shape_fini(&s);
+}
+
+static json_t *xot_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_transfer(&s, "xot");
+	shape_put(&s, "bytes_out", integer(0), "TCP payload of the client");
+	shape_put(&s, "bytes_in", integer(0), "TCP payload of the server");
+	shape_put(&s, "after_notify_us", integer(0), "from the server's NOTIFY to the SYN");
+	return shape_fini(&s);
+}
+
+static json_t *transport_schema(void)
+{
+	return json_pack("{s:[o, o, o]}", "anyOf", transports_schema(), transfer_schema(),
+			 xot_schema());
+}
+
 static json_t *cookie_schema(void)
 {
 	return json_pack("{s:[o, o]}", "anyOf", cookie_schema_of(false), cookie_schema_of(true));
@@ -1128,11 +1223,13 @@ static json_t *dga_schema(void)
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
-} sets[] = {{"client", client_schema},     {"cookie", cookie_schema}, {"dga", dga_schema},
-	    {"dnserror", dnserror_schema}, {"domain", domain_schema}, {"flux", flux_schema},
-	    {"ledger", ledger_schema},     {"match", match_schema},   {"nxdomain", nxdomain_schema},
-	    {"resolver", profile_schema},  {"server", server_schema}, {"sinkhole", sinkhole_schema},
-	    {"spamtrap", spamtrap_schema}, {"tap", tap_schema},       {"traffic", traffic_schema}};
+} sets[] = {
+    {"client", client_schema},      {"cookie", cookie_schema}, {"dga", dga_schema},
+    {"dnserror", dnserror_schema},  {"domain", domain_schema}, {"flux", flux_schema},
+    {"ledger", ledger_schema},      {"match", match_schema},   {"nxdomain", nxdomain_schema},
+    {"resolver", profile_schema},   {"server", server_schema}, {"sinkhole", sinkhole_schema},
+    {"spamtrap", spamtrap_schema},  {"tap", tap_schema},       {"traffic", traffic_schema},
+    {"transport", transport_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -1147,7 +1244,7 @@ bool schema_has_set(const char *name)
 const char *schema_sets(void)
 {
 	return "client cookie dga dnserror domain flux ledger match nxdomain resolver server "
-	       "sinkhole spamtrap tap traffic";
+	       "sinkhole spamtrap tap traffic transport";
 }
 
 json_t *schema_make(void)

@@ -173,6 +173,10 @@ const struct setting settings_table[] = {
      .help =
 	 "Secrets of your own name servers, a line of 32 hexadecimal digits for each (up to 4): "
 	 "set cookie then says how many server cookies were made with them."},
+    {"doh", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN, ALL_SOURCES, FIELD(doh),
+     .help = "Servers of DNS over HTTPS, for set transport: a line each, an address, a prefix, a "
+	     "name as clients send it in TLS, or \"*.NAME\". Names make --xdp look at all of port "
+	     "443; addresses do not."},
     {"channels", "auto|all", VALUE_TEXT, .def = "auto", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(channels), .check = value_check_channels,
      .help = "What the error channels (nxdomain, dnserror) hold: auto leaves out traffic between "
@@ -233,8 +237,9 @@ const struct setting settings_table[] = {
 	     "million. Above that it follows every second, fourth, ... owner."},
     {"flux-sliding", NULL, VALUE_FLAG, .group = GROUP_OUTPUT, RUN_BENCH, ALL_SOURCES,
      FIELD(flux_sliding),
-     .help = "Say also which owners of CNAMEs change 8 times within any 24 hours, not only in a UTC "
-	     "day; takes about as much of --flux-mb again."},
+     .help =
+	 "Say also which owners of CNAMEs change 8 times within any 24 hours, not only in a UTC "
+	 "day; takes about as much of --flux-mb again."},
     {"sinkhole-domains", "N", VALUE_U32, NUMBER(16, 16777216, "domains"), .def = "16384",
      .group = GROUP_LIMIT, RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_domains),
      .help = "Domains of sinkholes whose past is remembered, about 2 KB each."},

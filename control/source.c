@@ -36,13 +36,18 @@ static int open_pcap(struct source *s, const struct config *c, char *err, size_t
 	return EXIT_DONE;
 }
 
-static int open_xdp(struct source *s, const struct config *c, char *err, size_t cap)
+static int open_xdp(struct source *s, const struct config *c, const struct doh_file *doh, char *err,
+		    size_t cap)
 {
 	const struct steer_opts o = {
 	    .spec = c->xdp,
 	    .workers = s->workers,
 	    .ports = c->ports.v,
 	    .n_ports = c->ports.n,
+	    .crypt = true,
+	    .doh = doh->prefix,
+	    .n_doh = doh->prefixes,
+	    .doh_all = doh->list.names != 0,
 	};
 
 	s->steer = steer_create(&o, err, cap);
@@ -88,7 +93,8 @@ static int share_out(struct source *s, char *err, size_t cap)
 	return EXIT_DONE;
 }
 
-struct source *source_create(const struct config *c, int *code, char *err, size_t cap)
+struct source *source_create(const struct config *c, const struct doh_file *doh, int *code,
+			     char *err, size_t cap)
 {
 	struct source *s = calloc(1, sizeof(*s));
 
@@ -104,7 +110,7 @@ struct source *source_create(const struct config *c, int *code, char *err, size_
 	if (c->pcap.n != 0)
 		*code = open_pcap(s, c, err, cap);
 	else if (c->xdp != NULL)
-		*code = open_xdp(s, c, err, cap);
+		*code = open_xdp(s, c, doh, err, cap);
 	else
 		*code = open_dpdk(s, c, err, cap);
 	if (*code == EXIT_DONE)

@@ -7,14 +7,16 @@
 
 #include "../dataplane/rx.h"
 #include "config.h"
+#include "doh_list.h"
 
 #include <stdint.h>
 
 struct source;
 
-/* Opens the source for c->cores.n workers. On failure NULL; *code is the exit
+/* Opens the source for c->cores.n workers; doh: what it shall hand over besides. On failure NULL; *code is the exit
  * code and err a sentence. */
-struct source *source_create(const struct config *c, int *code, char *err, size_t cap);
+struct source *source_create(const struct config *c, const struct doh_file *doh, int *code,
+			     char *err, size_t cap);
 /* After the workers have ended. Accepts NULL. */
 void source_destroy(struct source *s);
 /* Starts the fan-out's reader, where there is one. 0 or -errno. */

@@ -40,6 +40,9 @@
 #define NOTE_CAP 1024
 #define REASON_CAP 128
 
+/* DNS over TLS and QUIC, and ports of the latter's drafts: RFC 7858, RFC 9250. */
+static const uint16_t crypt_ports[] = {853, 784, 8853};
+
 struct steer {
 	struct steer_spec spec;
 	struct steer_bpf *bpf;
@@ -48,6 +51,7 @@ struct steer {
 	bool hook_made;             /* the qdisc is ours */
 	int promisc_fd;
 	bool generic;
+	bool crypt, doh_all; /* as in steer_opts */
 	bool device; /* the program asks the device for its time stamps */
 	struct busypoll busypoll;
 	bool gone;                  /* the interface */
@@ -427,7 +431,26 @@ static void settings_init(struct steer *s, const struct steer_opts *o)
 	set->workers = o->workers;
 	set->raw_ip = steer_spec_link(&s->spec) == LINK_RAW_IP;
 	set->tunnels = (s->spec.words & WORD_PLAIN) == 0;
+	s->crypt = o->crypt;
+	s->doh_all = o->doh_all;
 	steer_ports_set(s, o->ports, o->n_ports);
+}
+
+/* The servers of DoH. */
+static int doh_init(struct steer *s, const struct steer_opts *o, char *err, size_t cap)
+{
+	const int fd = bpf_map__fd(s->bpf->maps.doh);
+	const uint8_t there = 1;
+	int rc = 0;
+
+	for (size_t i = 0; i < o->n_doh && rc == 0; i++)
+		rc = bpf_map_update_elem(fd, &o->doh[i], &there, BPF_ANY);
+	if (rc != 0)
+		return steer_fail(err, cap, rc == -ENOSPC ? EINVAL : -rc,
+				  "--doh: the XDP program takes at most %u addresses (%s)",
+				  FT_XDP_DOH_CAP, strerror(-rc));
+	s->bpf->data->settings.doh = o->n_doh != 0;
+	return 0;
 }
 
 static int tap_load(struct steer *s, const struct steer_opts *o, char *err, size_t cap)
@@ -437,7 +460,8 @@ static int tap_load(struct steer *s, const struct steer_opts *o, char *err, size
 	if (rc != 0)
 		return rc;
 	settings_init(s, o);
-	return tap_attach(s, err, cap);
+	rc = doh_init(s, o, err, cap);
+	return rc != 0 ? rc : tap_attach(s, err, cap);
 }
 
 /* XDP before the sockets, whose zero-copy mode depends on it. A frame without a
@@ -622,6 +646,10 @@ void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		bits[ports[i] / 64] |= 1ull << ports[i] % 64;
+	for (size_t i = 0; s->crypt && i < sizeof(crypt_ports) / sizeof(*crypt_ports); i++)
+		bits[crypt_ports[i] / 64] |= 1ull << crypt_ports[i] % 64;
+	if (s->doh_all)
+		bits[FT_XDP_HTTPS_PORT / 64] |= 1ull << FT_XDP_HTTPS_PORT % 64;
 	for (size_t i = 0; i < FT_XDP_PORT_WORDS; i++)
 		__atomic_store_n((uint64_t *)(uintptr_t)&s->bpf->data->ports[i], bits[i],
 				 __ATOMIC_RELAXED);

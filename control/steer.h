@@ -25,6 +25,11 @@ struct steer_opts {
 	unsigned workers;      /* at least 1 */
 	const uint16_t *ports; /* UDP and TCP ports of DNS, host order */
 	size_t n_ports;
+	bool crypt; /* also the ports of DNS over TLS and QUIC */
+	/* Port 443 of these servers; doh_all: of all, for names have to be looked at. */
+	const struct ft_xdp_prefix *doh;
+	size_t n_doh;
+	bool doh_all;
 };
 
 struct steer;
@@ -73,7 +78,7 @@ const char *steer_polling(const struct steer *s);
  * more than a second off. False without hwstamp. Only while the sources live. */
 bool steer_stamps_get(const struct steer *s, uint64_t *believed, uint64_t *odd);
 
-/* Settings, in force from the next frame on. */
+/* Settings, in force from the next frame on. The ports of encrypted DNS stay as they are. */
 void steer_ports_set(struct steer *s, const uint16_t *ports, size_t n);
 /* From now on nothing is taken; what was taken is in the sources still. */
 void steer_stop(struct steer *s);

@@ -38,6 +38,8 @@ enum {
 };
 
 enum { PORT_L2TP = 1701, PORT_VXLAN = 4789, PORT_GENEVE = 6081 };
+/* RFC 7858, RFC 9250 and the ports of its drafts, RFC 8484. */
+enum { PORT_DOT = 853, PORT_DOQ_OLD = 784, PORT_DOQ_OLDER = 8853, PORT_HTTPS = 443 };
 
 #define TAGS_CAP 8u /* VLAN tags or MPLS labels on one frame */
 #define EXT_CAP 16u /* IPv6 extension headers */
@@ -365,8 +367,31 @@ static enum layer step_l2tp(struct walk *w)
 	return w->c.bad ? leave_short(w, FT_PKT_BAD_LINK) : LAYER_PPP;
 }
 
+static bool is_crypt_port(uint16_t port, bool tcp)
+{
+	return port == PORT_DOT || port == PORT_HTTPS ||
+	       (!tcp && (port == PORT_DOQ_OLD || port == PORT_DOQ_OLDER));
+}
+
+/* Neither DNS nor a tunnel: what is known of it, for those who tell encrypted DNS. */
+static enum layer leave_crypt(struct walk *w, uint32_t payload_off, uint32_t whole_len)
+{
+	struct decoded *d = w->out;
+
+	if (!is_crypt_port(d->flow.sport, d->flow.tcp) && !is_crypt_port(d->flow.dport, d->flow.tcp))
+		return leave(w, FT_PKT_NOT_DNS);
+	d->kind = DECODE_CRYPT;
+	d->drop = FT_PKT_NOT_DNS;
+	d->data = w->c.base + payload_off;
+	d->len = w->c.end - payload_off;
+	if (d->len > whole_len) /* padding */
+		d->len = whole_len;
+	d->whole_len = whole_len;
+	return LAYER_DONE;
+}
+
 /* A UDP payload that is no DNS: a tunnel that we know, or nothing of ours. */
-static enum layer step_udp_tunnel(struct walk *w)
+static enum layer step_udp_tunnel(struct walk *w, uint32_t udp_len)
 {
 	enum layer next = LAYER_ETHER;
 
@@ -388,7 +413,7 @@ static enum layer step_udp_tunnel(struct walk *w)
 		break;
 	}
 	case PORT_L2TP: return step_l2tp(w);
-	default: return leave(w, FT_PKT_NOT_DNS);
+	default: return leave_crypt(w, w->c.off, udp_len < 8 ? 0 : udp_len - 8);
 	}
 	return w->c.bad ? leave_short(w, FT_PKT_NOT_DNS) : next;
 }
@@ -417,7 +442,7 @@ static enum layer step_udp(struct walk *w)
 		return leave_short(w, FT_PKT_BAD_L4);
 	const bool dns = is_dns(w->ports, d->flow.sport, d->flow.dport);
 	if (!dns)
-		return step_udp_tunnel(w);
+		return step_udp_tunnel(w, len);
 	const uint32_t there = w->c.end - start;
 	if (len == 0) /* jumbogram or offload: the rest of the IP packet */
 		len = there + w->cut;
@@ -443,19 +468,23 @@ static enum layer step_tcp(struct walk *w)
 	d->flow.dport = cursor_u16(&w->c);
 	d->flow.tcp = 1;
 	d->tcp_seq = cursor_u32(&w->c);
-	cursor_skip(&w->c, 4);
+	d->tcp_ack = cursor_u32(&w->c);
 	const uint32_t header = (cursor_u8(&w->c) >> 4) * 4u;
 	d->tcp_flags = cursor_u8(&w->c);
 	cursor_skip(&w->c, 6);
 	if (w->c.bad)
 		return leave_short(w, FT_PKT_BAD_L4);
-	if (!is_dns(w->ports, d->flow.sport, d->flow.dport))
-		return leave(w, FT_PKT_NOT_DNS);
+	if (!is_dns(w->ports, d->flow.sport, d->flow.dport)) {
+		if (header < 20 || header > w->c.end - start)
+			return leave(w, FT_PKT_NOT_DNS);
+		return leave_crypt(w, start + header, w->c.end - start - header + w->cut);
+	}
 	if (header < 20)
 		return leave(w, FT_PKT_BAD_L4);
 	cursor_skip(&w->c, header - 20);
 	if (w->c.bad)
 		return leave_short(w, FT_PKT_BAD_L4);
+	d->tcp_options = (uint8_t)(header - 20);
 	if (w->cut != 0)
 		return leave(w, FT_PKT_TRUNCATED);
 	d->kind = DECODE_TCP;

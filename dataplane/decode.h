@@ -26,7 +26,9 @@ enum decode_kind {
 	DECODE_DROP,    /* drop says why */
 	DECODE_UDP,     /* off, len: one DNS message */
 	DECODE_TCP,     /* off, len: TCP payload (may be empty), tcp_* */
-	DECODE_FRAGMENT /* off, len: IP payload of a fragment, frag_* */
+	DECODE_FRAGMENT, /* off, len: IP payload of a fragment, frag_* */
+	DECODE_CRYPT     /* a port of DNS over TLS, QUIC or HTTPS: as UDP and TCP; drop is NOT_DNS,
+			    what is there of the payload may be cut short */
 };
 
 struct decoded {
@@ -35,8 +37,10 @@ struct decoded {
 	struct flow flow;    /* innermost addresses; ports where there are any */
 	const uint8_t *data; /* payload */
 	uint32_t len;
-	uint32_t tcp_seq;
+	uint32_t whole_len; /* DECODE_CRYPT: of the payload on the wire */
+	uint32_t tcp_seq, tcp_ack;
 	uint8_t tcp_flags;
+	uint8_t tcp_options; /* octets of them, which end at data */
 	uint8_t proto; /* of the innermost IP packet or fragment */
 	bool frag_more;
 	uint32_t frag_id, frag_off;

@@ -34,6 +34,7 @@ struct slot {
 	uint32_t end; /* octets of the whole, once the last fragment was seen */
 	uint32_t got; /* octets held */
 	uint32_t n;
+	uint64_t frame_bytes; /* of what is held */
 	struct piece piece[PIECES_CAP]; /* by offset; they never overlap */
 };
 
@@ -258,6 +259,7 @@ static void slot_insert(struct slot *s, const struct fragment *f, uint32_t at)
 	    .held_us = f->t_us, .off = (uint16_t)f->off, .end = (uint16_t)(f->off + f->len)};
 	s->n++;
 	s->got += f->len;
+	s->frame_bytes += f->frame_bytes;
 	if (f->off == 0)
 		s->first_proto = f->proto;
 	if (!f->more) {
@@ -283,7 +285,9 @@ static enum ft_pkt_drop slot_put(struct defrag *d, uint32_t i, const struct frag
 	assert(s->got + f->len == end);
 	*out = (struct datagram){.data = slot_buffer(d, i),
 				 .len = end,
-				 .proto = f->off == 0 ? f->proto : s->first_proto};
+				 .proto = f->off == 0 ? f->proto : s->first_proto,
+				 .frames = s->n + 1,
+				 .frame_bytes = s->frame_bytes + f->frame_bytes};
 	slot_settle(d, s, f->t_us, FT_PKT_CARRIED);
 	slot_free(d, i);
 	return FT_PKT_CARRIED;
@@ -293,7 +297,11 @@ enum ft_pkt_drop defrag_put(struct defrag *d, const struct fragment *f, struct d
 {
 	defrag_expire(d, f->now_us); /* so that it never matters who else called it when */
 	if (f->off == 0 && !f->more && f->len <= DATAGRAM_CAP) { /* atomic, RFC 6946 */
-		*out = (struct datagram){.data = f->data, .len = f->len, .proto = f->proto};
+		*out = (struct datagram){.data = f->data,
+					 .len = f->len,
+					 .proto = f->proto,
+					 .frames = 1,
+					 .frame_bytes = f->frame_bytes};
 		return FT_PKT_CARRIED;
 	}
 	const uint32_t i = slot_find(d, f);

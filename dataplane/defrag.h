@@ -37,6 +37,7 @@ struct fragment {
 	uint32_t off;        /* of these octets within the datagram's payload */
 	const uint8_t *data; /* the octets behind the IP (or fragment) header */
 	uint32_t len;
+	uint32_t frame_bytes; /* of the frame it came in, on the wire */
 	uint64_t t_us;   /* event time of the packet (clock_effective) */
 	uint64_t now_us; /* the event clock at this packet; never goes back, >= t_us */
 };
@@ -45,6 +46,8 @@ struct datagram {
 	const uint8_t *data; /* IP payload, whole; valid until the next call of this room */
 	uint32_t len;
 	uint8_t proto; /* of the first fragment */
+	uint32_t frames; /* that it came in, and their octets on the wire */
+	uint64_t frame_bytes;
 };
 
 /* datagrams: how many may wait at once; each may be 65,535 octets, in 128 fragments

@@ -55,6 +55,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	cookies_step(w->cookies, w->txn, n);
 	resolvers_step(w->resolvers, w->txn, n);
 	reverse_step(w->tally, w->txn, n);
+	transport_step(w->transport, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 
@@ -86,7 +87,9 @@ static void step_messages(struct worker *w)
 	const uint32_t settled = pair_step(w->pair, b, w->txn);
 	lap(w, STAGE_PAIR);
 	count_ledger(w, b);
+	transport_look(w->transport, b);
 	count_settled(w, settled);
+	transport_follow(w->transport, b);
 	lap(w, STAGE_TALLY);
 	b->n = 0;
 	b->copy_used = 0;
@@ -132,6 +135,7 @@ void worker_stream_message(void *ctx, const struct segment *seg, const uint8_t *
 	struct worker *w = ctx;
 
 	w->found++;
+	transport_tcp_message(w->transport, s->t_us);
 	add_message(w, seg->flow, s->ts_us, s->t_us, data, len, in_frame && s->in_frame);
 }
 
@@ -168,17 +172,22 @@ static void count_handshake(struct worker *w, const struct flow *flow, uint64_t 
 			  stream_handshake_us(w->stream));
 }
 
-/* What decode found, up to the next thing that takes it. Returns what became of
- * the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
-static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, uint64_t t_us,
+/* What decode found in these frames, up to the next thing that takes it. Returns what
+ * became of the packet. in_frame: d->data lies in the frame and not in defrag's buffer. */
+static enum ft_pkt_drop dispatch(struct worker *w, const struct pkt *p, const struct on_wire *o,
 				 const struct decoded *d, bool in_frame)
 {
+	const uint64_t t_us = o->t_us;
+
 	switch (d->kind) {
 	case DECODE_UDP:
 		w->found++;
+		transport_udp(w->transport, o);
 		add_message(w, &d->flow, p->ts_us, t_us, d->data, d->len, in_frame);
 		return FT_PKT_CARRIED;
+	case DECODE_CRYPT: return transport_crypt(w->transport, o, d);
 	case DECODE_TCP: {
+		transport_tcp(w->transport, o, d);
 		const struct segment_ctx s = {
 		    .seg = {.flow = &d->flow,
 			    .seq = d->tcp_seq,
@@ -219,6 +228,7 @@ static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uin
 	    .off = d->frag_off,
 	    .data = d->data,
 	    .len = d->len,
+	    .frame_bytes = p->wire_len,
 	    .t_us = w->clock.now_us,
 	    .now_us = w->clock.now_us,
 	};
@@ -228,7 +238,10 @@ static enum ft_pkt_drop take_fragment(struct worker *w, const struct pkt *p, uin
 		return drop;
 	decode_datagram(whole.data, whole.len, whole.proto, &w->set.ports, d);
 	/* Fragments inside a reassembled tunnel would need the buffer twice. */
-	return d->kind == DECODE_FRAGMENT ? FT_PKT_TUNNEL_DEPTH : dispatch(w, p, t_us, d, false);
+	if (d->kind == DECODE_FRAGMENT)
+		return FT_PKT_TUNNEL_DEPTH;
+	const struct on_wire o = {t_us, p->ts_us, whole.frames, whole.frame_bytes};
+	return dispatch(w, p, &o, d, false);
 }
 
 /* Stage 2 for packets that are not common, and for all while copies are looked for. */
@@ -237,15 +250,18 @@ static STAGE void take_other(struct worker *w, const struct pkt *p, uint64_t t_u
 {
 	enum ft_pkt_drop drop;
 
+	const struct on_wire o = {t_us, p->ts_us, 1, p->wire_len};
+
 	if (common)
 		d->tag = 0;
 	w->found = 0;
+	transport_rest(w->transport, t_us, p->wire_len);
 	if (w->dedup != NULL && d->kind != DECODE_DROP && dedup_seen(w->dedup, p, d, common))
 		drop = FT_PKT_DUPLICATE;
 	else if (d->kind == DECODE_FRAGMENT)
 		drop = take_fragment(w, p, t_us, d);
 	else
-		drop = dispatch(w, p, t_us, d, true);
+		drop = dispatch(w, p, &o, d, true);
 	if (d->tag != 0) {
 		const struct ft_tap tap = {
 		    .tag = d->tag, .packets = 1, .bytes = p->wire_len, .messages = w->found};
@@ -291,6 +307,7 @@ STAGE static void housekeep(struct worker *w, bool whole)
 			n = pair_expire(w->pair, w->clock.now_us, w->txn, MSG_CAP);
 			count_settled(w, n);
 		} while (n == MSG_CAP);
+		transport_expire(w->transport, w->clock.now_us, false);
 	}
 	enum close_result r;
 	do
@@ -363,6 +380,7 @@ STAGE static int flush(struct worker *w)
 		n = pair_flush(w->pair, w->clock.now_us, w->txn, MSG_CAP);
 		count_settled(w, n);
 	} while (n == MSG_CAP);
+	transport_expire(w->transport, w->clock.now_us, true);
 	stream_expire(w->stream, UINT64_MAX);
 	count_stream(w, w->clock.now_us);
 	enum close_result r;

@@ -45,9 +45,10 @@ struct worker_settings {
 	bool alone;              /* no other worker has flows of its clients */
 	unsigned cookie_secrets; /* of the operator's own servers */
 	uint8_t cookie_secret[COOKIES_SECRETS][16];
-	uint32_t asked_level; /* where others have: queries to be joined, see servers.h */
-	bool flood_guard;     /* spare names below a flood; see flood_guard.h */
-	bool timing;          /* measure stages (bench) */
+	const struct doh_list *doh; /* NULL: none. Not owned */
+	uint32_t asked_level;       /* where others have: queries to be joined, see servers.h */
+	bool flood_guard;           /* spare names below a flood; see flood_guard.h */
+	bool timing;                /* measure stages (bench) */
 };
 
 extern const char *const worker_stage_texts[STAGE_CAP];

@@ -40,6 +40,7 @@ static int create_tables(struct worker *w)
 	};
 	const struct resolvers_settings resolvers = {.hash_key = hash_mix(s->hash_key ^ 6),
 						     .entries = RESOLVER_ENTRIES};
+	struct transport_settings transport = transport_defaults(hash_mix(s->hash_key ^ 7));
 	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
@@ -67,6 +68,10 @@ static int create_tables(struct worker *w)
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
 	memcpy(cookies.secret, s->cookie_secret, sizeof(cookies.secret));
+	transport.doh = s->doh;
+	transport.vantage = s->vantage;
+	transport.alone = s->alone;
+	transport.asked_level = s->asked_level;
 	w->matches = matches_create(w->tally, &matches);
 	w->servers = servers_create(w->tally, &servers);
 	tables.servers = w->servers;
@@ -79,12 +84,13 @@ static int create_tables(struct worker *w)
 	w->taps = taps_create(w->tally, s->hash_key ^ 4);
 	w->cookies = cookies_create(w->tally, &cookies);
 	w->resolvers = resolvers_create(w->tally, &resolvers);
+	w->transport = transport_create(w->tally, &transport);
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->dga != NULL && w->tables != NULL && w->servers != NULL &&
 		       w->rrsets != NULL && w->errors != NULL && w->flood != NULL &&
 		       w->taps != NULL && w->cookies != NULL && w->resolvers != NULL &&
-		       (w->sinks != NULL || s->sink_entries == 0) &&
+		       w->transport != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
@@ -143,6 +149,7 @@ void worker_destroy(struct worker *w)
 	if (w == NULL)
 		return;
 	flood_guard_destroy(w->guard);
+	transport_destroy(w->transport);
 	resolvers_destroy(w->resolvers);
 	cookies_destroy(w->cookies);
 	taps_destroy(w->taps);

@@ -23,6 +23,7 @@
 #include "tables.h"
 #include "tally.h"
 #include "taps.h"
+#include "transport.h"
 #include "worker.h"
 
 #include <pthread.h>
@@ -44,6 +45,7 @@ struct worker {
 	struct cookies *cookies;
 	struct resolvers *resolvers;
 	struct dga *dga; /* what clients' diaries say of names */
+	struct transport *transport;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

@@ -120,7 +120,7 @@ struct stat_ops {
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
     stat_flux_cname, stat_dga, stat_client, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains,
-    stat_nxtrend, stat_server, stat_cookie, stat_resolver, stat_search, stat_tap;
+    stat_nxtrend, stat_server, stat_cookie, stat_resolver, stat_search, stat_tap, stat_transport;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -57,6 +57,9 @@ enum ft_rec_type {
 	FT_REC_ASKED = 21,       /* queries, to be joined across servers */
 	FT_REC_COOKIE = 22,      /* of DNS cookies */
 	FT_REC_RESOLVER = 23,    /* how a resolver asks */
+	FT_REC_TRANSPORT = 32,   /* counters of transports */
+	FT_REC_TICKET = 33,      /* truncated responses, and queries that may follow them */
+	FT_REC_TRANSFER = 34,    /* zone transfers */
 	FT_REC_REVERSE = 36,     /* queries for names of addresses */
 	FT_REC_TYPE_CAP
 };

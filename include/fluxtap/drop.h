@@ -25,7 +25,8 @@
 	X(FRAG_FULL, frag_full, "pushed out of the IP fragment table by newer ones")               \
 	X(TCP_MIDSTREAM, tcp_midstream, "TCP bytes of a stream whose beginning is unknown")        \
 	X(TCP_GAP, tcp_gap, "TCP bytes after a gap, before the stream could resume")               \
-	X(TCP_FULL, tcp_full, "TCP bytes for which the reassembly budget had no room")
+	X(TCP_FULL, tcp_full, "TCP bytes for which the reassembly budget had no room")             \
+	X(ENCRYPTED, encrypted, "DNS over TLS, QUIC or HTTPS: counted by its headers alone")
 
 /* Messages: reasons to leave in stages 3 (parse) and 4 (pair). */
 #define FT_MSG_DROPS(X)                                                                            \

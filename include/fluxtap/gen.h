@@ -30,6 +30,7 @@ enum ft_gen_scenario {
 	FT_GEN_KUMAMOTO,      /* a day of a campus whose resolver stops for twelve hours */
 	FT_GEN_COOKIES,       /* DNS cookies, in the shares of a published study */
 	FT_GEN_NAME_SERVERS,  /* servers that lose, stop, are late or are asked twice */
+	FT_GEN_CARRY,         /* Fast Open, truncated answers, transfers, encrypted DNS */
 	FT_GEN_TUNNELS,   /* every wrapping, IPv4 and IPv6, UDP and TCP, whole and in fragments */
 	FT_GEN_SYN_FLOOD, /* half-open TCP connections, and well-formed traffic between them */
 	FT_GEN_FRAGMENT_FLOOD, /* first fragments */
@@ -261,6 +262,48 @@ struct ft_gen_cookies {
 	uint64_t clients, clients_cookies, clients_reusing;
 };
 
+/* What the scenario transport sent; names as in set `transport`. */
+enum ft_gen_mix { FT_GEN_UDP53, FT_GEN_TCP53, FT_GEN_DOT, FT_GEN_DOQ, FT_GEN_DOH, FT_GEN_MIXES };
+enum ft_gen_tfo {
+	FT_GEN_TFO_NONE,
+	FT_GEN_TFO_REQ,
+	FT_GEN_TFO_REQ_GRANTED,
+	FT_GEN_TFO_DATA_ACCEPTED,
+	FT_GEN_TFO_DATA_REJECTED,
+	FT_GEN_TFO_DATA_REJECTED_NEWCOOKIE,
+	FT_GEN_TFO_BLACKHOLE,
+	FT_GEN_TFOS
+};
+enum ft_gen_cut {
+	FT_GEN_CUT_TCP_OK,
+	FT_GEN_CUT_TCP_FAIL,
+	FT_GEN_CUT_UDP_RETRY,
+	FT_GEN_CUT_OTHER_SERVER,
+	FT_GEN_CUT_NONE,
+	FT_GEN_CUTS
+};
+struct ft_gen_transfer {
+	const char *type, *style;
+	char client[16], zone[64];
+	uint64_t messages, rrs, bytes, dur_us;
+	uint32_t serial_from, serial_to;
+	bool has_from, has_to;
+};
+struct ft_gen_xot {
+	char client[16];
+	uint64_t out, in, dur_us, after_us;
+};
+struct ft_gen_carry {
+	struct {
+		uint64_t packets, bytes, connections, messages;
+	} mix[FT_GEN_MIXES];
+	uint64_t tfo[FT_GEN_TFOS], tc[FT_GEN_CUTS];
+	uint64_t tc_responses, tc_latency_us; /* latency: the sum of all */
+	struct ft_gen_transfer *transfer;
+	struct ft_gen_xot *xot;
+	size_t transfers, xots;
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
@@ -272,7 +315,8 @@ struct ft_gen_truth {
 	const struct ft_gen_server *servers;
 	size_t server_count;
 	struct ft_gen_cookies cookies;
-	const struct ft_gen_flux *flux; /* by owner, then day */
+	const struct ft_gen_carry *transport; /* NULL: another scenario */
+	const struct ft_gen_flux *flux;       /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;
 	const struct ft_gen_message *messages; /* by no order; scenario tunnels */

@@ -15,6 +15,8 @@
 #define FT_XDP_RING_CAP 64      /* host mode: ring buffers, one a worker (FT_WORKER_CAP) */
 #define FT_XDP_PREFIX_CAP 65536 /* entries of the prefix filter */
 #define FT_XDP_PORT_WORDS 1024  /* port p is bit p % 64 of word p / 64 */
+#define FT_XDP_DOH_CAP 65536    /* entries of the list of DoH servers */
+#define FT_XDP_HTTPS_PORT 443
 #define FT_XDP_SAMPLE_CAP 32    /* greatest sample_shift */
 
 #define FT_XDP_NOTHING 2 /* `prefixes` of a probe that ends: the kernel has the rest */
@@ -28,8 +30,10 @@ struct ft_xdp_settings {
 	__u8 raw_ip;       /* 1: frames begin with the IP header */
 	__u8 prefixes;     /* 1: only what has an end within map `prefixes`, or FT_XDP_NOTHING */
 	__u8 sample_shift; /* s: of all address pairs a share of 2^-s is taken */
+	__u8 doh;          /* 1: also port 443 of what is within map `doh` */
+	__u8 spare[7];
 };
-_Static_assert(sizeof(struct ft_xdp_settings) == 24, "settings");
+_Static_assert(sizeof(struct ft_xdp_settings) == 32, "settings");
 
 /* Global data `counters`, one a CPU: only the programs on that CPU store.
  * seen = taken + passed + filtered + unclaimed + lost. */
@@ -72,7 +76,7 @@ _Static_assert(sizeof(struct ft_xdp_record) == 32, "record header");
 #define FT_XDP_CLASSES(X) X(128) X(256) X(512) X(1024) X(2048) X(4096) X(16384) X(65600)
 #define FT_XDP_RECORD_CAP 65600
 
-/* Key of map `prefixes` (LPM trie); IPv4 stands as ::ffff:a.b.c.d, so that its
+/* Key of maps `prefixes` and `doh` (LPM tries); IPv4 stands as ::ffff:a.b.c.d, so that its
  * lengths are 96 more. The value is a __u8 without meaning. */
 struct ft_xdp_prefix {
 	__u32 bits;

@@ -398,7 +398,7 @@ class Settings(lab.Case):
         self.assertEqual({r["probe"] for r in records}, {"tap-7.north_1"})
         for name in lab.exported(self.out)[0]:
             self.assertRegex(os.path.basename(name),
-                             r"^(client|cookie|dga|domain|server|traffic|ledger)-\d{8}T\d{6}Z-tap-7\.north_1-\d+\.jsonl\.zst$")
+                             r"^(client|cookie|dga|domain|server|traffic|transport|ledger)-\d{8}T\d{6}Z-tap-7\.north_1-\d+\.jsonl\.zst$")
 
     def test_default_directory(self):
         path, _ = lab.traffic("mix", "--pairs", 10)

@@ -358,6 +358,7 @@ class Truth:
     def __init__(self, path, sent=None, whole=True, rate=None):
         said = json.loads(path.read_text())
         self.totals, self.traffic = said["totals"], said["traffic"]
+        self.transport = said.get("transport")
         self.sent, self.whole, self.rate = sent, whole, rate
         self.dns_frames = self.totals["packets"] - self.totals["non_dns"]
 

@@ -38,6 +38,7 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
 	{.pairs = 100000, .duration_s = 900, .names = 1, .clients = 200, .servers = 100},
     [FT_GEN_NAME_SERVERS] =
 	{.pairs = 80000, .duration_s = 900, .names = 1, .clients = 200, .servers = 8},
+    [FT_GEN_CARRY] = {.pairs = 1900, .duration_s = 600, .names = 1, .clients = 1, .servers = 8},
     [FT_GEN_TUNNELS] =
 	{.pairs = 1200, .duration_s = 50, .names = 20000, .clients = 200, .servers = 4},
     [FT_GEN_SYN_FLOOD] = FLOOD,
@@ -75,7 +76,8 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
-		       "botnet-stages, errors, dga, kumamoto, cookies, servers, tunnels, "
+		       "botnet-stages, errors, dga, kumamoto, cookies, servers, transport, "
+		       "tunnels, "
 		       "syn-flood, fragment-flood, name-flood, tiny-flood";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
@@ -143,6 +145,7 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	    (g->opts.scenario == FT_GEN_KUMAMOTO && gen_kumamoto_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_ERRORS && gen_errors_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_COOKIES && gen_cookies_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_CARRY && gen_transport_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_NAME_SERVERS && gen_servers_init(g) != 0)) {
 		ft_gen_destroy(g);
 		errno = ENOMEM;
@@ -160,6 +163,7 @@ void ft_gen_destroy(struct ft_gen *g)
 	gen_flux_fini(g);
 	gen_errors_fini(g);
 	gen_servers_fini(g);
+	gen_transport_fini(g);
 	gen_cookies_fini(g);
 	gen_kumamoto_fini(g);
 	gen_botnet_destroy(g->botnet);
@@ -195,6 +199,8 @@ static void step(struct ft_gen *g)
 		gen_cookies_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_NAME_SERVERS)
 		gen_servers_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_CARRY)
+		gen_transport_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_DGA)
 		gen_dga_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_KUMAMOTO)
@@ -231,6 +237,7 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 		if (r == 0 && g->books.truth.servers == NULL)
 			r = gen_servers_close(g, &g->books.truth);
 		gen_cookies_close(g, &g->books.truth);
+		gen_transport_close(g, &g->books.truth);
 		return r ? r : gen_truth_close(&g->books);
 	}
 	g->lent = gen_queue_pop(&g->queue, &f->ts_us);

@@ -286,6 +286,12 @@ static uint8_t *write_tcp_options(uint8_t *p, const struct gen_segment *segment)
 		p = put_u32(p, segment->clock);
 		p = put_u32(p, segment->flags & GEN_ACK ? segment->clock - 20 : 0);
 	}
+	if (segment->option_len != 0) {
+		memcpy(p, segment->option, segment->option_len);
+		p += segment->option_len;
+		for (unsigned i = segment->option_len; i % 4 != 0; i++)
+			*p++ = 1; /* no operation */
+	}
 	return p;
 }
 
@@ -295,7 +301,8 @@ void gen_frame_tcp(struct ft_gen *g, const struct gen_path *path, enum gen_dir d
 	bool is_up = dir == GEN_TO_SERVER;
 	uint8_t *p = g->l4;
 	uint32_t header = TCP_HEADER + (segment->flags & GEN_SYN ? (uint32_t)TCP_MSS_OPTION : 0) +
-			  (segment->has_timestamps ? (uint32_t)TCP_TIMESTAMPS : 0);
+			  (segment->has_timestamps ? (uint32_t)TCP_TIMESTAMPS : 0) +
+			  (segment->option_len + 3u) / 4 * 4;
 
 	p = put_u16(p, is_up ? path->client_port : path->server_port);
 	p = put_u16(p, is_up ? path->server_port : path->client_port);

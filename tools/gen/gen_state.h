@@ -115,14 +115,15 @@ struct ft_gen {
 	uint32_t id_salt;
 	uint64_t
 	    turn[64]; /* zoo: a counter for each scene, for lists that are gone through in order */
-	struct gen_slot *lent;         /* the frame the caller looks at */
-	struct ft_gen_totals *totals;  /* in the books' truth */
-	struct gen_flux *flux;         /* scenario cname-flux: what was sent; else NULL */
-	struct gen_kumamoto *kumamoto; /* its scenario: every second's queries; else NULL */
-	struct gen_errors *errors;     /* scenario errors: counts; else NULL */
-	struct gen_cookies *cookies;   /* scenario cookies: counts; else NULL */
-	struct gen_servers *servers;   /* scenario servers: counts; else NULL */
-	struct gen_botnet *botnet;     /* NULL: another scenario */
+	struct gen_slot *lent;           /* the frame the caller looks at */
+	struct ft_gen_totals *totals;    /* in the books' truth */
+	struct gen_flux *flux;           /* scenario cname-flux: what was sent; else NULL */
+	struct gen_kumamoto *kumamoto;   /* its scenario: every second's queries; else NULL */
+	struct gen_errors *errors;       /* scenario errors: counts; else NULL */
+	struct gen_cookies *cookies;     /* scenario cookies: counts; else NULL */
+	struct gen_transport *transport; /* scenario transport: counts; else NULL */
+	struct gen_servers *servers;     /* scenario servers: counts; else NULL */
+	struct gen_botnet *botnet;       /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
 };
 
@@ -165,6 +166,12 @@ int gen_servers_init(struct ft_gen *g);
 void gen_servers_step(struct ft_gen *g, uint64_t ts_us);
 void gen_servers_fini(struct ft_gen *g);
 int gen_servers_close(struct ft_gen *g, struct ft_gen_truth *truth);
+
+/* The scenario transport: 0 or -ENOMEM. */
+int gen_transport_init(struct ft_gen *g);
+void gen_transport_step(struct ft_gen *g, uint64_t ts_us);
+void gen_transport_fini(struct ft_gen *g);
+void gen_transport_close(struct ft_gen *g, struct ft_gen_truth *truth);
 
 /* gen_botnet.c: 0, or -1 without memory. The steps that the defaults of the scenario need. */
 uint64_t gen_botnet_pairs(const struct ft_gen_opts *o);

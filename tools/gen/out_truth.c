@@ -340,6 +340,58 @@ static json_t *cookies_json(const struct ft_gen_cookies *c)
 			 (json_int_t)c->clients_reusing);
 }
 
+static json_t *transfer_json(const struct ft_gen_transfer *x)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "client", x->client,
+			 "zone", x->zone, "type", x->type, "style", x->style, "messages",
+			 (json_int_t)x->messages, "rrs", (json_int_t)x->rrs, "bytes",
+			 (json_int_t)x->bytes, "dur_us", (json_int_t)x->dur_us, "serial_from",
+			 x->has_from ? json_integer(x->serial_from) : json_null(), "serial_to",
+			 x->has_to ? json_integer(x->serial_to) : json_null());
+}
+
+static json_t *transport_json(const struct ft_gen_carry *t)
+{
+	static const char *const mixes[] = {"udp53", "tcp53", "dot", "doq", "doh"};
+	static const char *const tfos[] = {"NONE",
+					   "REQ",
+					   "REQ_GRANTED",
+					   "DATA_ACCEPTED",
+					   "DATA_REJECTED",
+					   "DATA_REJECTED_NEWCOOKIE",
+					   "BLACKHOLE"};
+	static const char *const cuts[] = {"TCP_OK", "TCP_FAIL", "UDP_RETRY", "OTHER_SERVER",
+					   "NONE"};
+	json_t *mix = json_object(), *tfo = json_object(), *tc = json_object();
+	json_t *transfers = json_array(), *xots = json_array();
+
+	for (unsigned i = 0; i < FT_GEN_MIXES; i++)
+		json_object_set_new(
+		    mix, mixes[i],
+		    json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)t->mix[i].packets,
+			      "bytes", (json_int_t)t->mix[i].bytes, "connections",
+			      (json_int_t)t->mix[i].connections, "messages",
+			      (json_int_t)t->mix[i].messages));
+	for (unsigned i = 0; i < FT_GEN_TFOS; i++)
+		set_count(tfo, tfos[i], t->tfo[i]);
+	set_count(tc, "responses", t->tc_responses);
+	for (unsigned i = 0; i < FT_GEN_CUTS; i++)
+		set_count(tc, cuts[i], t->tc[i]);
+	set_count(tc, "latency_sum_us", t->tc_latency_us);
+	for (size_t i = 0; i < t->transfers; i++)
+		json_array_append_new(transfers, transfer_json(&t->transfer[i]));
+	for (size_t i = 0; i < t->xots; i++)
+		json_array_append_new(xots,
+				      json_pack("{s:s, s:I, s:I, s:I, s:I}", "client",
+						t->xot[i].client, "bytes_out",
+						(json_int_t)t->xot[i].out, "bytes_in",
+						(json_int_t)t->xot[i].in, "dur_us",
+						(json_int_t)t->xot[i].dur_us, "after_notify_us",
+						(json_int_t)t->xot[i].after_us));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:[s]}", "mix", mix, "tfo", tfo, "tc", tc,
+			 "transfer", transfers, "xot", xots, "doh", "192.0.2.53");
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -377,6 +429,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 	}
 	if (truth->cookies.queries != 0)
 		json_object_set_new(o, "cookies", cookies_json(&truth->cookies));
+	if (truth->transport != NULL)
+		json_object_set_new(o, "transport", transport_json(truth->transport));
 	add_ip_flux(o, g);
 	add_dga(o, g);
 	add_kumamoto(o, g);
