@@ -44,6 +44,7 @@ struct config {
 	char *asn, *cdn;           /* or NULL: see lookups.h */
 	char *cookie_secret;       /* file, or NULL: see cookie_secret.h */
 	char *sinkholes;           /* list file, or NULL */
+	char *watch;               /* list file, or NULL: see watch.h */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 
 	uint32_t pair_entries, verdict_entries, frag_datagrams, tcp_connections;

@@ -49,6 +49,8 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	flood_step(w->flood, w->txn, n);
 	cookies_step(w->cookies, w->txn, n);
 	resolvers_step(w->resolvers, w->txn, n);
+	if (w->integrity != NULL)
+		integrity_step(w->integrity, w->msgs, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 
@@ -387,6 +389,8 @@ static void adopt(struct worker *w)
 	matches_adopt(w->matches, next->rules, next->scratch);
 	if (w->sinks != NULL)
 		sinks_adopt(w->sinks, next->rules, next->scratch);
+	if (w->integrity != NULL)
+		integrity_adopt(w->integrity, next->rules);
 	seat_adopted(w->set.seat, next->generation);
 	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
 }

@@ -40,6 +40,7 @@ struct worker_settings {
 	size_t rrset_entries, error_entries;
 	size_t sink_entries;     /* 0: no list of sinkholes */
 	uint64_t sink_minute_us; /* see sinks.h */
+	bool watch;              /* there is a watch list */
 	bool alone;              /* no other worker has flows of its clients */
 	unsigned cookie_secrets; /* of the operator's own servers */
 	uint8_t cookie_secret[COOKIES_SECRETS][16];

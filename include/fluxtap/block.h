@@ -55,7 +55,10 @@ enum ft_rec_type {
 	FT_REC_ASKED = 19,       /* queries, to be joined across servers */
 	FT_REC_COOKIE = 20,      /* of DNS cookies */
 	FT_REC_RESOLVER = 21,    /* how a resolver asks */
-	FT_REC_TYPE_CAP
+	FT_REC_INTEGRITY = 24,      /* a watched RRset as it was seen */
+	FT_REC_INTEGRITY_TEXT = 25, /* its rdata, at first sight */
+	FT_REC_INTEGRITY_ADDR = 26, /* address of a name server of a watched name */
+	FT_REC_TYPE_CAP = 28
 };
 
 struct ft_rec_hdr {
