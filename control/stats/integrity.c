@@ -358,7 +358,8 @@ static uint64_t hash_addr(const struct integrity *s, const uint8_t *addr)
 }
 
 /* What is known of the zone's DS, for those below it. */
-static void note_ds(struct integrity *s, struct watched *w, const struct ft_integrity *x)
+static void note_ds(struct integrity *s, struct watched *w, const struct ft_integrity *x,
+		    const struct rdset *set)
 {
 	const int8_t ds = (x->facts & FT_INTEGRITY_DS) != 0      ? 1
 			  : (x->facts & FT_INTEGRITY_NO_DS) != 0 ? 0
@@ -374,6 +375,8 @@ static void note_ds(struct integrity *s, struct watched *w, const struct ft_inte
 		if (m->observed || m->known)
 			known = (m->changed ? m->shown.bytes : m->base.bytes) != 0;
 	}
+	if (w->qtype == FT_QTYPE_DS)
+		known = set->bytes != 0;
 	if (known >= 0)
 		w->side[CHILD].ds = w->side[PARENT].ds = known;
 }
@@ -390,7 +393,7 @@ static int see(struct integrity *s, const struct integrity_seen *o)
 	const bool referral = (x->what & FT_INTEGRITY_REFERRAL) != 0;
 	const bool auth = referral || ((x->what & FT_INTEGRITY_AA) != 0 &&
 				       (own || is_known_server(s, w, x->server)));
-	note_ds(s, w, x);
+	note_ds(s, w, x, o->set);
 	cover_one(w, x, o->t_us, o->count, auth);
 	const struct integrity_event e = {
 	    .t_us = o->t_us,

@@ -39,7 +39,7 @@ static const char *const opcodes[] = {"QUERY", "IQUERY", "STATUS", NULL, "NOTIFY
 
 static const char *const scenarios[] = {"mix",     "flood",  "zoo",           "cname-flux",
 					"ip-flux", "botnet", "botnet-stages", "errors",
-					"cookies", "servers"};
+					"cookies", "servers", "hijack"};
 static const char *const vantages[] = {"S2R", "R2A", "X"};
 static const char *const classes[] = {"DATA",      "CNAME_ONLY", "NODATA",  "REFERRAL", "NXDOMAIN",
 				      "SERVFAIL",  "REFUSED",    "FORMERR", "NOTIMP",   "BADVERS",

@@ -35,6 +35,7 @@ static const char help[] =
     "                   errors: block list look-ups and failures of every class\n"
     "                   cookies: DNS cookies, in the shares of a published study\n"
     "                   servers: name servers that lose, stop, are late or are asked twice\n"
+    "                   hijack: 55 minutes of one, and what only looks like it\n"
     "  --seed N         another seed, other traffic (default 1)\n"
     "  --pairs N        query/response pairs (mix 1000000, flood 2000000);\n"
     "                   zoo: scenes, some of which hold several (20000);\n"
@@ -150,7 +151,7 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 	fprintf(stderr,
 		OUT_PROGRAM
 		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-		"botnet-stages, errors, cookies or servers\n",
+		"botnet-stages, errors, cookies, servers or hijack\n",
 		text);
 	return -EINVAL;
 }

@@ -267,6 +267,51 @@ static json_t *cookies_json(const struct ft_gen_cookies *c)
 			 (json_int_t)c->clients_reusing);
 }
 
+/* The words of a text. */
+static json_t *words_json(const char *text)
+{
+	json_t *list = json_array();
+
+	while (*text != '\0') {
+		const size_t n = strcspn(text, " ");
+		json_array_append_new(
+		    list, n == 1 && *text == '-' ? json_null() : json_stringn(text, n));
+		text += n + (text[n] == ' ');
+	}
+	return list;
+}
+
+static json_t *hijack_json(const struct ft_gen_hijack *h)
+{
+	json_t *watch = json_array(), *others = json_array(), *changes = json_array();
+	json_t *seen = json_array();
+
+	for (unsigned i = 0; h->watch[i] != NULL; i++)
+		json_array_append_new(watch, json_string(h->watch[i]));
+	for (unsigned i = 0; h->others[i] != NULL; i++)
+		json_array_append_new(others, words_json(h->others[i]));
+	for (unsigned i = 0; i < FT_GEN_HIJACK_CHANGES; i++) {
+		const struct ft_gen_change *c = &h->change[i];
+		json_array_append_new(
+		    changes,
+		    json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "owner",
+			      c->owner, "type", c->type, "side", c->side, "class",
+			      "DELEGATION_HIJACK", "onset_us", (json_int_t)c->onset_us,
+			      "revert_us", (json_int_t)c->revert_us, "gap_us",
+			      (json_int_t)c->gap_us, "added", words_json(c->added), "removed",
+			      words_json(c->removed), "flags", words_json(c->flags)));
+	}
+	for (unsigned i = 0; i < FT_GEN_HIJACK_RRSETS; i++)
+		json_array_append_new(
+		    seen, json_pack("{s:s, s:s, s:I, s:I, s:i}", "owner", h->seen[i].owner, "type",
+				    h->seen[i].type, "observations",
+				    (json_int_t)h->seen[i].observations, "last_auth_us",
+				    (json_int_t)h->seen[i].last_auth_us, "slots",
+				    (int)h->seen[i].slots));
+	return json_pack("{s:o, s:o, s:o, s:o}", "watch", watch, "changes", changes, "others",
+			 others, "observations", seen);
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -304,6 +349,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 	}
 	if (truth->cookies.queries != 0)
 		json_object_set_new(o, "cookies", cookies_json(&truth->cookies));
+	if (truth->hijack != NULL)
+		json_object_set_new(o, "hijack", hijack_json(truth->hijack));
 	add_ip_flux(o, g);
 	if (truth->botnet.stages > 0)
 		json_object_set_new(o, "botnet", botnet_json(&truth->botnet));
