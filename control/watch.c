@@ -166,6 +166,9 @@ static bool read_suffix(uint16_t qtype, const char *text, uint32_t len, struct w
 
 	if (qtype != FT_QTYPE_NS && qtype != FT_QTYPE_MX && qtype != FT_QTYPE_CNAME)
 		return false;
+	for (uint32_t i = 0; i < len; i++)
+		if (isspace((unsigned char)text[i])) /* rdata of several words */
+			return false;
 	if (len > 2 && text[0] == '*' && text[1] == '.')
 		text += 2, len -= 2;
 	else if (len > 1 && text[0] == '.')

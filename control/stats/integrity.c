@@ -53,7 +53,7 @@ struct watched {
 	const struct watch_entry *entry; /* in the list, as of the last interval that closed */
 	uint64_t key;                    /* keyed hash of the owner */
 	uint16_t qtype;
-	size_t zone, ds;                 /* the entries of the NS and DS of its zone, or NO_ZONE */
+	size_t zone, ds; /* the entries of the NS and DS of its zone, or NO_ZONE */
 	bool made[SIDES];
 	struct integrity_machine side[SIDES];
 	struct cover cover;
@@ -69,13 +69,13 @@ struct integrity {
 	const struct stat_run *run;
 	const struct watch_list *list; /* that `v` was made from, and its serial */
 	uint32_t serial;
-	struct watched *v;             /* by key, then type */
+	struct watched *v; /* by key, then type */
 	size_t n;
 	struct stat_row *rows;
 	struct host *host; /* rising */
 	size_t hosts, hosts_room;
 	uint64_t begin_us, end_us; /* of the first interval, of the last one */
-	uint64_t day;      /* since 1970 and 1; 0: none yet */
+	uint64_t day;              /* since 1970 and 1; 0: none yet */
 	uint64_t day_left_out, day_loss_ppm;
 	bool failed; /* no memory: said once */
 	_Atomic uint64_t alarms;
@@ -327,7 +327,7 @@ static bool is_known_server(const struct integrity *s, const struct watched *w,
 		const struct rdset *sets[2 + INTEGRITY_CANDIDATES] = {&m->base, &m->all};
 		unsigned n = 2;
 		for (unsigned i = 0; i < INTEGRITY_CANDIDATES; i++)
-			if (m->candidate[i] != NULL && m->candidate[i]->seen != 0)
+			if (m->candidate[i] != NULL && m->candidate[i]->by.seen != 0)
 				sets[n++] = &m->candidate[i]->set;
 		for (unsigned i = 0; i < n; i++) {
 			any |= sets[i]->bytes != 0;

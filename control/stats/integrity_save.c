@@ -28,11 +28,9 @@
 	X(ttl_last_us)                                                                             \
 	X(ttl_lo_us)                                                                               \
 	X(ttl_first_us)                                                                            \
-	X(ttl_seen)                                                                                \
 	X(ttl_day)                                                                                 \
 	X(ttl_on_lo_us)                                                                            \
 	X(ttl_on_hi_us)                                                                            \
-	X(unsigned_seen)                                                                           \
 	X(unsigned_first_us)                                                                       \
 	X(ad_slot)                                                                                 \
 	X(ad_n)                                                                                    \
@@ -51,7 +49,7 @@
 	X(ad_told)                                                                                 \
 	X(ad_was_high)
 #define MACHINE_SETS(X) X(base) X(accepted) X(shown) X(all) X(past)
-#define MACHINE_VIEWS(X) X(clients) X(servers) X(ttl_pairs) X(unsigned_pairs)
+#define MACHINE_GROUPS(X) X(by) X(ttl_by) X(unsigned_by)
 
 static int put(state_write_fn *write, void *ctx, uint64_t v)
 {
@@ -115,24 +113,42 @@ static int get_views(state_read_fn *read, void *ctx, struct integrity_views *s)
 	return result;
 }
 
+static int put_group(state_write_fn *write, void *ctx, const struct integrity_group *g)
+{
+	int result = put(write, ctx, g->seen);
+
+	if (result == 0)
+		result = put_views(write, ctx, &g->pairs);
+	if (result == 0)
+		result = put_views(write, ctx, &g->clients);
+	return result == 0 ? put_views(write, ctx, &g->servers) : result;
+}
+
+static int get_group(state_read_fn *read, void *ctx, struct integrity_group *g)
+{
+	int result = get(read, ctx, UINT64_MAX, &g->seen);
+
+	if (result == 0)
+		result = get_views(read, ctx, &g->pairs);
+	if (result == 0)
+		result = get_views(read, ctx, &g->clients);
+	return result == 0 ? get_views(read, ctx, &g->servers) : result;
+}
+
 static int save_candidate(const struct integrity_candidate *c, state_write_fn *write, void *ctx)
 {
-	const uint64_t v[] = {c->lo_us,   c->first_us, c->last_us, c->seen,  c->ttl,
+	const uint64_t v[] = {c->lo_us,   c->first_us, c->last_us, c->ttl,
 			      c->vantage, c->own,      c->told,    c->others};
 	int result = write(ctx, v, sizeof(v));
 
 	if (result == 0)
 		result = put_set(write, ctx, &c->set);
-	if (result == 0)
-		result = put_views(write, ctx, &c->pairs);
-	if (result == 0)
-		result = put_views(write, ctx, &c->clients);
-	return result == 0 ? put_views(write, ctx, &c->servers) : result;
+	return result == 0 ? put_group(write, ctx, &c->by) : result;
 }
 
 static int load_candidate(struct integrity_candidate *c, state_read_fn *read, void *ctx)
 {
-	uint64_t v[9];
+	uint64_t v[8];
 	int result = read(ctx, v, sizeof(v));
 
 	if (result != 0)
@@ -140,18 +156,13 @@ static int load_candidate(struct integrity_candidate *c, state_read_fn *read, vo
 	c->lo_us = v[0];
 	c->first_us = v[1];
 	c->last_us = v[2];
-	c->seen = v[3];
-	c->ttl = (uint32_t)v[4];
-	c->vantage = v[5] < FT_VANTAGE_CAP ? (uint8_t)v[5] : FT_VANTAGE_X;
-	c->own = v[6] != 0;
-	c->told = v[7] != 0;
-	c->others = v[8] != 0;
+	c->ttl = (uint32_t)v[3];
+	c->vantage = v[4] < FT_VANTAGE_CAP ? (uint8_t)v[4] : FT_VANTAGE_X;
+	c->own = v[5] != 0;
+	c->told = v[6] != 0;
+	c->others = v[7] != 0;
 	result = get_set(read, ctx, &c->set);
-	if (result == 0)
-		result = get_views(read, ctx, &c->pairs);
-	if (result == 0)
-		result = get_views(read, ctx, &c->clients);
-	return result == 0 ? get_views(read, ctx, &c->servers) : result;
+	return result == 0 ? get_group(read, ctx, &c->by) : result;
 }
 
 int integrity_machine_save(const struct integrity_machine *m, state_write_fn *write, void *ctx)
@@ -170,8 +181,8 @@ int integrity_machine_save(const struct integrity_machine *m, state_write_fn *wr
 #undef X
 #define X(f)                                                                                       \
 	if (result == 0)                                                                           \
-		result = put_views(write, ctx, &m->f);
-	MACHINE_VIEWS(X)
+		result = put_group(write, ctx, &m->f);
+	MACHINE_GROUPS(X)
 #undef X
 	for (unsigned i = 0; i < INTEGRITY_CANDIDATES && result == 0; i++) {
 		result = put(write, ctx, m->candidate[i] != NULL);
@@ -229,8 +240,8 @@ int integrity_machine_load(struct integrity_machine *m, state_read_fn *read, voi
 #undef X
 #define X(f)                                                                                       \
 	if (result == 0)                                                                           \
-		result = get_views(read, ctx, &m->f);
-	MACHINE_VIEWS(X)
+		result = get_group(read, ctx, &m->f);
+	MACHINE_GROUPS(X)
 #undef X
 	return result == 0 ? load_candidates(m, read, ctx) : result;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Read integrity_machine_see() first. */
-#include "integrity_state.h"
+#include "integrity_parts.h"
 
 #include <fluxtap/rec_integrity.h>
 
@@ -8,74 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECOND_US 1000000u
 #define SET_CAP 16384u /* octets */
-#define VIEWS_CAP 1024u
 #define HOLD_US (300ull * SECOND_US)
 #define SHORT_US (3600ull * SECOND_US)
-#define DAY_US (86400ull * SECOND_US)
-#define TTL_NOTES 8u /* without a flag, of a day */
-#define TTL_LOW_S 300u
-#define TTL_HIGH_S 604800u
-#define AD_SLOT_US (300ull * SECOND_US)
-#define AD_LEAST 10u
-
-/* --- views --- */
-
-static bool views_has(const struct integrity_views *s, uint64_t hash, uint32_t *at)
-{
-	uint32_t lo = 0, hi = s->n;
-
-	while (lo < hi) {
-		const uint32_t mid = (lo + hi) / 2;
-		if (s->v[mid] < hash)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*at = lo;
-	return lo < s->n && s->v[lo] == hash;
-}
-
-static int views_add(struct integrity_views *s, uint64_t hash)
-{
-	uint32_t at;
-
-	if (views_has(s, hash, &at) || s->n == VIEWS_CAP)
-		return 0;
-	if (s->n == s->room) {
-		const uint32_t room = s->room != 0 ? 2 * s->room : 4;
-		uint64_t *v = realloc(s->v, room * sizeof(*v));
-		if (v == NULL)
-			return -ENOMEM;
-		s->v = v;
-		s->room = room;
-	}
-	memmove(s->v + at + 1, s->v + at, (s->n - at) * sizeof(*s->v));
-	s->v[at] = hash;
-	s->n++;
-	return 0;
-}
-
-static int views_merge(struct integrity_views *to, const struct integrity_views *from)
-{
-	int result = 0;
-
-	for (uint32_t i = 0; i < from->n && result == 0; i++)
-		result = views_add(to, from->v[i]);
-	return result;
-}
-
-static void views_fini(struct integrity_views *s)
-{
-	free(s->v);
-	*s = (struct integrity_views){0};
-}
-
-static uint64_t pair_of(const struct integrity_event *x)
-{
-	return (x->client ^ (x->server << 29 | x->server >> 35)) * 0x9e3779b97f4a7c15ull;
-}
 
 /* --- life --- */
 
@@ -96,9 +31,7 @@ static void candidate_free(struct integrity_candidate *c)
 	if (c == NULL)
 		return;
 	rdset_fini(&c->set);
-	views_fini(&c->pairs);
-	views_fini(&c->clients);
-	views_fini(&c->servers);
+	group_fini(&c->by);
 	free(c);
 }
 
@@ -113,8 +46,7 @@ static void forget_change(struct integrity_machine *m)
 {
 	rdset_fini(&m->shown);
 	rdset_fini(&m->all);
-	views_fini(&m->clients);
-	views_fini(&m->servers);
+	group_fini(&m->by);
 	m->changed = m->classed = m->others = false;
 	m->flags = 0;
 	m->class = INTEGRITY_NONE;
@@ -134,8 +66,8 @@ void integrity_machine_fini(struct integrity_machine *m)
 	rdset_fini(&m->base);
 	rdset_fini(&m->accepted);
 	rdset_fini(&m->past);
-	views_fini(&m->ttl_pairs);
-	views_fini(&m->unsigned_pairs);
+	group_fini(&m->ttl_by);
+	group_fini(&m->unsigned_by);
 	*m = (struct integrity_machine){0};
 }
 
@@ -144,15 +76,14 @@ bool integrity_machine_is_off(const struct integrity_machine *m)
 	bool off = m->changed;
 
 	for (unsigned i = 0; i < INTEGRITY_CANDIDATES; i++)
-		off |= m->candidate[i] != NULL && m->candidate[i]->seen != 0;
+		off |= m->candidate[i] != NULL && m->candidate[i]->by.seen != 0;
 	return off;
 }
 
 /* --- notes --- */
 
-/* A note of what holds, queued; NULL: no memory. */
-static struct integrity_note *note_add(struct integrity_machine *m, enum integrity_state state,
-				       const struct rdset *old_set, const struct rdset *new_set)
+struct integrity_note *integrity_note_add(struct integrity_machine *m, enum integrity_state state,
+					  const struct rdset *old_set, const struct rdset *new_set)
 {
 	struct integrity_note *n = calloc(1, sizeof(*n));
 
@@ -172,34 +103,14 @@ static struct integrity_note *note_add(struct integrity_machine *m, enum integri
 	return n;
 }
 
-static uint32_t bit(enum integrity_flag f)
-{
-	return 1u << f;
-}
-
-/* Against the baseline. */
-static uint32_t ttl_flags(const struct integrity_machine *m, uint32_t ttl)
-{
-	const uint64_t old = m->base_ttl;
-	uint32_t flags = 0;
-
-	if (!m->has_ttl || ttl == old)
-		return 0;
-	if (ttl == 0)
-		flags |= bit(INTEGRITY_TTL_ZERO);
-	if (4ull * ttl <= old && ttl <= TTL_LOW_S)
-		flags |= bit(INTEGRITY_TTL_DROP);
-	if ((old != 0 && ttl >= 4 * old) || (ttl > TTL_HIGH_S && old <= TTL_HIGH_S))
-		flags |= bit(INTEGRITY_TTL_RAISE);
-	return flags;
-}
-
 static uint32_t set_flags(const struct integrity_machine *m, const struct integrity_candidate *c)
 {
-	uint32_t flags = c->set.bytes != 0 && m->base.bytes != 0 ? ttl_flags(m, c->ttl) : 0;
+	uint32_t flags =
+	    c->set.bytes != 0 && m->base.bytes != 0 ? integrity_ttl_flags(m, c->ttl) : 0;
 
 	if (m->qtype == FT_QTYPE_DS)
-		flags |= c->set.bytes == 0 ? bit(INTEGRITY_DS_REMOVED) : bit(INTEGRITY_DS_CHANGED);
+		flags |= c->set.bytes == 0 ? integrity_bit(INTEGRITY_DS_REMOVED)
+					   : integrity_bit(INTEGRITY_DS_CHANGED);
 	return flags;
 }
 
@@ -244,7 +155,7 @@ static int accept_set(struct integrity_machine *m, const struct rdset *set)
 /* The change is over because it is allowed. */
 static void accept_change(struct integrity_machine *m)
 {
-	struct integrity_note *n = note_add(m, INTEGRITY_ACCEPTED, &m->base, &m->all);
+	struct integrity_note *n = integrity_note_add(m, INTEGRITY_ACCEPTED, &m->base, &m->all);
 
 	if (n != NULL) {
 		n->data = true;
@@ -252,8 +163,8 @@ static void accept_change(struct integrity_machine *m)
 		n->ttl_old = m->has_ttl ? m->base_ttl : INTEGRITY_NO_TTL;
 		n->onset_lo_us = m->onset_lo_us;
 		n->onset_hi_us = m->onset_hi_us;
-		n->clients = m->clients.n;
-		n->servers = m->servers.n;
+		n->clients = m->by.clients.n;
+		n->servers = m->by.servers.n;
 		n->flags = m->flags;
 	}
 	(void)accept_set(m, &m->all);
@@ -275,157 +186,6 @@ void integrity_machine_config(struct integrity_machine *m, const struct watch_en
 	if (rdset_copy(&m->base, e->baseline.data, e->baseline.bytes) == 0)
 		(void)rdset_add(&m->base, &m->accepted, SET_CAP);
 	m->known = true;
-}
-
-/* --- TTLs --- */
-
-static int tell_ttl(struct integrity_machine *m, const struct integrity_event *x)
-{
-	const bool back = x->ttl == m->base_ttl && !m->changed;
-	const uint32_t flags = ttl_flags(m, x->ttl);
-	const uint64_t day = x->t_us / DAY_US;
-	const struct rdset *set = m->changed ? &m->shown : &m->base;
-
-	if (m->ttl_day != day)
-		m->ttl_told = 0;
-	m->ttl_day = day;
-	m->flags |= m->changed ? flags : 0;
-	if (m->ttl_told++ >= TTL_NOTES && flags == 0)
-		return 0;
-	struct integrity_note *n =
-	    note_add(m, back ? INTEGRITY_REVERTED : INTEGRITY_CHANGED, set, set);
-	if (n == NULL)
-		return -ENOMEM;
-	n->ttl_new = x->ttl;
-	n->flags = flags;
-	n->clients = n->servers = m->ttl_pairs.n;
-	n->vantage = x->vantage;
-	n->onset_lo_us = back ? m->ttl_on_lo_us : m->ttl_lo_us;
-	n->onset_hi_us = back ? m->ttl_on_hi_us : m->ttl_first_us;
-	n->revert_lo_us = back ? m->ttl_lo_us : 0;
-	n->revert_hi_us = back ? m->ttl_first_us : 0;
-	return 0;
-}
-
-/* Follows the TTL of the set that holds. */
-static int see_ttl(struct integrity_machine *m, const struct integrity_event *x)
-{
-	if (x->set->bytes == 0 || (m->changed && !m->has_ttl))
-		return 0;
-	if (!m->has_ttl) {
-		m->has_ttl = true;
-		m->ttl = m->base_ttl = x->ttl;
-	}
-	if (x->ttl == m->ttl) {
-		m->ttl_last_us = x->t_us;
-		views_fini(&m->ttl_pairs);
-		m->ttl_seen = 0;
-		return 0;
-	}
-	if (!m->known) { /* learning: the greatest is the one of the zone */
-		m->base_ttl = x->ttl > m->base_ttl ? x->ttl : m->base_ttl;
-		m->ttl = x->ttl;
-		return 0;
-	}
-	if (m->ttl_seen == 0 || m->ttl_next != x->ttl) {
-		views_fini(&m->ttl_pairs);
-		m->ttl_next = x->ttl;
-		m->ttl_seen = 0;
-		m->ttl_lo_us = m->ttl_last_us;
-		m->ttl_first_us = x->t_us;
-	}
-	m->ttl_seen += x->count;
-	if (views_add(&m->ttl_pairs, pair_of(x)) != 0)
-		return -ENOMEM;
-	if (!x->own && (m->ttl_seen < 2 || m->ttl_pairs.n < 2))
-		return 0;
-	const int result = tell_ttl(m, x);
-	if (m->ttl == m->base_ttl) {
-		m->ttl_on_lo_us = m->ttl_lo_us;
-		m->ttl_on_hi_us = m->ttl_first_us;
-	}
-	m->ttl = x->ttl;
-	m->ttl_last_us = x->t_us;
-	m->ttl_seen = 0;
-	views_fini(&m->ttl_pairs);
-	return result;
-}
-
-/* --- DNSSEC --- */
-
-static int tell_flag(struct integrity_machine *m, const struct integrity_event *x,
-		     enum integrity_flag flag, uint64_t lo_us, uint64_t hi_us)
-{
-	const struct rdset *set = m->changed ? &m->shown : &m->base;
-	struct integrity_note *n = note_add(m, INTEGRITY_CHANGED, set, set);
-
-	if (n == NULL)
-		return -ENOMEM;
-	n->flags = bit(flag);
-	n->onset_lo_us = lo_us;
-	n->onset_hi_us = hi_us;
-	n->vantage = x->vantage;
-	n->clients = n->servers = 1;
-	if (flag == INTEGRITY_UNSIGNED_WHILE_DS)
-		n->clients = n->servers = m->unsigned_pairs.n;
-	return 0;
-}
-
-/* Signatures of an authoritative answer with data. */
-static int see_signatures(struct integrity_machine *m, const struct integrity_event *x)
-{
-	const bool has = (x->facts & FT_INTEGRITY_RRSIG) != 0;
-	int result = 0;
-
-	if (!has && (x->facts & FT_INTEGRITY_DO) == 0)
-		return 0;
-	m->rrsig = has;
-	if (!has) {
-		if (m->ds != 1 || m->unsigned_told)
-			return 0;
-		if (m->unsigned_seen == 0)
-			m->unsigned_first_us = x->t_us;
-		m->unsigned_seen += x->count;
-		result = views_add(&m->unsigned_pairs, pair_of(x));
-		if (result != 0 || (!x->own && (m->unsigned_seen < 2 || m->unsigned_pairs.n < 2)))
-			return result;
-		m->unsigned_told = true;
-		return tell_flag(m, x, INTEGRITY_UNSIGNED_WHILE_DS, 0, m->unsigned_first_us);
-	}
-	m->unsigned_told = false;
-	m->unsigned_seen = 0;
-	views_fini(&m->unsigned_pairs);
-	/* RFC 4034 3.1.5: serial number arithmetic. */
-	const int64_t left = (int32_t)(x->rrsig_s - (uint32_t)(x->t_us / SECOND_US));
-	if (left < 86400 && !m->expiry_told)
-		result = tell_flag(m, x, INTEGRITY_RRSIG_EXPIRY, 0, x->t_us);
-	m->expiry_told = left < 86400;
-	return result;
-}
-
-/* What resolvers say to those who asked for signatures. */
-static int see_ad(struct integrity_machine *m, const struct integrity_event *x)
-{
-	const uint64_t slot = x->t_us / AD_SLOT_US;
-	const bool ad = (x->facts & FT_INTEGRITY_AD) != 0;
-
-	if ((x->facts & FT_INTEGRITY_DO) == 0)
-		return 0;
-	m->ad = ad;
-	if (slot != m->ad_slot) {
-		if (m->ad_n >= AD_LEAST)
-			m->ad_was_high = m->ad_yes * 10 > m->ad_n * 9;
-		m->ad_slot = slot;
-		m->ad_n = m->ad_yes = 0;
-	}
-	m->ad_n += x->count;
-	m->ad_yes += ad ? x->count : 0;
-	if (m->ad_yes * 10 > m->ad_n * 9)
-		m->ad_told = false;
-	if (!m->ad_was_high || m->ad_told || m->ad_n < AD_LEAST || m->ad_yes * 10 >= m->ad_n)
-		return 0;
-	m->ad_told = true;
-	return tell_flag(m, x, INTEGRITY_AD_LOST, slot * AD_SLOT_US, x->t_us);
 }
 
 /* --- observations --- */
@@ -456,7 +216,7 @@ static int learn(struct integrity_machine *m, const struct integrity_event *x)
 	m->may_be_empty |= x->set->bytes == 0;
 	if (x->t_us > m->last_base_us)
 		m->last_base_us = x->t_us;
-	return result == -ENOMEM ? result : x->cached ? 0 : see_ttl(m, x);
+	return result == -ENOMEM ? result : x->cached ? 0 : integrity_see_ttl(m, x);
 }
 
 /* Suspicions that this view has given up; others' are marked. */
@@ -465,18 +225,17 @@ static void weigh_candidates(struct integrity_machine *m, const struct integrity
 {
 	for (unsigned i = 0; i < INTEGRITY_CANDIDATES; i++) {
 		struct integrity_candidate *c = m->candidate[i];
-		uint32_t at;
 		if (c == NULL || t0_us < c->first_us)
 			continue;
-		const bool by_caches = c->seen == 0;
-		const bool same = by_caches ? views_has(&c->servers, x->server, &at)
-					    : !x->cached && views_has(&c->clients, x->client, &at);
+		const bool by_caches = c->by.seen == 0;
+		const bool same = by_caches ? views_has(&c->by.servers, x->server)
+					    : !x->cached && views_has(&c->by.clients, x->client);
 		if (!same) {
 			c->others |= !x->cached || by_caches;
 			continue;
 		}
 		if (t0_us <= c->last_us ||
-		    (!by_caches && (c->pairs.n > 1 || !views_has(&c->pairs, pair_of(x), &at))))
+		    (!by_caches && (c->by.pairs.n > 1 || !group_has_pair(&c->by, x))))
 			continue;
 		candidate_free(c);
 		m->candidate[i] = NULL;
@@ -485,15 +244,13 @@ static void weigh_candidates(struct integrity_machine *m, const struct integrity
 
 static int see_base(struct integrity_machine *m, const struct integrity_event *x, uint64_t t0_us)
 {
-	uint32_t at;
-
 	if (!m->changed) {
 		/* A cache rounds to whole seconds. */
 		const uint64_t sure_us = x->cached ? t0_us - SECOND_US : t0_us;
 		if (sure_us > m->last_base_us)
 			m->last_base_us = sure_us;
 		weigh_candidates(m, x, t0_us);
-		return x->cached ? 0 : see_ttl(m, x);
+		return x->cached ? 0 : integrity_see_ttl(m, x);
 	}
 	if (x->cached) {
 		if (t0_us > m->onset_lo_us + SECOND_US && t0_us < m->onset_hi_us)
@@ -502,7 +259,7 @@ static int see_base(struct integrity_machine *m, const struct integrity_event *x
 	}
 	if (t0_us <= m->onset_hi_us)
 		return 0;
-	if (!views_has(&m->clients, x->client, &at))
+	if (!views_has(&m->by.clients, x->client))
 		m->others = true;
 	if (m->revert_hi_us == 0)
 		m->revert_hi_us = t0_us;
@@ -519,12 +276,10 @@ static int see_change(struct integrity_machine *m, const struct integrity_event 
 	}
 	m->last_new_us = t0_us > m->last_new_us ? t0_us : m->last_new_us;
 	m->revert_hi_us = 0;
-	int result = views_add(&m->clients, x->client);
-	if (result == 0)
-		result = views_add(&m->servers, x->server);
+	const int result = group_add(&m->by, x);
 	if (result == 0 && x->set->bytes != 0)
 		m->new_ttl = x->ttl;
-	return result != 0 ? result : see_ttl(m, x);
+	return result != 0 ? result : integrity_see_ttl(m, x);
 }
 
 static struct integrity_candidate **find_candidate(struct integrity_machine *m,
@@ -549,11 +304,9 @@ static struct integrity_candidate **find_candidate(struct integrity_machine *m,
 static bool is_confirmed(const struct integrity_machine *m, const struct integrity_candidate *c)
 {
 	/* One that only has more may be the whole of which others gave a part. */
-	const uint64_t least = m->base.bytes != 0 && rdset_is_subset(&m->base, &c->set) ? 3
-			       : c->own                                                 ? 1
-											: 2;
+	const bool more = m->base.bytes != 0 && rdset_is_subset(&m->base, &c->set);
 
-	return c->seen >= least && (c->own || c->pairs.n >= 2);
+	return group_confirms(&c->by, more ? 3 : 1, c->own);
 }
 
 /* The candidate is what holds now. */
@@ -561,8 +314,9 @@ static int confirm(struct integrity_machine *m, const struct watch_entry *e,
 		   struct integrity_candidate *c)
 {
 	const bool allowed = is_allowed(m, e, &c->set);
-	struct integrity_note *n = note_add(m, allowed ? INTEGRITY_ACCEPTED : INTEGRITY_CHANGED,
-					    m->changed ? &m->shown : &m->base, &c->set);
+	struct integrity_note *n =
+	    integrity_note_add(m, allowed ? INTEGRITY_ACCEPTED : INTEGRITY_CHANGED,
+			       m->changed ? &m->shown : &m->base, &c->set);
 
 	if (n == NULL)
 		return -ENOMEM;
@@ -572,8 +326,8 @@ static int confirm(struct integrity_machine *m, const struct watch_entry *e,
 	n->onset_lo_us = c->lo_us;
 	n->onset_hi_us = c->first_us;
 	n->flags = set_flags(m, c);
-	n->clients = c->clients.n;
-	n->servers = c->servers.n;
+	n->clients = c->by.clients.n;
+	n->servers = c->by.servers.n;
 	n->vantage = c->vantage;
 	if (allowed) {
 		const int result = accept_set(m, &c->set);
@@ -603,9 +357,7 @@ static int confirm(struct integrity_machine *m, const struct watch_entry *e,
 		result = rdset_add(&m->all, &c->set, SET_CAP);
 	if (result == -E2BIG)
 		result = rdset_copy(&m->all, c->set.data, c->set.bytes);
-	if (result == 0)
-		result = views_merge(&m->clients, &c->clients);
-	return result == 0 ? views_merge(&m->servers, &c->servers) : result;
+	return result == 0 ? group_merge(&m->by, &c->by) : result;
 }
 
 static int see_other(struct integrity_machine *m, const struct watch_entry *e,
@@ -629,18 +381,14 @@ static int see_other(struct integrity_machine *m, const struct watch_entry *e,
 		*place = c;
 	}
 	c->last_us = t0_us > c->last_us ? t0_us : c->last_us;
+	if (!x->cached && c->by.seen == 0) /* caches alone do not count */
+		group_fini(&c->by);
 	if (!x->cached) {
-		if (c->seen == 0) /* caches alone do not count */
-			views_fini(&c->servers);
-		c->seen += x->count;
 		c->own |= x->own;
 		c->ttl = x->ttl;
-		result = views_add(&c->pairs, pair_of(x));
-		if (result == 0)
-			result = views_add(&c->clients, x->client);
 	}
-	if (result == 0 && (!x->cached || c->seen == 0))
-		result = views_add(&c->servers, x->server);
+	if (!x->cached || c->by.seen == 0)
+		result = group_add(&c->by, x);
 	if (result != 0 || !is_confirmed(m, c))
 		return result;
 	*place = NULL;
@@ -653,10 +401,10 @@ int integrity_machine_see(struct integrity_machine *m, const struct watch_entry 
 			  const struct integrity_event *x)
 {
 	const uint64_t t0_us = origin_us(m, x);
-	int result = x->cached ? see_ad(m, x) : 0;
+	int result = x->cached ? integrity_see_ad(m, x) : 0;
 
 	if (result == 0 && !x->cached && x->set->bytes != 0 && !m->parent)
-		result = see_signatures(m, x);
+		result = integrity_see_signatures(m, x);
 	if (result != 0)
 		return result;
 	if (!m->known && m->observed && x->t_us >= m->learn_until_us)
@@ -683,7 +431,7 @@ static int tell_reverted(struct integrity_machine *m, uint64_t now_us)
 
 	if (!m->changed || m->revert_hi_us == 0 || now_us < m->revert_hi_us + hold_us)
 		return 0;
-	struct integrity_note *n = note_add(m, INTEGRITY_REVERTED, &m->base, &m->all);
+	struct integrity_note *n = integrity_note_add(m, INTEGRITY_REVERTED, &m->base, &m->all);
 	if (n == NULL)
 		return -ENOMEM;
 	const uint64_t lasted_us = m->revert_hi_us - m->onset_hi_us;
@@ -696,18 +444,18 @@ static int tell_reverted(struct integrity_machine *m, uint64_t now_us)
 	n->onset_hi_us = m->onset_hi_us;
 	n->revert_lo_us = m->last_new_us;
 	n->revert_hi_us = m->revert_hi_us;
-	n->clients = m->clients.n;
-	n->servers = m->servers.n;
+	n->clients = m->by.clients.n;
+	n->servers = m->by.servers.n;
 	n->flags = m->flags;
 	if (lasted_us < SHORT_US)
-		n->flags |= bit(INTEGRITY_SHORT_LIVED);
+		n->flags |= integrity_bit(INTEGRITY_SHORT_LIVED);
 	else if (lasted_us < DAY_US)
-		n->flags |= bit(INTEGRITY_TRANSIENT);
+		n->flags |= integrity_bit(INTEGRITY_TRANSIENT);
 	const int result = rdset_copy(&m->past, m->all.data, m->all.bytes);
 	m->past_us = m->revert_hi_us;
 	m->last_base_us = m->revert_hi_us;
 	m->ttl = m->base_ttl;
-	m->ttl_seen = 0;
+	group_fini(&m->ttl_by);
 	forget_change(m);
 	return result;
 }
@@ -727,22 +475,22 @@ static int tell_suspects(struct integrity_machine *m, const struct watch_entry *
 		const bool more = m->base.bytes != 0 && rdset_is_subset(&m->base, &c->set);
 		if (c->told || more || is_allowed(m, e, &c->set))
 			continue;
-		struct integrity_note *n =
-		    note_add(m, INTEGRITY_SUSPECT, m->changed ? &m->shown : &m->base, &c->set);
+		struct integrity_note *n = integrity_note_add(
+		    m, INTEGRITY_SUSPECT, m->changed ? &m->shown : &m->base, &c->set);
 		if (n == NULL)
 			return -ENOMEM;
 		c->told = true;
 		n->data = true;
 		n->auth = INTEGRITY_UNAUTHORISED;
-		n->class = c->others && (c->seen != 0 ? c->clients.n : c->servers.n) == 1
+		n->class = c->others && (c->by.seen != 0 ? c->by.clients.n : c->by.servers.n) == 1
 			       ? INTEGRITY_POISON_SUSPECT
 			       : INTEGRITY_NONE;
-		n->ttl_new = c->seen != 0 && c->set.bytes != 0 ? c->ttl : INTEGRITY_NO_TTL;
+		n->ttl_new = c->by.seen != 0 && c->set.bytes != 0 ? c->ttl : INTEGRITY_NO_TTL;
 		n->onset_lo_us = c->lo_us;
 		n->onset_hi_us = c->first_us;
-		n->flags = c->seen != 0 ? set_flags(m, c) : 0;
-		n->clients = c->clients.n;
-		n->servers = c->servers.n;
+		n->flags = c->by.seen != 0 ? set_flags(m, c) : 0;
+		n->clients = c->by.clients.n;
+		n->servers = c->by.servers.n;
 		n->vantage = c->vantage;
 	}
 	return 0;
@@ -752,11 +500,11 @@ static void classify(struct integrity_machine *m, bool parent_changed)
 {
 	if (!m->changed)
 		return;
-	if (m->classed && m->class == INTEGRITY_POISON_SUSPECT && m->clients.n <= 1)
+	if (m->classed && m->class == INTEGRITY_POISON_SUSPECT && m->by.clients.n <= 1)
 		return;
 	if (m->classed && m->class == INTEGRITY_DELEGATION_HIJACK)
 		return;
-	if (!m->classed && m->clients.n == 1 && m->others)
+	if (!m->classed && m->by.clients.n == 1 && m->others)
 		m->class = INTEGRITY_POISON_SUSPECT;
 	else
 		m->class =

@@ -53,6 +53,12 @@ struct integrity_views {
 	uint32_t n, room;
 };
 
+/* Who saw something. */
+struct integrity_group {
+	struct integrity_views pairs, clients, servers;
+	uint64_t seen; /* observations */
+};
+
 /* One observation. */
 struct integrity_event {
 	uint64_t t_us;
@@ -69,11 +75,10 @@ struct integrity_event {
 struct integrity_candidate {
 	struct rdset set;
 	uint64_t lo_us, first_us, last_us;
-	uint64_t seen; /* authoritative observations */
 	uint32_t ttl;
 	uint8_t vantage;
-	bool own, told, others; /* others: who still gets the baseline */
-	struct integrity_views pairs, clients, servers;
+	bool own, told, others;    /* others: who still gets the baseline */
+	struct integrity_group by; /* but for caches: authoritative observations alone */
 };
 
 /* Something to tell. */
@@ -108,21 +113,21 @@ struct integrity_machine {
 	uint64_t onset_lo_us, onset_hi_us, last_new_us, revert_hi_us;
 	uint32_t new_ttl, flags;
 	enum integrity_class class;
-	struct integrity_views clients, servers;
+	struct integrity_group by;
 	uint8_t vantage;
 	/* What caches may still hold of it when it is over. */
 	struct rdset past;
 	uint64_t past_us;
 	/* The TTL that holds, and one that may. */
 	uint32_t ttl, ttl_next, ttl_told;
-	uint64_t ttl_last_us, ttl_lo_us, ttl_first_us, ttl_seen, ttl_day;
+	uint64_t ttl_last_us, ttl_lo_us, ttl_first_us, ttl_day;
 	uint64_t ttl_on_lo_us, ttl_on_hi_us;
-	struct integrity_views ttl_pairs;
+	struct integrity_group ttl_by; /* of the one that may */
 	/* DNSSEC: -1 unknown. */
 	int8_t ds, ad, rrsig;
 	bool unsigned_told, expiry_told, ad_told;
-	uint64_t unsigned_seen, unsigned_first_us;
-	struct integrity_views unsigned_pairs;
+	uint64_t unsigned_first_us;
+	struct integrity_group unsigned_by;
 	uint64_t ad_slot, ad_n, ad_yes;
 	bool ad_was_high;
 	struct integrity_note *notes, **notes_end; /* to be told at the next step */

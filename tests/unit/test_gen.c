@@ -144,7 +144,8 @@ static void test_known_frames(void **state)
 	    [FT_GEN_BOTNET_STAGES] = UINT64_C(0xb4e397e32edcb2bb),
 	    [FT_GEN_ERRORS] = UINT64_C(0x1949f4ae3a517b76),
 	    [FT_GEN_COOKIES] = UINT64_C(0xd840d40384ab5f07),
-	    [FT_GEN_NAME_SERVERS] = UINT64_C(0x7750f1994d490ae1)};
+	    [FT_GEN_NAME_SERVERS] = UINT64_C(0x7750f1994d490ae1),
+	    [FT_GEN_HIJACK] = UINT64_C(0x477e004edd71bb0d)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {
