@@ -34,7 +34,8 @@ uint16_t rdata_type(const char *text, uint32_t len)
 {
 	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++) {
 		uint32_t k = 0;
-		while (k < len && toupper((unsigned char)text[k]) == types[i].name[k])
+		while (k < len && types[i].name[k] != '\0' &&
+		       toupper((unsigned char)text[k]) == types[i].name[k])
 			k++;
 		if (k == len && types[i].name[k] == '\0')
 			return types[i].type;
