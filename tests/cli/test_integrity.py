@@ -413,6 +413,33 @@ class Scenario(lab.Case):
         self.assertRegex(r.out, r"%  .*  www\.bank\.example\. A")
 
 
+    def cut(self, second=None):
+        """The records of two runs, of which one goes on where the other was ended, in the midst of the hijack."""
+        path, truth = lab.traffic("hijack", "--seed", 3)
+        c, at_us = lab.Capture.load(path), (lab.Scene.START_S + 9 * 900) * 1000000
+        halves = ([p for p in c.packets if p[0] < at_us], [p for p in c.packets if p[0] >= at_us])
+        lists = (truth["hijack"]["watch"], second or truth["hijack"]["watch"])
+        for packets, lines, alarms in zip(halves, lists, (5, 1)):
+            watch = self.write("watch", "\n".join(lines).encode())
+            r = lab.fluxtap("run", "--quiet", "--state", "on", "--interval", 900, "--out", self.out, "--pcap",
+                            c.sub(packets).save(self.path("half.pcap")), "--watch", watch)
+            self.assertEqual(r.code, 0, str(r))
+            self.assertEqual(r.err.count("UNAUTHORISED"), alarms, r.err)
+        return self.records()
+
+    def changes(self, records):
+        return sorted(str(r) for r in lab.of_set(records, "integrity") if "state" in r)
+
+    def test_restart(self):
+        self.assertEqual(self.changes(self.cut()), self.changes(self.play("--interval", 900)[2]))
+
+    def test_accepted(self):
+        _, truth = lab.traffic("hijack", "--seed", 3)
+        lines = [x.replace("=192.0.2.80", "=192.0.2.80|203.0.113.80") for x in truth["hijack"]["watch"]]
+        rows = [r for r in lab.of_set(self.cut(lines), "integrity") if r["owner"] == "www.bank.example." and "state" in r]
+        self.assertEqual([r["state"] for r in rows if r["added"]], ["CHANGED", "ACCEPTED"])
+
+
 class Lists(lab.Case):
     def test_refused(self):
         for text, says in (("example.com", "nothing else"), ("example.com PTR", "none of NS"), ("a..b A", "a..b"),

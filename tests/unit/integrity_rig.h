@@ -22,6 +22,7 @@
 #define INTEGRITY_RIG_RING (256u << 10)
 
 struct integrity_rig {
+	char dir[32], path[64], psl[64];
 	struct rules *rules;
 	struct ruleset *set;
 	struct evclock clock;
@@ -43,29 +44,38 @@ static inline void *integrity_rig_need(void *p)
 	return p;
 }
 
-static inline void integrity_rig_init(struct integrity_rig *r, const char *list,
-				      uint32_t interval_s)
+/* Another list from now on, as by a reload. */
+static inline void integrity_rig_load(struct integrity_rig *r, const char *list)
 {
-	char dir[] = "/tmp/fluxtap-rig-XXXXXX", path[64], psl[64], err[1024] = "";
-	const struct rules_settings settings = {
-	    .watch = path, .psl_path = psl, .name_seed = INTEGRITY_RIG_SEED};
-	const struct integrity_settings set = {INTEGRITY_RIG_SEED, 64, 64};
+	struct ruleset *old = r->set;
+	char err[1024] = "";
 
-	memset(r, 0, sizeof(*r));
-	(void)integrity_rig_need(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/watch", dir);
-	snprintf(psl, sizeof(psl), "%s/psl", dir);
-	rules_rig_put(path, list);
-	rules_rig_put(psl, "example\ncom\n");
-	r->rules = integrity_rig_need(rules_create(&settings));
+	rules_rig_put(r->path, list);
 	r->set = rules_load(r->rules, err, sizeof(err));
-	unlink(path);
-	unlink(psl);
-	rmdir(dir);
 	if (r->set == NULL) {
 		fprintf(stderr, "%s\n", err);
 		abort();
 	}
+	if (r->integrity != NULL)
+		integrity_adopt(r->integrity, r->set);
+	ruleset_destroy(old);
+}
+
+static inline void integrity_rig_init(struct integrity_rig *r, const char *list,
+				      uint32_t interval_s)
+{
+	const struct rules_settings settings = {
+	    .watch = r->path, .psl_path = r->psl, .name_seed = INTEGRITY_RIG_SEED};
+	const struct integrity_settings set = {INTEGRITY_RIG_SEED, 64, 64};
+
+	memset(r, 0, sizeof(*r));
+	strcpy(r->dir, "/tmp/fluxtap-rig-XXXXXX");
+	(void)integrity_rig_need(mkdtemp(r->dir));
+	snprintf(r->path, sizeof(r->path), "%s/watch", r->dir);
+	snprintf(r->psl, sizeof(r->psl), "%s/psl", r->dir);
+	rules_rig_put(r->psl, "example\ncom\n");
+	r->rules = integrity_rig_need(rules_create(&settings));
+	integrity_rig_load(r, list);
 	r->clock.interval_us = interval_s * 1000000ull;
 	r->ring =
 	    integrity_rig_need(aligned_alloc(64, sizeof(struct ft_ring) + INTEGRITY_RIG_RING));
@@ -182,6 +192,9 @@ static inline void integrity_rig_fini(struct integrity_rig *r)
 	rules_destroy(r->rules);
 	free(r->msgs);
 	free(r->ring);
+	unlink(r->path);
+	unlink(r->psl);
+	rmdir(r->dir);
 }
 
 #endif

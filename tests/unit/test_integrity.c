@@ -418,12 +418,20 @@ static void count_alarm(void *ctx, const char *text)
 	alarms++;
 }
 
+static const char *last_state;
+
 static void count_record(void *ctx, const char *set, uint64_t start_s, json_t *o)
 {
 	(void)ctx;
 	(void)start_s;
 	assert_string_equal(set, "integrity");
-	records += json_object_get(o, "state") != NULL;
+	if (json_object_get(o, "state") != NULL) {
+		static char state[16];
+		snprintf(state, sizeof(state), "%s",
+			 json_string_value(json_object_get(o, "state")));
+		last_state = state;
+		records++;
+	}
 	json_decref(o);
 }
 
@@ -476,12 +484,49 @@ static void test_responses(void **unused)
 	integrity_rig_fini(&r);
 }
 
+/* The operator accepts a change by writing it into the list. */
+static void test_accepted(void **unused)
+{
+	const struct addr clients[2] = {{{1}}, {{2}}}, server = {{3}};
+	struct integrity_rig r;
+	uint8_t message[256];
+	uint64_t t_us = T0;
+
+	(void)unused;
+	integrity_rig_init(&r, "www.a.example A baseline=192.0.2.1\n", 60);
+	r.run.alarm = count_alarm;
+	r.run.write = count_record;
+	alarms = records = 0;
+	const uint32_t n = make_response(message, 66);
+	for (unsigned i = 0; i < 2; i++)
+		integrity_rig_response(&r, message, n, &clients[i], &server, t_us += S);
+	integrity_rig_close(&r, t_us);
+	assert_int_equal(records, 1);
+	integrity_rig_load(&r, "b.example NS\nwww.a.example A baseline=192.0.2.1\n");
+	integrity_rig_response(&r, message, n, &clients[0], &server, t_us += 60 * S);
+	integrity_rig_close(&r, t_us);
+	assert_int_equal(records, 1);
+	integrity_rig_load(&r, "www.a.example A baseline=192.0.2.1|192.0.2.66\n");
+	integrity_rig_response(&r, message, n, &clients[0], &server, t_us += 60 * S);
+	integrity_rig_close(&r, t_us);
+	assert_int_equal(records, 2);
+	assert_string_equal(last_state, "ACCEPTED");
+	(void)make_response(message, 1);
+	for (unsigned i = 0; i < 2; i++)
+		integrity_rig_response(&r, message, n, &clients[i], &server, t_us += 60 * S);
+	integrity_rig_close(&r, t_us);
+	assert_int_equal(records, 2);
+	assert_int_equal(alarms, 1);
+	integrity_rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_records), cmocka_unit_test(test_whole_sets),
-	    cmocka_unit_test(test_rdata),   cmocka_unit_test(test_list),
-	    cmocka_unit_test(test_state),   cmocka_unit_test(test_responses),
+	    cmocka_unit_test(test_records),  cmocka_unit_test(test_whole_sets),
+	    cmocka_unit_test(test_rdata),    cmocka_unit_test(test_list),
+	    cmocka_unit_test(test_state),    cmocka_unit_test(test_responses),
+	    cmocka_unit_test(test_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
