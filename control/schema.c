@@ -979,6 +979,7 @@ static json_t *change_schema(void)
 	shape_put(&d, "ds", or_null("boolean"), "the delegation has a DS");
 	shape_put(&d, "ad", or_null("boolean"), "resolvers say that it was validated");
 	shape_put(&d, "rrsig", or_null("boolean"), "it is signed");
+	shape_put(&d, "ede", or_null("integer"), "code of an extended error (RFC 8914)");
 	shape_put(&s, "dnssec", shape_fini(&d), "as seen last; null: not seen");
 	return shape_fini(&s);
 }

@@ -12,6 +12,7 @@
 #define VIEWS_MOST 65536u
 
 #define MACHINE_NUMBERS(X)                                                                         \
+	X(ede)                                                                                     \
 	X(base_ttl)                                                                                \
 	X(learn_until_us)                                                                          \
 	X(last_base_us)                                                                            \

@@ -403,6 +403,8 @@ int integrity_machine_see(struct integrity_machine *m, const struct watch_entry 
 	const uint64_t t0_us = origin_us(m, x);
 	int result = x->cached ? integrity_see_ad(m, x) : 0;
 
+	if (x->ede != 0)
+		m->ede = x->ede;
 	if (result == 0 && !x->cached && x->set->bytes != 0 && !m->parent)
 		result = integrity_see_signatures(m, x);
 	if (result != 0)

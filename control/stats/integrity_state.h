@@ -66,6 +66,7 @@ struct integrity_event {
 	const struct rdset *set;
 	uint64_t count;
 	uint32_t ttl, rrsig_s;
+	uint16_t ede; /* as struct ft_integrity has it */
 	uint8_t facts, vantage;
 	bool cached; /* else authoritative, or a delegation by the parent */
 	bool own;    /* from a server of the operator's */
@@ -125,6 +126,7 @@ struct integrity_machine {
 	struct integrity_group ttl_by; /* of the one that may */
 	/* DNSSEC: -1 unknown. */
 	int8_t ds, ad, rrsig;
+	uint16_t ede; /* the last one, and 1; 0: none */
 	bool unsigned_told, expiry_told, ad_told;
 	uint64_t unsigned_first_us;
 	struct integrity_group unsigned_by;

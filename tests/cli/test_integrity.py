@@ -292,7 +292,7 @@ class Hand(lab.Case):
                         [(w, "RRSIG", 300, "A %d" % expires)] if expires else []), do=True)
                 rows = self.watch(s, "example.com NS,DS\nwww.example.com A baseline=192.0.2.80\n")
                 self.assertEqual(self.brief(rows), [("CHANGED", self.W, "A", "CHILD", "UNKNOWN", None, [flag])])
-                self.assertEqual(rows[0]["dnssec"]["rrsig"], expires is not None)
+                self.assertEqual(rows[0]["dnssec"], {"ds": True, "ad": None, "rrsig": expires is not None, "ede": None})
 
     def test_ad_lost(self):
         s = Scene()
