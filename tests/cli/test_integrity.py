@@ -40,15 +40,16 @@ def rr(owner, kind, ttl, text):
     return lab.qname(owner) + struct.pack("!HHIH", TYPES[kind], 1, ttl, len(data)) + data
 
 
-def opt(do):
-    return b"\0" + struct.pack("!HHIH", 41, 1232, do << 15, 0)
+def opt(do, ede=None):
+    data = b"" if ede is None else struct.pack("!HHH", 15, 2 + 3, ede) + b"why"
+    return b"\0" + struct.pack("!HHIH", 41, 1232, do << 15, len(data)) + data
 
 
 class Scene(lab.Scene):
     """Deals at seconds since the start."""
 
     def deal(self, at, client, server, owner, kind, answer=(), authority=(), additional=(), aa=True, ra=False,
-             rcode=0, do=False, ad=False):
+             rcode=0, do=False, ad=False, ede=None):
         self.qid += 1
         at_us, sport = round(at * 1000000), 1024 + self.qid % 60000
         question = lab.qname(owner) + struct.pack("!HH", TYPES[kind], 1)
@@ -56,7 +57,7 @@ class Scene(lab.Scene):
         ask = struct.pack("!6H", self.qid & 65535, ra << 8, 1, 0, 0, 1) + question + tail
         flags = 0x8000 | aa << 10 | ra << 8 | ra << 7 | ad << 5 | rcode
         reply = struct.pack("!6H", self.qid & 65535, flags, 1, len(answer), len(authority), len(additional) + 1)
-        reply += question + b"".join(rr(*x) for x in (*answer, *authority, *additional)) + tail
+        reply += question + b"".join(rr(*x) for x in (*answer, *authority, *additional)) + opt(do, ede)
         self.put(at_us - 500, lab.udp_frame(client, server, sport, 53, ask))
         self.put(at_us, lab.udp_frame(server, client, 53, sport, reply))
         return self.START_S * 1000000 + at_us
@@ -297,9 +298,11 @@ class Hand(lab.Case):
     def test_ad_lost(self):
         s = Scene()
         for t in range(0, 1200, 5):
-            s.a(t, "10.0.0.1", R1, "192.0.2.80", aa=False, ra=True, do=True, ad=t < 900, ttl=300)
+            s.a(t, "10.0.0.1", R1, "192.0.2.80", aa=False, ra=True, do=True, ad=t < 900, ttl=300,
+                ede=None if t < 900 else 10)
         rows = self.watch(s, "www.example.com A baseline=192.0.2.80\n")
         self.assertEqual([r["flags"] for r in rows], [["AD_LOST"]])
+        self.assertEqual(rows[0]["dnssec"], {"ds": None, "ad": False, "rrsig": None, "ede": 10})
 
     def test_caches_narrow(self):
         s = Scene()

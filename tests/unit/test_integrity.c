@@ -5,6 +5,7 @@
 #include "integrity_rig.h"
 #include "rdset.h"
 #include "stats/integrity.h"
+#include "stats/integrity_rows.h"
 #include "stats/integrity_state.h"
 #include "watch.h"
 
@@ -407,6 +408,51 @@ static void test_state(void **unused)
 	assert_true(changes > 200 && backs > 50); /* the runs have something to find */
 }
 
+/* --- rows --- */
+
+/* More pairs than an interval keeps: what is left out is counted, nothing is lost. */
+static void test_budget(void **unused)
+{
+	enum { PAIRS = (1 << 18) + 10000, BATCH = 250 };
+	struct stat_row *rows = NULL;
+	struct integrity_seen *v = NULL;
+	struct integrity_row *r;
+	uint8_t body[BATCH * FT_INTEGRITY_SEEN_CAP];
+	uint64_t kept = 0;
+	size_t n = 0;
+
+	(void)unused;
+	for (uint32_t i = 0; i < PAIRS; i += BATCH) {
+		uint8_t *p = body;
+		const uint32_t k = PAIRS - i < BATCH ? PAIRS - i : BATCH;
+		for (uint32_t j = 0; j < k; j++) {
+			struct ft_integrity x = {.what = 8,
+						 .qtype = 1,
+						 .set_key = 7,
+						 .first_us = T0 + i + j,
+						 .last_us = T0 + i + j,
+						 .count = 3};
+			memcpy(x.client, &(uint32_t){i + j}, 4);
+			p = ft_integrity_write(&x, p);
+		}
+		const struct ft_rec_hdr hdr = {
+		    .type = FT_REC_INTEGRITY, .vantage = (uint8_t)k, .row = 1};
+		const struct stat_record rec = {NULL, &hdr, body, (size_t)(p - body)};
+		assert_int_equal(integrity_rows_add(&rows, 5, &rec), 0);
+	}
+	r = rows_pop(&rows);
+	assert_null(rows);
+	assert_int_equal(integrity_row_lay(r, 7, &v, &n), 0);
+	for (size_t i = 0; i < n; i++) {
+		kept += v[i].count;
+		assert_true(i == 0 || v[i - 1].t_us <= v[i].t_us);
+	}
+	assert_int_equal(kept, 3 * (1 << 18));
+	assert_int_equal(kept + r->left_out, 3ull * PAIRS);
+	integrity_row_unlay(r, v);
+	integrity_row_free(r);
+}
+
 /* --- the whole way --- */
 
 static unsigned alarms, records;
@@ -523,10 +569,10 @@ static void test_accepted(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_records),  cmocka_unit_test(test_whole_sets),
-	    cmocka_unit_test(test_rdata),    cmocka_unit_test(test_list),
-	    cmocka_unit_test(test_state),    cmocka_unit_test(test_responses),
-	    cmocka_unit_test(test_accepted),
+	    cmocka_unit_test(test_records),   cmocka_unit_test(test_whole_sets),
+	    cmocka_unit_test(test_rdata),     cmocka_unit_test(test_list),
+	    cmocka_unit_test(test_state),     cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_responses), cmocka_unit_test(test_accepted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
