@@ -66,8 +66,10 @@ static void print_change(const json_t *r)
 		printf(", by ");
 		print_time(r, "revert_hi_us");
 	}
-	printf("\n%10s seen by %" PRIu64 " clients at %" PRIu64 " servers", "",
-	       report_count(seen, "clients"), report_count(seen, "servers"));
+	const uint64_t clients = report_count(seen, "clients"),
+		       servers = report_count(seen, "servers");
+	printf("\n%10s seen by %" PRIu64 " client%s at %" PRIu64 " server%s", "", clients,
+	       clients == 1 ? "" : "s", servers, servers == 1 ? "" : "s");
 	if (json_is_integer(old) && json_is_integer(new) && !json_equal(old, new))
 		printf("; TTL %" JSON_INTEGER_FORMAT " -> %" JSON_INTEGER_FORMAT,
 		       json_integer_value(old), json_integer_value(new));

@@ -329,6 +329,40 @@ static bool place_of(const struct look *l, const struct rr *rr, struct found *f)
 	}
 }
 
+/* Whether the hash is that of the asked name or of one above it. */
+static bool is_tail(const struct integrity *s, const struct look *l, uint64_t key)
+{
+	const uint8_t *name = l->x->name;
+	const uint32_t len = l->m->name_len;
+
+	for (uint32_t at = 0; at + 1 < len; at += name[at] + 1u)
+		if (name_hash(name + at, len - at, s->set.name_seed) == key)
+			return true;
+	return false;
+}
+
+/* Whether the hash is that of a name server of the delegation. */
+static bool is_host(const struct integrity *s, const struct look *l, uint64_t key)
+{
+	for (uint32_t i = 0; i < l->m->rrs; i++)
+		if (l->rr[i].section == RR_AUTHORITY && l->rr[i].type == FT_QTYPE_NS &&
+		    name_key_at(s, l->m, l->rr[i].rdata_off) == key)
+			return true;
+	return false;
+}
+
+/* Nobody's word counts for names that were not asked for: AA=1 is said of the first owner
+ * alone (RFC 1035 4.1.1), delegations lie above the asked name, glue belongs to them. */
+static bool is_in_place(const struct integrity *s, const struct look *l, const struct rr *rr,
+			struct found *f)
+{
+	switch (rr->section) {
+	case RR_ANSWER: f->aa &= f->owner_key == l->m->name_key; return true;
+	case RR_AUTHORITY: return is_tail(s, l, f->owner_key);
+	default: return is_host(s, l, f->owner_key);
+	}
+}
+
 /* The sets that stand in the message. */
 static void put_present(struct integrity *s, struct look *l)
 {
@@ -339,7 +373,8 @@ static void put_present(struct integrity *s, struct look *l)
 		if ((done >> i & 1) != 0 || !place_of(l, &l->rr[i], &f))
 			continue;
 		f.owner_key = owner_of(s, l, i);
-		if (f.owner_key == 0 || !is_watched(s, f.owner_key, f.qtype))
+		if (f.owner_key == 0 || !is_watched(s, f.owner_key, f.qtype) ||
+		    !is_in_place(s, l, &l->rr[i], &f))
 			continue;
 		for (uint32_t k = i; k < l->m->rrs; k++)
 			if (l->rr[k].type == f.qtype && l->rr[k].class == CLASS_IN &&
@@ -412,7 +447,8 @@ static void put_no_ds(struct integrity *s, struct look *l)
 				  .qtype = FT_QTYPE_DS,
 				  .parent = true,
 				  .referral = (l->what & FT_INTEGRITY_VANTAGE) != FT_VANTAGE_S2R};
-		if (f.owner_key != 0 && is_watched(s, f.owner_key, FT_QTYPE_DS))
+		if (f.owner_key != 0 && is_watched(s, f.owner_key, FT_QTYPE_DS) &&
+		    is_tail(s, l, f.owner_key))
 			put_found(s, l, &f);
 		return;
 	}
@@ -423,8 +459,10 @@ static void put_addresses(struct integrity *s, struct look *l)
 {
 	for (uint32_t i = 0; i < l->m->rrs; i++) {
 		const struct rr *ns = &l->rr[i];
+		const uint32_t *types;
 		if (ns->type != FT_QTYPE_NS || ns->section == RR_ADDITIONAL ||
-		    ruleset_watched(s->rules, owner_of(s, l, i), &(const uint32_t *){NULL}) == 0)
+		    ruleset_watched(s->rules, owner_of(s, l, i), &types) == 0 ||
+		    !is_tail(s, l, owner_of(s, l, i)))
 			continue;
 		const uint64_t host = name_key_at(s, l->m, ns->rdata_off);
 		for (uint32_t k = 0; host != 0 && k < l->m->rrs; k++) {

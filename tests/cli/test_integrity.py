@@ -326,6 +326,18 @@ class Hand(lab.Case):
         self.assertEqual([(r["type"], r["added"], r["removed"]) for r in rows],
                          [("A", [], ["192.0.2.80"]), ("CNAME", ["evil.example."], [])])
 
+    def test_not_asked(self):
+        """What a server says of names that it was not asked for does not count."""
+        s = Scene()
+        self.base(s, (0, 900))
+        x, w = "x.example.com", "www.example.com"
+        for k, r in enumerate((R1, R2, R3)):
+            s.deal(900 + k, r, NS1, x, "A", [(x, "CNAME", 60, w), (w, "A", 60, EVIL)])
+            s.deal(910 + k, r, NS1, x, "A", (), [("example.net", "NS", 60, "ns.example.net")], [(w, "A", 60, EVIL)],
+                   aa=False)
+        rows = self.watch(s, "www.example.com A baseline=192.0.2.80\nexample.net NS baseline=\n")
+        self.assertEqual([(r["state"], r["type"], r["seen_by"]["clients"]) for r in rows], [("SUSPECT", "A", 0)])
+
     def test_other_types(self):
         s = Scene()
         sets = {"MX": ("10 mail.example.com", "5 Mx.Evil.example"), "NS": ("ns1.example.com", "a.ns.Partner.example"),
