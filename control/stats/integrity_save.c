@@ -22,6 +22,7 @@
 	X(revert_hi_us)                                                                            \
 	X(new_ttl)                                                                                 \
 	X(flags)                                                                                   \
+	X(others_us)                                                                               \
 	X(past_us)                                                                                 \
 	X(ttl)                                                                                     \
 	X(ttl_next)                                                                                \
@@ -138,8 +139,8 @@ static int get_group(state_read_fn *read, void *ctx, struct integrity_group *g)
 
 static int save_candidate(const struct integrity_candidate *c, state_write_fn *write, void *ctx)
 {
-	const uint64_t v[] = {c->lo_us,   c->first_us, c->last_us, c->ttl,
-			      c->vantage, c->own,      c->told,    c->others};
+	const uint64_t v[] = {c->lo_us, c->first_us, c->last_us, c->ttl,        c->vantage,
+			      c->own,   c->told,     c->others,  c->told_poison};
 	int result = write(ctx, v, sizeof(v));
 
 	if (result == 0)
@@ -149,7 +150,7 @@ static int save_candidate(const struct integrity_candidate *c, state_write_fn *w
 
 static int load_candidate(struct integrity_candidate *c, state_read_fn *read, void *ctx)
 {
-	uint64_t v[8];
+	uint64_t v[9];
 	int result = read(ctx, v, sizeof(v));
 
 	if (result != 0)
@@ -162,6 +163,7 @@ static int load_candidate(struct integrity_candidate *c, state_read_fn *read, vo
 	c->own = v[5] != 0;
 	c->told = v[6] != 0;
 	c->others = v[7] != 0;
+	c->told_poison = v[8] != 0;
 	result = get_set(read, ctx, &c->set);
 	return result == 0 ? get_group(read, ctx, &c->by) : result;
 }

@@ -50,7 +50,7 @@ static void forget_change(struct integrity_machine *m)
 	m->changed = m->classed = m->others = false;
 	m->flags = 0;
 	m->class = INTEGRITY_NONE;
-	m->revert_hi_us = 0;
+	m->revert_hi_us = m->others_us = 0;
 }
 
 void integrity_machine_fini(struct integrity_machine *m)
@@ -261,6 +261,8 @@ static int see_base(struct integrity_machine *m, const struct integrity_event *x
 		return 0;
 	if (!views_has(&m->by.clients, x->client))
 		m->others = true;
+	if (m->others && m->others_us == 0)
+		m->others_us = t0_us;
 	if (m->revert_hi_us == 0)
 		m->revert_hi_us = t0_us;
 	return 0;
@@ -475,7 +477,9 @@ static int tell_suspects(struct integrity_machine *m, const struct watch_entry *
 		}
 		/* Of a superset the rule of three decides, without a word before. */
 		const bool more = m->base.bytes != 0 && rdset_is_subset(&m->base, &c->set);
-		if (c->told || more || is_allowed(m, e, &c->set))
+		const bool poison =
+		    c->others && (c->by.seen != 0 ? c->by.clients.n : c->by.servers.n) == 1;
+		if ((c->told && (c->told_poison || !poison)) || more || is_allowed(m, e, &c->set))
 			continue;
 		struct integrity_note *n = integrity_note_add(
 		    m, INTEGRITY_SUSPECT, m->changed ? &m->shown : &m->base, &c->set);
@@ -484,9 +488,8 @@ static int tell_suspects(struct integrity_machine *m, const struct watch_entry *
 		c->told = true;
 		n->data = true;
 		n->auth = INTEGRITY_UNAUTHORISED;
-		n->class = c->others && (c->by.seen != 0 ? c->by.clients.n : c->by.servers.n) == 1
-			       ? INTEGRITY_POISON_SUSPECT
-			       : INTEGRITY_NONE;
+		c->told_poison = poison;
+		n->class = poison ? INTEGRITY_POISON_SUSPECT : INTEGRITY_NONE;
 		n->ttl_new = c->by.seen != 0 && c->set.bytes != 0 ? c->ttl : INTEGRITY_NO_TTL;
 		n->onset_lo_us = c->lo_us;
 		n->onset_hi_us = c->first_us;
@@ -506,7 +509,8 @@ static void classify(struct integrity_machine *m, bool parent_changed)
 		return;
 	if (m->classed && m->class == INTEGRITY_DELEGATION_HIJACK)
 		return;
-	if (!m->classed && m->by.clients.n == 1 && m->others)
+	/* Others had the baseline in between, and this one still has not. */
+	if (m->by.clients.n == 1 && m->others && (!m->classed || m->last_new_us > m->others_us))
 		m->class = INTEGRITY_POISON_SUSPECT;
 	else
 		m->class =

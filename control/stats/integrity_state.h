@@ -78,7 +78,8 @@ struct integrity_candidate {
 	uint64_t lo_us, first_us, last_us;
 	uint32_t ttl;
 	uint8_t vantage;
-	bool own, told, others;    /* others: who still gets the baseline */
+	bool own, others;          /* others: who still gets the baseline */
+	bool told, told_poison;    /* said so, and that it is one resolver's */
 	struct integrity_group by; /* but for caches: authoritative observations alone */
 };
 
@@ -112,6 +113,7 @@ struct integrity_machine {
 	bool changed, classed, others;
 	struct rdset shown, all; /* the set told last; all that it brought */
 	uint64_t onset_lo_us, onset_hi_us, last_new_us, revert_hi_us;
+	uint64_t others_us; /* when others got the baseline first, since the onset; 0: never */
 	uint32_t new_ttl, flags;
 	enum integrity_class class;
 	struct integrity_group by;

@@ -206,6 +206,21 @@ class Hand(lab.Case):
             ("CHANGED", self.W, "A", "CHILD", "UNAUTHORISED", "POISON_SUSPECT", [])])
         self.assertEqual(rows[0]["seen_by"], {"clients": 1, "servers": 2})
 
+    def test_poisoned_late(self):
+        """Others are seen only in the next interval: what was said is said again, with the class."""
+        for servers, states in (((NS1,), ["SUSPECT", "SUSPECT"]), ((NS1, NS2), ["CHANGED", "REVERTED"])):
+            s = Scene()
+            self.base(s, (0, 900))
+            for t in (955, 956, 1040):
+                for k, server in enumerate(servers):
+                    s.a(t + k / 4, R3, server, EVIL, ttl=3600)
+            s.a(970, R1, NS1, "192.0.2.80")
+            s.a(1030, R2, NS2, "192.0.2.80")
+            self.base(s, (1100, 5000))
+            rows = self.watch(s, "www.example.com A baseline=192.0.2.80\n")
+            self.assertEqual([r["state"] for r in rows], states)
+            self.assertEqual(rows[-1]["class"], "POISON_SUSPECT")
+
     def test_poisoned_cache(self):
         s = Scene()
         for t in range(0, 1200, 10):  # three resolvers and their stubs
