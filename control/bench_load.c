@@ -161,6 +161,7 @@ struct rules *bench_rules_create(const struct config *c, uint64_t name_seed)
 	    .name_seed = name_seed,
 	    .sketch_seed = 0,
 	    .sinkholes = c->sinkholes,
+	    .watch = c->watch,
 	};
 
 	if (c->rules.n == 0) {

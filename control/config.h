@@ -53,6 +53,7 @@ struct config {
 	char *cookie_secret;       /* file, or NULL: see cookie_secret.h */
 	char *sinkholes;           /* list file, or NULL */
 	uint32_t dga_p0_percent;
+	char *watch;               /* list file, or NULL: see watchlist.h */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 
 	uint32_t dedup_entries;

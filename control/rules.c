@@ -10,6 +10,7 @@
 #include "rules_read.h"
 #include "rules_registry.h"
 #include "sinkholes.h"
+#include "watchlist.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,9 +23,10 @@
 struct rules {
 	char **paths;
 	size_t paths_len;
-	char *psl_path, *cache_dir, *sinkholes; /* or NULL */
+	char *psl_path, *cache_dir, *sinkholes, *watch; /* or NULL */
 	uint64_t name_seed, sketch_seed;
 	struct registry *registry;
+	struct watchlist *staged_list, *list;
 	uint32_t generation;          /* of the last load */
 	bool staged_answers, answers; /* the list of sinkholes has what answers carry */
 };
@@ -90,9 +92,11 @@ struct rules *rules_create(const struct rules_settings *settings)
 	r->psl_path = copy_text(settings->psl_path);
 	r->cache_dir = copy_text(settings->cache_dir);
 	r->sinkholes = copy_text(settings->sinkholes);
+	r->watch = copy_text(settings->watch);
 	r->paths = calloc(settings->paths_len + 1, sizeof(*r->paths));
 	if (r->registry == NULL || r->paths == NULL || (settings->psl_path && !r->psl_path) ||
-	    (settings->cache_dir && !r->cache_dir) || (settings->sinkholes && !r->sinkholes))
+	    (settings->cache_dir && !r->cache_dir) || (settings->sinkholes && !r->sinkholes) ||
+	    (settings->watch && !r->watch))
 		goto fail;
 	for (size_t i = 0; i < settings->paths_len; i++) {
 		r->paths[i] = strdup(settings->paths[i]);
@@ -117,6 +121,9 @@ void rules_destroy(struct rules *r)
 	free(r->psl_path);
 	free(r->cache_dir);
 	free(r->sinkholes);
+	free(r->watch);
+	watchlist_destroy(r->staged_list);
+	watchlist_destroy(r->list);
 	registry_destroy(r->registry);
 	free(r);
 }
@@ -337,6 +344,31 @@ static int compile_sinkholes(struct load *l, struct ruleset_parts *p)
 }
 
 #define NARROW_PREFIX "narrow-"
+/* Owners by type, and their registered domains. */
+static int compile_watch(const struct load *l, struct ruleset_parts *p)
+{
+	const struct watchlist *list = l->r->staged_list;
+	const size_t n = list != NULL ? list->n : 0;
+	struct nameset_entry *e = n != 0 ? calloc(2 * n, sizeof(*e)) : NULL;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; e != NULL && i < n; i++) {
+		const struct watchlist_entry *w = &list->v[i];
+		uint32_t suffix;
+		const uint32_t off = psl_domain_off(p->psl, w->owner, w->owner_len, &suffix);
+		e[i] = (struct nameset_entry){name_hash(w->owner, w->owner_len, l->r->name_seed),
+					      w->qtype, 0};
+		e[n + i] = (struct nameset_entry){
+		    name_hash(w->owner + off, w->owner_len - off, l->r->name_seed), 1, 0};
+	}
+	if (e != NULL) {
+		p->watched = nameset_create(e, n);
+		p->near = nameset_create(e + n, n);
+		free(e);
+	}
+	return p->watched != NULL && p->near != NULL ? 0 : -ENOMEM;
+}
 
 /* The built-in shapes: families alone, no rules. */
 static int read_default_shapes(struct load *l)
@@ -466,6 +498,10 @@ static struct ruleset *compile(struct load *l)
 	if (compile_names(l, &p) != 0 || compile_sinkholes(l, &p) != 0 ||
 	    compile_kinds(l, &p) != 0 || compile_expressions(l, &p) != 0)
 		goto undo_parts;
+	if (compile_watch(l, &p) != 0) {
+		refuse_memory(l);
+		goto undo_parts;
+	}
 	p.shapes = shapes_create(l->shape_lines.v, l->shape_lines.n);
 	set = p.shapes != NULL ? ruleset_create(&p) : NULL;
 	if (set != NULL)
@@ -475,6 +511,8 @@ undo_parts:
 	shapes_destroy(p.shapes);
 	match_hs_destroy(p.expressions);
 	sinklist_destroy(p.sinks);
+	nameset_destroy(p.watched);
+	nameset_destroy(p.near);
 	nameset_destroy(p.exact);
 	nameset_destroy(p.suffix);
 	psl_destroy(p.psl);
@@ -511,6 +549,10 @@ static int read_all(struct load *l)
 	l->file -= l->file > 0;
 	if (rc == 0)
 		rc = read_sinkholes(l);
+	if (rc == 0 && l->r->watch != NULL) {
+		l->r->staged_list = watchlist_read(l->r->watch, l->err, l->cap);
+		rc = l->r->staged_list != NULL ? 0 : -EINVAL;
+	}
 	return rc == 0 ? put_families(l) : rc;
 }
 
@@ -520,6 +562,8 @@ struct ruleset *rules_stage(struct rules *r, char *err, size_t cap)
 	struct ruleset *set = NULL;
 
 	registry_begin(r->registry);
+	watchlist_destroy(r->staged_list);
+	r->staged_list = NULL;
 	l.files = calloc(r->paths_len + 1, sizeof(*l.files));
 	l.base = calloc(r->paths_len + 1, sizeof(*l.base));
 	if (l.files == NULL || l.base == NULL)
@@ -532,12 +576,21 @@ struct ruleset *rules_stage(struct rules *r, char *err, size_t cap)
 
 void rules_settle(struct rules *r, bool keep)
 {
+	if (keep) {
+		watchlist_destroy(r->list);
+		r->list = r->staged_list;
+	} else {
+		watchlist_destroy(r->staged_list);
+	}
+	r->staged_list = NULL;
 	if (!keep) {
 		registry_rollback(r->registry);
 		return;
 	}
 	registry_commit(r->registry);
 	r->generation++;
+	if (r->list != NULL)
+		r->list->serial = r->generation;
 	r->answers = r->staged_answers;
 }
 
@@ -547,6 +600,11 @@ struct ruleset *rules_load(struct rules *r, char *err, size_t cap)
 
 	rules_settle(r, set != NULL);
 	return set;
+}
+
+const struct watchlist *rules_watch(const struct rules *r)
+{
+	return r->list;
 }
 
 const struct rule_info *rules_info(const struct rules *r, uint32_t number)

@@ -9,6 +9,7 @@
 #include "../dataplane/ruleset.h"
 
 struct rules;
+struct watchlist;
 
 /* A group of sinkholes is a rule of kind RULE_SINKHOLE: its id, behind this. */
 #define SINKHOLE_ID_PREFIX " "
@@ -26,6 +27,7 @@ struct rules_settings {
 	const char *psl_path;  /* NULL: the system's */
 	const char *cache_dir; /* compiled databases; NULL: nowhere */
 	const char *sinkholes; /* list of sinkholes; NULL: none */
+	const char *watch;     /* the watch list; NULL: none */
 	uint64_t name_seed, sketch_seed;
 };
 
@@ -47,6 +49,9 @@ void rules_settle(struct rules *r, bool keep);
 /* The family of a bit of the shapes' mask, NULL for one not given out; bits stay as
  * numbers do. */
 const char *rules_family(const struct rules *r, unsigned bit);
+
+/* The watch list of the last generation, until the next is settled; NULL: none. */
+const struct watchlist *rules_watch(const struct rules *r);
 
 /* Whether the list of sinkholes has addresses, servers or aliases. */
 bool rules_have_answers(const struct rules *r);

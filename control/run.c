@@ -130,6 +130,12 @@ static void write_record(void *ctx, const char *set, uint64_t start_s, json_t *r
 	(void)pthread_mutex_unlock(&r->write_lock);
 }
 
+static void say_alarm(void *ctx, const char *text)
+{
+	(void)ctx;
+	(void)complain(EXIT_DONE, text);
+}
+
 static void commit(struct run *r)
 {
 	const int before = r->export_failed;
@@ -261,6 +267,7 @@ static int open_live(struct run *r, uint64_t hash_key, char *err, size_t cap)
 	    .name_seed = hash_key,
 	    .sketch_seed = c->sketch_seed,
 	    .sinkholes = c->sinkholes,
+	    .watch = c->watch,
 	};
 	struct live_opts live = {
 	    .probe = c->probe,
@@ -436,6 +443,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .gap = keeper_gap(r->keeper),
 	    .source_dropped = take_dropped,
 	    .write = write_record,
+	    .alarm = say_alarm,
 	    .ctx = r,
 	};
 	const struct drain_opts drain = {

@@ -2,6 +2,7 @@
 #include "schema.h"
 
 #include "envelope.h"
+#include "stats/integrity_state.h"
 
 #include <errno.h>
 #include <fluxtap/block.h>
@@ -1220,16 +1221,102 @@ static json_t *dga_schema(void)
 	return json_pack("{s:[o, o]}", "anyOf", dga_client_schema(), dga_cluster_schema());
 }
 
+static json_t *texts(void)
+{
+	return json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string");
+}
+
+static json_t *texts_of(const char *const *names)
+{
+	return json_pack("{s:s, s:o}", "type", "array", "items", one_of(names));
+}
+
+static json_t *or_null(const char *type)
+{
+	return json_pack("{s:[s, s]}", "type", type, "null");
+}
+
+static void put_watched(struct shape *s)
+{
+	static const char *const types[] = {"NS",  "MX", "A",      "AAAA", "TXT", "CNAME",
+					    "SOA", "DS", "DNSKEY", "CAA",  NULL};
+
+	put_envelope(s, "integrity", one_of(vantages));
+	shape_put(s, "domain", text(), "the owner's registered domain");
+	shape_put(s, "owner", text(), "of the watched RRset");
+	shape_put(s, "type", one_of(types), "of the watched RRset");
+}
+
+static json_t *change_schema(void)
+{
+	static const char *const sides[] = {"CHILD", "PARENT", NULL};
+	static const char *const states[] = {"SUSPECT", "CHANGED", "REVERTED", "ACCEPTED", NULL};
+	static const char *const auths[] = {"AUTHORISED", "UNAUTHORISED", "UNKNOWN", NULL};
+#define X(n, s) s,
+	static const char *const flags[] = {INTEGRITY_FLAGS(X) NULL};
+#undef X
+	static const char *const views[] = {"clients", "servers"};
+	struct shape s = shape_init(), d = shape_init();
+
+	put_watched(&s);
+	shape_put(&s, "side", one_of(sides), "of the zone cut: what the zone or its parent says");
+	shape_put(&s, "state", one_of(states), "what became of it");
+	shape_put(&s, "old_set", texts(), "the rdata before; of REVERTED: the baseline");
+	shape_put(&s, "new_set", texts(), "the rdata of the change");
+	shape_put(&s, "added", texts(), "in new_set alone");
+	shape_put(&s, "removed", texts(), "in old_set alone");
+	shape_put(&s, "ttl_old", or_null("integer"), "the authoritative TTL before");
+	shape_put(&s, "ttl_new", or_null("integer"), "and with the change");
+	shape_put(&s, "onset_lo_us", or_null("integer"), "it was not yet so; null: never seen so");
+	shape_put(&s, "onset_hi_us", integer(0), "it was so");
+	shape_put(&s, "revert_lo_us", or_null("integer"), "it was still so; null: not over");
+	shape_put(&s, "revert_hi_us", or_null("integer"), "it was over");
+	shape_put(&s, "flags", texts_of(flags), "what is odd about it, so far");
+	shape_put(&s, "seen_by", named_counts(views, 2), "addresses");
+	shape_put(&s, "auth", one_of(auths), "whether the watch list allows it");
+	shape_put(&s, "class",
+		  json_pack("{s:[s, s, s, n]}", "enum", "POISON_SUSPECT", "DELEGATION_HIJACK",
+			    "ZONE_EDIT"),
+		  "null: not known yet, or no change of rdata");
+	shape_put(&d, "ds", or_null("boolean"), "the delegation has a DS");
+	shape_put(&d, "ad", or_null("boolean"), "resolvers say that it was validated");
+	shape_put(&d, "rrsig", or_null("boolean"), "it is signed");
+	shape_put(&d, "ede", or_null("integer"), "code of an extended error (RFC 8914)");
+	shape_put(&s, "dnssec", shape_fini(&d), "as seen last; null: not seen");
+	return shape_fini(&s);
+}
+
+static json_t *coverage_schema(void)
+{
+	static const char *const kinds[] = {"coverage", NULL}, *const stale[] = {"STALE", NULL};
+	struct shape s = shape_init();
+
+	put_watched(&s);
+	shape_put(&s, "kind", one_of(kinds), "how well it was seen in a UTC day");
+	shape_put(&s, "cov5", number(),
+		  "share of the day's five minutes with an answer of its own");
+	shape_put(&s, "last_auth_us", or_null("integer"), "the last such answer; null: none ever");
+	shape_put(&s, "observations", integer(0), "of any kind");
+	shape_put(&s, "left_out", integer(0), "of all watched RRsets, for want of room");
+	shape_put(&s, "flags", texts_of(stale), "STALE: the last answer is too old");
+	return shape_fini(&s);
+}
+
+static json_t *integrity_schema(void)
+{
+	return json_pack("{s:[o, o]}", "anyOf", change_schema(), coverage_schema());
+}
+
 static const struct {
 	const char *name;
 	json_t *(*make)(void);
 } sets[] = {
-    {"client", client_schema},      {"cookie", cookie_schema}, {"dga", dga_schema},
-    {"dnserror", dnserror_schema},  {"domain", domain_schema}, {"flux", flux_schema},
-    {"ledger", ledger_schema},      {"match", match_schema},   {"nxdomain", nxdomain_schema},
-    {"resolver", profile_schema},   {"server", server_schema}, {"sinkhole", sinkhole_schema},
-    {"spamtrap", spamtrap_schema},  {"tap", tap_schema},       {"traffic", traffic_schema},
-    {"transport", transport_schema}};
+    {"client", client_schema},       {"cookie", cookie_schema},      {"dga", dga_schema},
+    {"dnserror", dnserror_schema},   {"domain", domain_schema},      {"flux", flux_schema},
+    {"integrity", integrity_schema}, {"ledger", ledger_schema},      {"match", match_schema},
+    {"nxdomain", nxdomain_schema},   {"resolver", profile_schema},   {"server", server_schema},
+    {"sinkhole", sinkhole_schema},   {"spamtrap", spamtrap_schema},  {"tap", tap_schema},
+    {"traffic", traffic_schema},     {"transport", transport_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -1243,7 +1330,8 @@ bool schema_has_set(const char *name)
 
 const char *schema_sets(void)
 {
-	return "client cookie dga dnserror domain flux ledger match nxdomain resolver server "
+	return "client cookie dga dnserror domain flux integrity ledger match nxdomain resolver "
+	       "server "
 	       "sinkhole spamtrap tap traffic transport";
 }
 

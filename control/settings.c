@@ -146,6 +146,10 @@ const struct setting settings_table[] = {
      .help = "Follow the sinkholes of this list: a line each of \"GROUP ip PREFIX\", \"GROUP ns "
 	     "NAME\", \"GROUP cname NAME\" (what their answers carry) or \"GROUP name NAME\" (a "
 	     "name or domain to follow whatever answers it)."},
+    {"watch", "FILE", VALUE_TEXT, .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES, FIELD(watch),
+     .help = "Watch the RRsets of this list for changes: a line each of \"OWNER TYPE[,TYPE...] "
+	     "[allow=...] [baseline=RDATA[|RDATA...]]\". allow: rdata, prefixes of addresses, "
+	     "suffixes of names; without a baseline the first 24 hours are learned."},
     {"sinkhole-hour", "S", VALUE_U32, NUMBER(1, 3600, "seconds"), .def = "3600", .group = GROUP_DNS,
      RUN_BENCH, ALL_SOURCES, FIELD(sinkhole_hour_s),
      .help = "How long an hour is for set sinkhole, which compares 24 of them before a change of "

@@ -37,6 +37,7 @@ struct worker_settings worker_config(const struct config *c, const struct segmen
 	    .rrset_entries = c->rrset_entries,
 	    .error_entries = c->error_entries,
 	    .sink_entries = c->sinkholes != NULL ? SINK_ENTRIES : 0,
+	    .watch = c->watch != NULL,
 	    .sink_minute_us = sink_part_us(c->interval_s, c->sinkhole_hour_s),
 	    .datagrams = c->frag_datagrams,
 	    .connections = c->tcp_connections,

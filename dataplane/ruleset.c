@@ -87,6 +87,8 @@ void ruleset_destroy(struct ruleset *r)
 	shapes_destroy(r->part.shapes);
 	match_hs_destroy(r->part.expressions);
 	sinklist_destroy(r->part.sinks);
+	nameset_destroy(r->part.watched);
+	nameset_destroy(r->part.near);
 	free(r->part.kinds);
 	free(r);
 }
@@ -126,6 +128,11 @@ void ruleset_scratch_destroy(struct ruleset_scratch *s)
 const struct sinklist *ruleset_sinks(const struct ruleset *r)
 {
 	return r->part.sinks;
+}
+
+uint32_t ruleset_watched(const struct ruleset *r, uint64_t key, const uint32_t **types)
+{
+	return r->part.watched != NULL ? nameset_get(r->part.watched, key, types) : 0;
 }
 
 uint32_t ruleset_generation(const struct ruleset *r)
@@ -287,6 +294,17 @@ static void find_domain(const struct ruleset *r, struct work *w, const struct ru
 		w->parent.key = 0;
 }
 
+static uint8_t watched_of(const struct ruleset *r, const struct verdict *v)
+{
+	const uint32_t *types;
+
+	if (nameset_get(r->part.near, v->domain_key, &types) == 0)
+		return 0;
+	return nameset_get(r->part.watched, v->name_key, &types) != 0
+		   ? VERDICT_WATCHED | VERDICT_NEAR
+		   : VERDICT_NEAR;
+}
+
 /* Writes all of the verdict that the name alone gives. */
 static void put_verdict(const struct ruleset *r, struct work *w, const uint8_t *padded,
 			const struct ruleset_name *n)
@@ -301,7 +319,7 @@ static void put_verdict(const struct ruleset *r, struct work *w, const uint8_t *
 	v->generation = r->part.generation;
 	v->domain_off = (uint8_t)w->domain_off;
 	v->labels = (uint8_t)w->labels;
-	v->watched = 0;
+	v->watched = r->part.watched != NULL ? watched_of(r, v) : 0;
 	v->brief = 0;
 	v->made_s = 0;
 }

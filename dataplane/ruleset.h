@@ -39,6 +39,8 @@ struct ruleset_parts {
 	struct shapes *shapes;
 	struct match_hs *expressions;
 	struct sinklist *sinks; /* what answers of sinkholes carry */
+	struct nameset *watched; /* owners on the watch list; in place of rules: types */
+	struct nameset *near;    /* their registered domains */
 	size_t patterns;
 	uint64_t depths[2]; /* bit d: some entry of `suffix` has d labels */
 	uint64_t narrow;    /* families whose shape hardly any ordinary name has */
@@ -96,6 +98,9 @@ bool ruleset_dnsbl(const struct ruleset *r, uint32_t tag, const uint8_t *folded,
 
 /* NULL: no addresses, servers or aliases of sinkholes are listed. */
 const struct sinklist *ruleset_sinks(const struct ruleset *r);
+
+/* The types by which a name, by its keyed hash, is on the watch list; rising. */
+uint32_t ruleset_watched(const struct ruleset *r, uint64_t key, const uint32_t **types);
 
 uint32_t ruleset_generation(const struct ruleset *r);
 /* Kind of rule `tag`; tags are rule numbers given out by control, from 1 on. */

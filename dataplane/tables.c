@@ -495,7 +495,7 @@ static bool choose(struct tables *t, const struct txn *x, uint32_t level, struct
 		w->tables |= 1u << FT_TABLE_CLIENTS;
 	if (x->has_query && v != NULL && v->domain_off < x->name_len)
 		w->tables |= 1u << FT_TABLE_DOMAINS;
-	if (level == 0 || (v != NULL && (v->tags != 0 || v->watched != 0)))
+	if (level == 0 || (v != NULL && (v->tags != 0 || (v->watched & VERDICT_WATCHED) != 0)))
 		return true;
 	const uint64_t hash = sample_hash(&t->set.sample, x->client, x->server);
 	w->level = (uint8_t)level;

@@ -13,6 +13,10 @@
 
 #define VERDICT_TAGS 4u
 
+/* The name is on the watch list, and never sampled out; its registered domain has names
+ * there. */
+enum { VERDICT_WATCHED = 1, VERDICT_NEAR = 2 };
+
 struct verdict {
 	_Alignas(CACHE_LINE) uint64_t name_key; /* keyed hash of the folded name */
 	uint64_t name_sketch;                   /* its hash with the sketches' seed */
@@ -25,7 +29,7 @@ struct verdict {
 	uint8_t domain_off;         /* where the registered domain begins in the folded name */
 	uint8_t tags;               /* rules that match; more than VERDICT_TAGS: ruleset_tags */
 	uint8_t labels;             /* without the root */
-	uint8_t watched;            /* on the watch list: never sampled out */
+	uint8_t watched;            /* VERDICT_WATCHED, VERDICT_NEAR */
 	uint8_t brief;              /* below a flood: no expressions, shapes and score */
 	uint8_t made_s;             /* brief: second of event time, its low octet */
 };

@@ -56,6 +56,8 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	resolvers_step(w->resolvers, w->txn, n);
 	reverse_step(w->tally, w->txn, n);
 	transport_step(w->transport, w->txn, n);
+	if (w->integrity != NULL)
+		integrity_step(w->integrity, w->msgs, w->txn, n);
 	tally_step(w->tally, w->txn, n);
 }
 
@@ -440,6 +442,8 @@ static void adopt(struct worker *w)
 	dga_adopt(w->dga, next->rules);
 	if (w->sinks != NULL)
 		sinks_adopt(w->sinks, next->rules, next->scratch);
+	if (w->integrity != NULL)
+		integrity_adopt(w->integrity, next->rules);
 	seat_adopted(w->set.seat, next->generation);
 	atomic_store_explicit(&w->set.shm->generation, next->generation, memory_order_relaxed);
 }

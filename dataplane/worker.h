@@ -42,6 +42,7 @@ struct worker_settings {
 	uint64_t sink_minute_us; /* see sinks.h */
 	uint64_t dedup_us;       /* window in which a copy of a packet does not count; 0: all do */
 	size_t dedup_entries;
+	bool watch;              /* there is a watch list */
 	bool alone;              /* no other worker has flows of its clients */
 	unsigned cookie_secrets; /* of the operator's own servers */
 	uint8_t cookie_secret[COOKIES_SECRETS][16];

@@ -11,11 +11,13 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
-#define DGA_NAMES 16384u       /* 1 MB; likewise */
-#define SERVER_PARTS 16384u    /* 1 MB; likewise */
-#define RESOLVER_ENTRIES 8192u /* 1 MB; as above */
-#define COOKIE_PAIRS 262144u   /* 8 MB: beyond it the pair used least recently is forgotten */
-#define COOKIE_ENTRIES 16384u  /* 2 MB; as above */
+#define DGA_NAMES 16384u         /* 1 MB; likewise */
+#define SERVER_PARTS 16384u      /* 1 MB; likewise */
+#define RESOLVER_ENTRIES 8192u   /* 1 MB; as above */
+#define COOKIE_PAIRS 262144u     /* 8 MB: beyond it the pair used least recently is forgotten */
+#define COOKIE_ENTRIES 16384u    /* 2 MB; as above */
+#define INTEGRITY_ENTRIES 16384u /* 2 MB, and 128 KB; only with a watch list; as above */
+#define INTEGRITY_SENT 16384u
 
 static int create_tables(struct worker *w)
 {
@@ -64,7 +66,8 @@ static int create_tables(struct worker *w)
 	    .sketch_seed = s->sketch_seed,
 	};
 	const struct dga_settings dga = {.hash_key = s->hash_key, .entries = DGA_NAMES};
-
+	const struct integrity_settings integrity = {
+	    .name_seed = s->hash_key, .entries = INTEGRITY_ENTRIES, .sent = INTEGRITY_SENT};
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
 	memcpy(cookies.secret, s->cookie_secret, sizeof(cookies.secret));
@@ -85,13 +88,14 @@ static int create_tables(struct worker *w)
 	w->cookies = cookies_create(w->tally, &cookies);
 	w->resolvers = resolvers_create(w->tally, &resolvers);
 	w->transport = transport_create(w->tally, &transport);
+	w->integrity = s->watch ? integrity_create(w->tally, &integrity) : NULL;
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->dga != NULL && w->tables != NULL && w->servers != NULL &&
 		       w->rrsets != NULL && w->errors != NULL && w->flood != NULL &&
 		       w->taps != NULL && w->cookies != NULL && w->resolvers != NULL &&
 		       w->transport != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
-		       (w->guard != NULL || !s->flood_guard)
+		       (w->integrity != NULL || !s->watch) && (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
 }
@@ -150,6 +154,7 @@ void worker_destroy(struct worker *w)
 		return;
 	flood_guard_destroy(w->guard);
 	transport_destroy(w->transport);
+	integrity_destroy(w->integrity);
 	resolvers_destroy(w->resolvers);
 	cookies_destroy(w->cookies);
 	taps_destroy(w->taps);

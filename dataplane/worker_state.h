@@ -12,6 +12,7 @@
 #include "errors.h"
 #include "flood.h"
 #include "flood_guard.h"
+#include "integrity.h"
 #include "matches.h"
 #include "pair.h"
 #include "resolvers.h"
@@ -48,7 +49,8 @@ struct worker {
 	struct transport *transport;
 	struct rrsets *rrsets;
 	struct errors *errors;
-	struct sinks *sinks; /* NULL: no list of sinkholes */
+	struct sinks *sinks;         /* NULL: no list of sinkholes */
+	struct integrity *integrity; /* NULL: no watch list */
 	struct flood *flood;
 	struct flood_guard *guard;      /* NULL: off */
 	const struct rules_slot *rules; /* in use; NULL: none */

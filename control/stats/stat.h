@@ -50,6 +50,8 @@ struct stat_run {
 	const struct state_gap *gap; /* that a restart left; NULL: none */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
+	/* A sentence for the log; may be NULL. Control's thread. */
+	void (*alarm)(void *ctx, const char *text);
 	/* Takes over the record. Any of control's threads may call. */
 	void (*write)(void *ctx, const char *set, uint64_t start_s, json_t *record);
 	void *ctx;
@@ -120,7 +122,8 @@ struct stat_ops {
 
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
     stat_flux_cname, stat_dga, stat_client, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains,
-    stat_nxtrend, stat_server, stat_cookie, stat_resolver, stat_search, stat_tap, stat_transport;
+    stat_nxtrend, stat_server, stat_cookie, stat_resolver, stat_search, stat_tap, stat_transport,
+    stat_integrity;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

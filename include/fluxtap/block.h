@@ -40,27 +40,30 @@ enum ft_rec_type {
 	FT_REC_DISTINCT_REGS = 6, /* body: uint8_t[1 << p]: HyperLogLog registers */
 	/* Bodies of the following are entries back to back, see tally_emit_entry; the
 	 * headers rec_*.h say how each looks. */
-	FT_REC_DOMAIN = 7,       /* counters of a registered domain */
-	FT_REC_CLIENT = 8,       /* of a client address */
-	FT_REC_SERVER = 9,       /* of a server address */
-	FT_REC_RRSET = 10,       /* seconds in which an RRset was seen */
-	FT_REC_RRSET_TEXT = 11,  /* owner and rdata of an RRset, at first sight */
-	FT_REC_ERROR = 12,       /* counters of an error key */
-	FT_REC_ERROR_TEXT = 13,  /* its names, at first sight */
-	FT_REC_MATCH = 14,       /* counters of a rule and registered domain */
-	FT_REC_MATCH_TEXT = 15,  /* its names, at first sight */
-	FT_REC_FLOOD = 16,       /* a registered domain under a random-subdomain attack */
-	FT_REC_SINK = 17,        /* names and answers of sinkholes */
-	FT_REC_TAP = 18,         /* what came with the same tags */
-	FT_REC_DGA_NAME = 19,    /* names that look generated, at first sight */
-	FT_REC_SERVER_PART = 20, /* sketches and windows of a server address */
-	FT_REC_ASKED = 21,       /* queries, to be joined across servers */
-	FT_REC_COOKIE = 22,      /* of DNS cookies */
-	FT_REC_RESOLVER = 23,    /* how a resolver asks */
-	FT_REC_TRANSPORT = 32,   /* counters of transports */
-	FT_REC_TICKET = 33,      /* truncated responses, and queries that may follow them */
-	FT_REC_TRANSFER = 34,    /* zone transfers */
-	FT_REC_REVERSE = 36,     /* queries for names of addresses */
+	FT_REC_DOMAIN = 7,          /* counters of a registered domain */
+	FT_REC_CLIENT = 8,          /* of a client address */
+	FT_REC_SERVER = 9,          /* of a server address */
+	FT_REC_RRSET = 10,          /* seconds in which an RRset was seen */
+	FT_REC_RRSET_TEXT = 11,     /* owner and rdata of an RRset, at first sight */
+	FT_REC_ERROR = 12,          /* counters of an error key */
+	FT_REC_ERROR_TEXT = 13,     /* its names, at first sight */
+	FT_REC_MATCH = 14,          /* counters of a rule and registered domain */
+	FT_REC_MATCH_TEXT = 15,     /* its names, at first sight */
+	FT_REC_FLOOD = 16,          /* a registered domain under a random-subdomain attack */
+	FT_REC_SINK = 17,           /* names and answers of sinkholes */
+	FT_REC_TAP = 18,            /* what came with the same tags */
+	FT_REC_DGA_NAME = 19,       /* names that look generated, at first sight */
+	FT_REC_SERVER_PART = 20,    /* sketches and windows of a server address */
+	FT_REC_ASKED = 21,          /* queries, to be joined across servers */
+	FT_REC_COOKIE = 22,         /* of DNS cookies */
+	FT_REC_RESOLVER = 23,       /* how a resolver asks */
+	FT_REC_INTEGRITY = 24,      /* a watched RRset as it was seen */
+	FT_REC_INTEGRITY_TEXT = 25, /* its rdata, at first sight */
+	FT_REC_INTEGRITY_ADDR = 26, /* address of a name server of a watched name */
+	FT_REC_TRANSPORT = 32,      /* counters of transports */
+	FT_REC_TICKET = 33,         /* truncated responses, and queries that may follow them */
+	FT_REC_TRANSFER = 34,       /* zone transfers */
+	FT_REC_REVERSE = 36,        /* queries for names of addresses */
 	FT_REC_TYPE_CAP
 };
 

@@ -30,6 +30,7 @@ enum ft_gen_scenario {
 	FT_GEN_KUMAMOTO,      /* a day of a campus whose resolver stops for twelve hours */
 	FT_GEN_COOKIES,       /* DNS cookies, in the shares of a published study */
 	FT_GEN_NAME_SERVERS,  /* servers that lose, stop, are late or are asked twice */
+	FT_GEN_HIJACK,        /* a hijack of 55 minutes, and what only looks like one */
 	FT_GEN_CARRY,         /* Fast Open, truncated answers, transfers, encrypted DNS */
 	FT_GEN_TUNNELS,   /* every wrapping, IPv4 and IPv6, UDP and TCP, whole and in fragments */
 	FT_GEN_SYN_FLOOD, /* half-open TCP connections, and well-formed traffic between them */
@@ -303,6 +304,24 @@ struct ft_gen_carry {
 	struct ft_gen_xot *xot;
 	size_t transfers, xots;
 };
+/* Scenario hijack: what changed and came back, and how often each watched RRset was said. */
+enum { FT_GEN_HIJACK_CHANGES = 4, FT_GEN_HIJACK_RRSETS = 9 };
+struct ft_gen_change {
+	const char *owner, *type, *side;
+	const char *added, *removed, *flags; /* parted by blanks */
+	uint64_t onset_us, revert_us;
+	uint64_t gap_us; /* more than between any two times at which it was said */
+};
+struct ft_gen_hijack {
+	const char *const *watch;  /* lines of a list, ended by NULL */
+	const char *const *others; /* what else a probe should say, likewise */
+	struct ft_gen_change change[FT_GEN_HIJACK_CHANGES];
+	struct {
+		const char *owner, *type;
+		uint64_t observations, last_auth_us;
+		uint32_t slots; /* of five minutes */
+	} seen[FT_GEN_HIJACK_RRSETS];
+};
 
 struct ft_gen_truth {
 	uint32_t interval_s;
@@ -316,6 +335,7 @@ struct ft_gen_truth {
 	size_t server_count;
 	struct ft_gen_cookies cookies;
 	const struct ft_gen_carry *transport; /* NULL: another scenario */
+	const struct ft_gen_hijack *hijack;   /* NULL: another scenario */
 	const struct ft_gen_flux *flux;       /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;

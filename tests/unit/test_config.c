@@ -176,7 +176,7 @@ static void test_refusals(void **state)
 	    {"run --nonsense x",
 	     "\"--nonsense\" is no option of \"fluxtap run\"; there are: --pcap --xdp"},
 	    {"run --intervall 5", "did you mean --interval?"},
-	    {"run --watch x", "there are: "},
+	    {"run --zzz x", "there are: "},
 	    {"run -q", "\"-q\" is no option"},
 	    {"run --pcap a --cores 999",
 	     "--cores: CPU 999 does not exist or this process may not use it; there are CPUs "},

@@ -147,6 +147,7 @@ static void test_known_frames(void **state)
 	    [FT_GEN_KUMAMOTO] = UINT64_C(0x679e65aaee1754a0),
 	    [FT_GEN_COOKIES] = UINT64_C(0xd840d40384ab5f07),
 	    [FT_GEN_NAME_SERVERS] = UINT64_C(0x7750f1994d490ae1),
+	    [FT_GEN_HIJACK] = UINT64_C(0x477e004edd71bb0d),
 	    [FT_GEN_CARRY] = UINT64_C(0x80c41a0f2aaaa24c),
 	    [FT_GEN_TUNNELS] = UINT64_C(0x6998c6e368c3345d),
 	    [FT_GEN_SYN_FLOOD] = UINT64_C(0xdeab196bf19513fe),

@@ -66,6 +66,12 @@ bool rules_have_answers(const struct rules *r)
 	return false;
 }
 
+const struct watchlist *rules_watch(const struct rules *r)
+{
+	(void)r;
+	return NULL;
+}
+
 enum rule_kind ruleset_kind(const struct ruleset *r, uint32_t tag)
 {
 	(void)r;

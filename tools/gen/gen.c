@@ -36,6 +36,7 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_ERRORS] = {.pairs = 20000, .duration_s = 180, .names = 1, .clients = 200, .servers = 4},
     [FT_GEN_COOKIES] =
 	{.pairs = 100000, .duration_s = 900, .names = 1, .clients = 200, .servers = 100},
+    [FT_GEN_HIJACK] = {.pairs = 21600, .duration_s = 21600, .names = 1, .clients = 8, .servers = 1},
     [FT_GEN_NAME_SERVERS] =
 	{.pairs = 80000, .duration_s = 900, .names = 1, .clients = 200, .servers = 8},
     [FT_GEN_CARRY] = {.pairs = 1900, .duration_s = 600, .names = 1, .clients = 1, .servers = 8},
@@ -76,7 +77,7 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 {
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
-		       "botnet-stages, errors, dga, kumamoto, cookies, servers, transport, "
+		       "botnet-stages, errors, dga, kumamoto, cookies, servers, transport, hijack, "
 		       "tunnels, "
 		       "syn-flood, fragment-flood, name-flood, tiny-flood";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
@@ -146,6 +147,7 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	    (g->opts.scenario == FT_GEN_ERRORS && gen_errors_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_COOKIES && gen_cookies_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_CARRY && gen_transport_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_HIJACK && gen_hijack_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_NAME_SERVERS && gen_servers_init(g) != 0)) {
 		ft_gen_destroy(g);
 		errno = ENOMEM;
@@ -164,6 +166,7 @@ void ft_gen_destroy(struct ft_gen *g)
 	gen_errors_fini(g);
 	gen_servers_fini(g);
 	gen_transport_fini(g);
+	gen_hijack_fini(g);
 	gen_cookies_fini(g);
 	gen_kumamoto_fini(g);
 	gen_botnet_destroy(g->botnet);
@@ -197,6 +200,8 @@ static void step(struct ft_gen *g)
 		gen_errors_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_COOKIES)
 		gen_cookies_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_HIJACK)
+		gen_hijack_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_NAME_SERVERS)
 		gen_servers_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_CARRY)
@@ -238,6 +243,7 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 			r = gen_servers_close(g, &g->books.truth);
 		gen_cookies_close(g, &g->books.truth);
 		gen_transport_close(g, &g->books.truth);
+		gen_hijack_close(g, &g->books.truth);
 		return r ? r : gen_truth_close(&g->books);
 	}
 	g->lent = gen_queue_pop(&g->queue, &f->ts_us);

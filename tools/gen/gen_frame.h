@@ -47,7 +47,7 @@ struct gen_segment {
 	uint32_t seq, ack;
 	uint8_t flags;
 	bool has_timestamps;
-	uint32_t clock; /* of the time-stamp option */
+	uint32_t clock;        /* of the time-stamp option */
 	const uint8_t *option; /* one more, or NULL */
 	uint8_t option_len;
 };

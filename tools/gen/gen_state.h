@@ -122,6 +122,7 @@ struct ft_gen {
 	struct gen_errors *errors;       /* scenario errors: counts; else NULL */
 	struct gen_cookies *cookies;     /* scenario cookies: counts; else NULL */
 	struct gen_transport *transport; /* scenario transport: counts; else NULL */
+	struct gen_hijack *hijack;       /* scenario hijack: counts; else NULL */
 	struct gen_servers *servers;     /* scenario servers: counts; else NULL */
 	struct gen_botnet *botnet;       /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
@@ -160,6 +161,12 @@ int gen_cookies_init(struct ft_gen *g);
 void gen_cookies_step(struct ft_gen *g, uint64_t ts_us);
 void gen_cookies_fini(struct ft_gen *g);
 void gen_cookies_close(struct ft_gen *g, struct ft_gen_truth *truth);
+
+/* The scenario hijack: 0 or -ENOMEM. */
+int gen_hijack_init(struct ft_gen *g);
+void gen_hijack_step(struct ft_gen *g, uint64_t ts_us);
+void gen_hijack_fini(struct ft_gen *g);
+void gen_hijack_close(struct ft_gen *g, struct ft_gen_truth *truth);
 
 /* The scenario servers: 0 or -ENOMEM. */
 int gen_servers_init(struct ft_gen *g);

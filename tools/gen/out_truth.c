@@ -353,12 +353,9 @@ static json_t *transfer_json(const struct ft_gen_transfer *x)
 static json_t *transport_json(const struct ft_gen_carry *t)
 {
 	static const char *const mixes[] = {"udp53", "tcp53", "dot", "doq", "doh"};
-	static const char *const tfos[] = {"NONE",
-					   "REQ",
-					   "REQ_GRANTED",
-					   "DATA_ACCEPTED",
-					   "DATA_REJECTED",
-					   "DATA_REJECTED_NEWCOOKIE",
+	static const char *const tfos[] = {"NONE",          "REQ",
+					   "REQ_GRANTED",   "DATA_ACCEPTED",
+					   "DATA_REJECTED", "DATA_REJECTED_NEWCOOKIE",
 					   "BLACKHOLE"};
 	static const char *const cuts[] = {"TCP_OK", "TCP_FAIL", "UDP_RETRY", "OTHER_SERVER",
 					   "NONE"};
@@ -366,12 +363,12 @@ static json_t *transport_json(const struct ft_gen_carry *t)
 	json_t *transfers = json_array(), *xots = json_array();
 
 	for (unsigned i = 0; i < FT_GEN_MIXES; i++)
-		json_object_set_new(
-		    mix, mixes[i],
-		    json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)t->mix[i].packets,
-			      "bytes", (json_int_t)t->mix[i].bytes, "connections",
-			      (json_int_t)t->mix[i].connections, "messages",
-			      (json_int_t)t->mix[i].messages));
+		json_object_set_new(mix, mixes[i],
+				    json_pack("{s:I, s:I, s:I, s:I}", "packets",
+					      (json_int_t)t->mix[i].packets, "bytes",
+					      (json_int_t)t->mix[i].bytes, "connections",
+					      (json_int_t)t->mix[i].connections, "messages",
+					      (json_int_t)t->mix[i].messages));
 	for (unsigned i = 0; i < FT_GEN_TFOS; i++)
 		set_count(tfo, tfos[i], t->tfo[i]);
 	set_count(tc, "responses", t->tc_responses);
@@ -381,15 +378,59 @@ static json_t *transport_json(const struct ft_gen_carry *t)
 	for (size_t i = 0; i < t->transfers; i++)
 		json_array_append_new(transfers, transfer_json(&t->transfer[i]));
 	for (size_t i = 0; i < t->xots; i++)
-		json_array_append_new(xots,
-				      json_pack("{s:s, s:I, s:I, s:I, s:I}", "client",
-						t->xot[i].client, "bytes_out",
-						(json_int_t)t->xot[i].out, "bytes_in",
-						(json_int_t)t->xot[i].in, "dur_us",
-						(json_int_t)t->xot[i].dur_us, "after_notify_us",
-						(json_int_t)t->xot[i].after_us));
+		json_array_append_new(
+		    xots,
+		    json_pack("{s:s, s:I, s:I, s:I, s:I}", "client", t->xot[i].client, "bytes_out",
+			      (json_int_t)t->xot[i].out, "bytes_in", (json_int_t)t->xot[i].in,
+			      "dur_us", (json_int_t)t->xot[i].dur_us, "after_notify_us",
+			      (json_int_t)t->xot[i].after_us));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:[s]}", "mix", mix, "tfo", tfo, "tc", tc,
 			 "transfer", transfers, "xot", xots, "doh", "192.0.2.53");
+}
+
+/* The words of a text. */
+static json_t *words_json(const char *text)
+{
+	json_t *list = json_array();
+
+	while (*text != '\0') {
+		const size_t n = strcspn(text, " ");
+		json_array_append_new(list,
+				      n == 1 && *text == '-' ? json_null() : json_stringn(text, n));
+		text += n + (text[n] == ' ');
+	}
+	return list;
+}
+
+static json_t *hijack_json(const struct ft_gen_hijack *h)
+{
+	json_t *watch = json_array(), *others = json_array(), *changes = json_array();
+	json_t *seen = json_array();
+
+	for (unsigned i = 0; h->watch[i] != NULL; i++)
+		json_array_append_new(watch, json_string(h->watch[i]));
+	for (unsigned i = 0; h->others[i] != NULL; i++)
+		json_array_append_new(others, words_json(h->others[i]));
+	for (unsigned i = 0; i < FT_GEN_HIJACK_CHANGES; i++) {
+		const struct ft_gen_change *c = &h->change[i];
+		json_array_append_new(
+		    changes,
+		    json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "owner",
+			      c->owner, "type", c->type, "side", c->side, "class",
+			      "DELEGATION_HIJACK", "onset_us", (json_int_t)c->onset_us, "revert_us",
+			      (json_int_t)c->revert_us, "gap_us", (json_int_t)c->gap_us, "added",
+			      words_json(c->added), "removed", words_json(c->removed), "flags",
+			      words_json(c->flags)));
+	}
+	for (unsigned i = 0; i < FT_GEN_HIJACK_RRSETS; i++)
+		json_array_append_new(seen,
+				      json_pack("{s:s, s:s, s:I, s:I, s:i}", "owner",
+						h->seen[i].owner, "type", h->seen[i].type,
+						"observations", (json_int_t)h->seen[i].observations,
+						"last_auth_us", (json_int_t)h->seen[i].last_auth_us,
+						"slots", (int)h->seen[i].slots));
+	return json_pack("{s:o, s:o, s:o, s:o}", "watch", watch, "changes", changes, "others",
+			 others, "observations", seen);
 }
 
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
@@ -431,6 +472,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 		json_object_set_new(o, "cookies", cookies_json(&truth->cookies));
 	if (truth->transport != NULL)
 		json_object_set_new(o, "transport", transport_json(truth->transport));
+	if (truth->hijack != NULL)
+		json_object_set_new(o, "hijack", hijack_json(truth->hijack));
 	add_ip_flux(o, g);
 	add_dga(o, g);
 	add_kumamoto(o, g);
