@@ -32,7 +32,7 @@ struct config {
 	char *state;  /* "auto", "on" or "off" */
 	bool quiet;
 
-	struct config_prefixes auth, resolvers;
+	struct config_prefixes auth, resolvers, monitors;
 	struct config_u16s ports;
 	uint32_t timeout_ms;
 	char *sample;      /* see value_sample_level */

@@ -21,6 +21,7 @@ static const struct {
 	       {"flux", report_flux},
 	       {"server", report_server},
 	       {"cookie", report_cookie},
+	       {"ttl", report_ttl},
 	       {"integrity", report_integrity},
 	       {"sinkhole", report_sinkhole},
 	       {"nxdomain", report_nxdomain},

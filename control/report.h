@@ -21,6 +21,7 @@ int report_nxdomain(struct walk *w, size_t width);
 int report_flux(struct walk *w, size_t width);
 int report_server(struct walk *w, size_t width);
 int report_cookie(struct walk *w, size_t width);
+int report_ttl(struct walk *w, size_t width);
 int report_integrity(struct walk *w, size_t width);
 int report_sinkhole(struct walk *w, size_t width);
 

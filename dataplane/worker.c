@@ -49,6 +49,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	flood_step(w->flood, w->txn, n);
 	cookies_step(w->cookies, w->txn, n);
 	resolvers_step(w->resolvers, w->txn, n);
+	ttls_step(w->ttls, w->msgs, w->txn, n);
 	if (w->integrity != NULL)
 		integrity_step(w->integrity, w->msgs, w->txn, n);
 	tally_step(w->tally, w->txn, n);
@@ -387,6 +388,7 @@ static void adopt(struct worker *w)
 	w->rules = next;
 	match_adopt(w->match, next->rules, next->scratch);
 	matches_adopt(w->matches, next->rules, next->scratch);
+	ttls_adopt(w->ttls, next->rules);
 	if (w->sinks != NULL)
 		sinks_adopt(w->sinks, next->rules, next->scratch);
 	if (w->integrity != NULL)

@@ -11,10 +11,11 @@
 #define FLOOD_CLIENTS 8192u
 #define SINK_CLIENTS 65536u /* 4 MB, and 1 MB; likewise */
 #define SINK_SENT 131072u
-#define SERVER_PARTS 16384u    /* 1 MB; likewise */
-#define RESOLVER_ENTRIES 8192u /* 1 MB; as above */
-#define COOKIE_PAIRS 262144u   /* 8 MB: beyond it the pair used least recently is forgotten */
-#define COOKIE_ENTRIES 16384u  /* 2 MB; as above */
+#define SERVER_PARTS 16384u      /* 1 MB; likewise */
+#define RESOLVER_ENTRIES 8192u   /* 1 MB; as above */
+#define TTL_ENTRIES 65536u       /* 512 KB; as above */
+#define COOKIE_PAIRS 262144u     /* 8 MB: beyond it the pair used least recently is forgotten */
+#define COOKIE_ENTRIES 16384u    /* 2 MB; as above */
 #define INTEGRITY_ENTRIES 16384u /* 2 MB, and 128 KB; only with a watch list; as above */
 #define INTEGRITY_SENT 16384u
 
@@ -41,6 +42,8 @@ static int create_tables(struct worker *w)
 	};
 	const struct resolvers_settings resolvers = {.hash_key = hash_mix(s->hash_key ^ 6),
 						     .entries = RESOLVER_ENTRIES};
+	const struct ttls_settings ttls = {
+	    .name_seed = s->hash_key, .entries = TTL_ENTRIES, .watch = s->watch};
 	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
@@ -63,9 +66,8 @@ static int create_tables(struct worker *w)
 	    .hash_key = s->hash_key,
 	    .sketch_seed = s->sketch_seed,
 	};
-	const struct integrity_settings integrity = {.name_seed = s->hash_key,
-						     .entries = INTEGRITY_ENTRIES,
-						     .sent = INTEGRITY_SENT};
+	const struct integrity_settings integrity = {
+	    .name_seed = s->hash_key, .entries = INTEGRITY_ENTRIES, .sent = INTEGRITY_SENT};
 	rrsets.entries = s->rrset_entries;
 	rrsets.view_seed = s->sketch_seed;
 	memcpy(cookies.secret, s->cookie_secret, sizeof(cookies.secret));
@@ -79,14 +81,15 @@ static int create_tables(struct worker *w)
 	w->flood = flood_create(w->tally, &flood);
 	w->cookies = cookies_create(w->tally, &cookies);
 	w->resolvers = resolvers_create(w->tally, &resolvers);
+	w->ttls = ttls_create(w->tally, &ttls);
 	w->integrity = s->watch ? integrity_create(w->tally, &integrity) : NULL;
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->tables != NULL && w->servers != NULL && w->rrsets != NULL &&
 		       w->errors != NULL && w->flood != NULL && w->cookies != NULL &&
-		       w->resolvers != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
-		       (w->integrity != NULL || !s->watch) &&
-		       (w->guard != NULL || !s->flood_guard)
+		       w->resolvers != NULL && w->ttls != NULL &&
+		       (w->sinks != NULL || s->sink_entries == 0) &&
+		       (w->integrity != NULL || !s->watch) && (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
 }
@@ -142,6 +145,7 @@ void worker_destroy(struct worker *w)
 		return;
 	flood_guard_destroy(w->guard);
 	integrity_destroy(w->integrity);
+	ttls_destroy(w->ttls);
 	resolvers_destroy(w->resolvers);
 	cookies_destroy(w->cookies);
 	flood_destroy(w->flood);

@@ -20,6 +20,7 @@
 #include "stream.h"
 #include "tables.h"
 #include "tally.h"
+#include "ttls.h"
 #include "worker.h"
 
 #include <pthread.h>
@@ -40,6 +41,7 @@ struct worker {
 	struct servers *servers;
 	struct cookies *cookies;
 	struct resolvers *resolvers;
+	struct ttls *ttls;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks; /* NULL: no list of sinkholes */

@@ -58,7 +58,9 @@ enum ft_rec_type {
 	FT_REC_INTEGRITY = 24,      /* a watched RRset as it was seen */
 	FT_REC_INTEGRITY_TEXT = 25, /* its rdata, at first sight */
 	FT_REC_INTEGRITY_ADDR = 26, /* address of a name server of a watched name */
-	FT_REC_TYPE_CAP = 28
+	FT_REC_TTL = 28,         /* TTLs of watched RRsets in answers */
+	FT_REC_SNOOP = 29,       /* queries with RD=0 to recursive servers */
+	FT_REC_TYPE_CAP
 };
 
 struct ft_rec_hdr {
