@@ -38,7 +38,7 @@ struct config {
 	char *user;    /* or NULL */
 	char *seccomp; /* "on", "off" or "log" */
 
-	struct config_prefixes auth, resolvers;
+	struct config_prefixes auth, resolvers, monitors;
 	struct config_u16s ports;
 	uint32_t timeout_ms;
 	char *sample;      /* see value_sample_level */

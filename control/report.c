@@ -18,10 +18,11 @@ static const struct {
 	const char *name; /* also of the set it reads */
 	int (*print)(struct walk *w, size_t width);
 } reports[] = {
-    {"traffic", report_traffic},   {"client", report_client},       {"dga", report_dga},
-    {"flux", report_flux},         {"server", report_server},       {"cookie", report_cookie},
-    {"resolver", report_resolver}, {"transport", report_transport}, {"integrity", report_integrity},
-    {"sinkhole", report_sinkhole}, {"nxdomain", report_nxdomain},   {"ledger", report_ledger}};
+    {"traffic", report_traffic},     {"client", report_client},       {"dga", report_dga},
+    {"flux", report_flux},           {"server", report_server},       {"cookie", report_cookie},
+    {"resolver", report_resolver},   {"transport", report_transport}, {"ttl", report_ttl},
+    {"integrity", report_integrity}, {"sinkhole", report_sinkhole},   {"nxdomain", report_nxdomain},
+    {"ledger", report_ledger}};
 #define REPORTS_LEN (sizeof reports / sizeof *reports)
 
 const char *report_name_at(size_t i)

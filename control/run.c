@@ -57,6 +57,7 @@ struct run {
 	struct keeper *keeper; /* NULL: state does not outlive the run */
 	struct stat_run stat_run;
 	struct show *show;
+	struct prefix_set monitors;
 	uint8_t cookie_secret[COOKIES_SECRETS][16];
 	unsigned cookie_secrets;
 	struct pressure *pressure;     /* NULL: the level of sampling is fixed */
@@ -226,6 +227,8 @@ static int init_vantage(struct run *r)
 {
 	r->vantage.configured = r->config.auth.n + r->config.resolvers.n != 0;
 	const int result = init_prefixes(&r->vantage.auth, &r->config.auth);
+	if (result == 0 && init_prefixes(&r->monitors, &r->config.monitors) != 0)
+		return -ENOMEM;
 	return result != 0 ? result : init_prefixes(&r->vantage.resolvers, &r->config.resolvers);
 }
 
@@ -441,6 +444,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .sinkhole_domains = c->sinkhole_domains,
 	    .sinkhole_history = c->sinkhole_history,
 	    .gap = keeper_gap(r->keeper),
+	    .monitors = &r->monitors,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .alarm = say_alarm,
@@ -719,6 +723,7 @@ static void close_all(struct run *r)
 	retain_destroy(r->retain);
 	prefix_set_fini(&r->vantage.auth);
 	prefix_set_fini(&r->vantage.resolvers);
+	prefix_set_fini(&r->monitors);
 	free(r->worker);
 	free(r->dropped_seen);
 	config_fini(&r->config);

@@ -1060,6 +1060,66 @@ static json_t *transport_schema(void)
 			 xot_schema());
 }
 
+static json_t *ttl_lines_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "ttl", one_of(vantages));
+	shape_put(&s, "owner", text(), "watched name");
+	shape_put(&s, "type", text(), "watched type");
+	shape_put(&s, "server", text(), "the resolver that answered without AA");
+	shape_put(&s, "ttl_max", integer(0), "greatest TTL seen, also in answers with AA");
+	shape_put(&s, "fills", integer(0), "lines of falling TTLs that began: fills of a cache");
+	shape_put(&s, "live_caches", integer(0), "most lines that ran at one time");
+	shape_put(&s, "idle_us", integer_or_null(), "mean time from an expiry to the next fill");
+	shape_put(&s, "demand_qps", number_or_null(), "1e6 / idle_us: what asks each cache");
+	shape_put(&s, "randomised", boolean(), "first TTLs of the fills are uniform on 0..ttl_max");
+	shape_put(&s, "stretched", boolean(),
+		  "TTLs below ttl_max did not fall: fills is not exact then");
+	shape_put(&s, "answers", integer(1), "answers, those alike within a second as one");
+	shape_put(&s, "idles", integer(0), "times that idle_us is the mean of");
+	shape_put(&s, "age_us", integer(0), "age of the entry in the last answer, by ttl_max");
+	shape_put(&s, "evicted", integer(0), "lines given up for want of room, 64 a server");
+	return shape_fini(&s);
+}
+
+static json_t *snooper_schema(void)
+{
+	static const char *const classes_of[] = {"SNOOPER", "PERIODIC", "TARGETED", NULL};
+	struct shape s = shape_init();
+
+	put_envelope(&s, "ttl", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "snooper"), NULL);
+	shape_put(&s, "client", text(), "who asked recursive servers with RD=0");
+	shape_put(&s, "rd0", integer(10), "such queries of class IN in 600 s");
+	shape_put(&s, "names", integer(5), "different names in them");
+	shape_put(&s, "hits", integer(0), "of the queries, those with an answer");
+	shape_put(&s, "misses", integer(0), "those without");
+	shape_put(&s, "chaos", integer(0), "queries of class CH besides");
+	shape_put(&s, "cv", number(), "coefficient of variation of the gaps between queries");
+	shape_put(&s, "class", one_of(classes_of),
+		  "TARGETED: a watched name is among them; PERIODIC: cv below 0.1");
+	shape_put(&s, "periodic", boolean(), "cv below 0.1, also where class is TARGETED");
+	return shape_fini(&s);
+}
+
+static json_t *ttl_left_out_schema(void)
+{
+	struct shape s = shape_init();
+
+	put_envelope(&s, "ttl", one_of(vantages));
+	shape_put(&s, "kind", json_pack("{s:s}", "const", "left_out"), NULL);
+	shape_put_optional(&s, "answers", integer(1), "answers beyond the budgets");
+	shape_put_optional(&s, "queries", integer(1), "queries with RD=0 beyond the budgets");
+	return shape_fini(&s);
+}
+
+static json_t *ttl_schema(void)
+{
+	return json_pack("{s:[o, o, o]}", "anyOf", ttl_lines_schema(), snooper_schema(),
+			 ttl_left_out_schema());
+}
+
 static json_t *cookie_schema(void)
 {
 	return json_pack("{s:[o, o]}", "anyOf", cookie_schema_of(false), cookie_schema_of(true));
@@ -1311,12 +1371,12 @@ static const struct {
 	const char *name;
 	json_t *(*make)(void);
 } sets[] = {
-    {"client", client_schema},       {"cookie", cookie_schema},      {"dga", dga_schema},
-    {"dnserror", dnserror_schema},   {"domain", domain_schema},      {"flux", flux_schema},
-    {"integrity", integrity_schema}, {"ledger", ledger_schema},      {"match", match_schema},
-    {"nxdomain", nxdomain_schema},   {"resolver", profile_schema},   {"server", server_schema},
-    {"sinkhole", sinkhole_schema},   {"spamtrap", spamtrap_schema},  {"tap", tap_schema},
-    {"traffic", traffic_schema},     {"transport", transport_schema}};
+    {"client", client_schema},       {"cookie", cookie_schema},       {"dga", dga_schema},
+    {"dnserror", dnserror_schema},   {"domain", domain_schema},       {"flux", flux_schema},
+    {"integrity", integrity_schema}, {"ledger", ledger_schema},       {"match", match_schema},
+    {"nxdomain", nxdomain_schema},   {"resolver", profile_schema},    {"server", server_schema},
+    {"sinkhole", sinkhole_schema},   {"spamtrap", spamtrap_schema},   {"tap", tap_schema},
+    {"traffic", traffic_schema},     {"transport", transport_schema}, {"ttl", ttl_schema}};
 #define SETS_LEN (sizeof sets / sizeof *sets)
 
 bool schema_has_set(const char *name)
@@ -1331,8 +1391,7 @@ bool schema_has_set(const char *name)
 const char *schema_sets(void)
 {
 	return "client cookie dga dnserror domain flux integrity ledger match nxdomain resolver "
-	       "server "
-	       "sinkhole spamtrap tap traffic transport";
+	       "server sinkhole spamtrap tap traffic transport ttl";
 }
 
 json_t *schema_make(void)

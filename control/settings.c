@@ -115,6 +115,10 @@ const struct setting settings_table[] = {
 	     "given, addresses alone decide the vantage of a message."},
     {"resolvers", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES,
      FIELD(resolvers), .help = "Addresses of resolvers watched here."},
+    {"monitors", "PREFIX,...", VALUE_PREFIXES, .group = GROUP_DNS, RUN, ALL_SOURCES,
+     FIELD(monitors),
+     .help = "Addresses of clients that may look into resolvers' caches (queries with RD=0): "
+	     "health checks and forwarders. Set ttl reports none of them."},
     {"ports", "LIST", VALUE_PORTS, .def = "53", .group = GROUP_DNS, RUN_BENCH, ALL_SOURCES,
      FIELD(ports), .help = "The UDP and TCP ports that carry DNS."},
     {"timeout-ms", "MS", VALUE_U32, NUMBER(100, 5000, "milliseconds"), .def = "5000",

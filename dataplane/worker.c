@@ -56,6 +56,7 @@ STAGE static void count_settled(struct worker *w, uint32_t n)
 	resolvers_step(w->resolvers, w->txn, n);
 	reverse_step(w->tally, w->txn, n);
 	transport_step(w->transport, w->txn, n);
+	ttls_step(w->ttls, w->msgs, w->txn, n);
 	if (w->integrity != NULL)
 		integrity_step(w->integrity, w->msgs, w->txn, n);
 	tally_step(w->tally, w->txn, n);
@@ -440,6 +441,7 @@ static void adopt(struct worker *w)
 	match_adopt(w->match, next->rules, next->scratch);
 	matches_adopt(w->matches, next->rules, next->scratch);
 	dga_adopt(w->dga, next->rules);
+	ttls_adopt(w->ttls, next->rules);
 	if (w->sinks != NULL)
 		sinks_adopt(w->sinks, next->rules, next->scratch);
 	if (w->integrity != NULL)

@@ -14,6 +14,7 @@
 #define DGA_NAMES 16384u         /* 1 MB; likewise */
 #define SERVER_PARTS 16384u      /* 1 MB; likewise */
 #define RESOLVER_ENTRIES 8192u   /* 1 MB; as above */
+#define TTL_ENTRIES 65536u       /* 512 KB; as above */
 #define COOKIE_PAIRS 262144u     /* 8 MB: beyond it the pair used least recently is forgotten */
 #define COOKIE_ENTRIES 16384u    /* 2 MB; as above */
 #define INTEGRITY_ENTRIES 16384u /* 2 MB, and 128 KB; only with a watch list; as above */
@@ -43,6 +44,8 @@ static int create_tables(struct worker *w)
 	const struct resolvers_settings resolvers = {.hash_key = hash_mix(s->hash_key ^ 6),
 						     .entries = RESOLVER_ENTRIES};
 	struct transport_settings transport = transport_defaults(hash_mix(s->hash_key ^ 7));
+	const struct ttls_settings ttls = {
+	    .name_seed = s->hash_key, .entries = TTL_ENTRIES, .watch = s->watch};
 	struct tables_settings tables = {
 	    .hash_key = s->hash_key,
 	    .entries = {s->domain_entries, s->client_entries, s->server_entries},
@@ -88,13 +91,15 @@ static int create_tables(struct worker *w)
 	w->cookies = cookies_create(w->tally, &cookies);
 	w->resolvers = resolvers_create(w->tally, &resolvers);
 	w->transport = transport_create(w->tally, &transport);
+	w->ttls = ttls_create(w->tally, &ttls);
 	w->integrity = s->watch ? integrity_create(w->tally, &integrity) : NULL;
 	w->guard = s->flood_guard ? flood_guard_create(w->tally) : NULL;
 	match_guard(w->match, w->guard);
 	return w->matches != NULL && w->dga != NULL && w->tables != NULL && w->servers != NULL &&
 		       w->rrsets != NULL && w->errors != NULL && w->flood != NULL &&
 		       w->taps != NULL && w->cookies != NULL && w->resolvers != NULL &&
-		       w->transport != NULL && (w->sinks != NULL || s->sink_entries == 0) &&
+		       w->transport != NULL && w->ttls != NULL &&
+		       (w->sinks != NULL || s->sink_entries == 0) &&
 		       (w->integrity != NULL || !s->watch) && (w->guard != NULL || !s->flood_guard)
 		   ? 0
 		   : -ENOMEM;
@@ -155,6 +160,7 @@ void worker_destroy(struct worker *w)
 	flood_guard_destroy(w->guard);
 	transport_destroy(w->transport);
 	integrity_destroy(w->integrity);
+	ttls_destroy(w->ttls);
 	resolvers_destroy(w->resolvers);
 	cookies_destroy(w->cookies);
 	taps_destroy(w->taps);

@@ -25,6 +25,7 @@
 #include "tally.h"
 #include "taps.h"
 #include "transport.h"
+#include "ttls.h"
 #include "worker.h"
 
 #include <pthread.h>
@@ -47,6 +48,7 @@ struct worker {
 	struct resolvers *resolvers;
 	struct dga *dga; /* what clients' diaries say of names */
 	struct transport *transport;
+	struct ttls *ttls;
 	struct rrsets *rrsets;
 	struct errors *errors;
 	struct sinks *sinks;         /* NULL: no list of sinkholes */

@@ -19,6 +19,7 @@
 #include <stddef.h>
 
 struct lookups;
+struct prefix_set;
 struct rules;
 
 struct stat_record {
@@ -47,7 +48,8 @@ struct stat_run {
 	/* Of sinkholes, see settings; 0: default, none. */
 	double dga_p0; /* see dga_test.h; 0: its default */
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
-	const struct state_gap *gap; /* that a restart left; NULL: none */
+	const struct state_gap *gap;       /* that a restart left; NULL: none */
+	const struct prefix_set *monitors; /* clients that may snoop; NULL: none */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* A sentence for the log; may be NULL. Control's thread. */
@@ -123,7 +125,7 @@ struct stat_ops {
 extern const struct stat_ops stat_ledger, stat_traffic, stat_match, stat_flood, stat_sinkhole,
     stat_flux_cname, stat_dga, stat_client, stat_flux_ns, stat_flux_ip, stat_channels, stat_domains,
     stat_nxtrend, stat_server, stat_cookie, stat_resolver, stat_search, stat_tap, stat_transport,
-    stat_integrity;
+    stat_integrity, stat_ttl, stat_snoop;
 
 /* All statistics, ledger first and readers last, ended by NULL. */
 extern const struct stat_ops *const stat_all[];

@@ -60,6 +60,8 @@ enum ft_rec_type {
 	FT_REC_INTEGRITY = 24,      /* a watched RRset as it was seen */
 	FT_REC_INTEGRITY_TEXT = 25, /* its rdata, at first sight */
 	FT_REC_INTEGRITY_ADDR = 26, /* address of a name server of a watched name */
+	FT_REC_TTL = 28,            /* TTLs of watched RRsets in answers */
+	FT_REC_SNOOP = 29,          /* queries with RD=0 to recursive servers */
 	FT_REC_TRANSPORT = 32,      /* counters of transports */
 	FT_REC_TICKET = 33,         /* truncated responses, and queries that may follow them */
 	FT_REC_TRANSFER = 34,       /* zone transfers */
