@@ -134,7 +134,7 @@ static void write_record(void *ctx, const char *set, uint64_t start_s, json_t *r
 static void say_alarm(void *ctx, const char *text)
 {
 	(void)ctx;
-	(void)complain(EXIT_DONE, text);
+	log_alarm("watched-record", LOG_NO_FIELDS, "%s", text);
 }
 
 static void commit(struct run *r)

@@ -379,12 +379,14 @@ static void write_one(const struct server_row *r, const struct server_now *now,
 			    r->one_way ? json_null()
 				       : quantiles(now->sketch[FT_SERVER_RETRY_OTHER], true,
 						   sketch_max(now, FT_SERVER_RETRY_OTHER)));
-	const char *state = h != NULL && !r->one_way ? server_state_texts[h->state] : NULL;
+	/* A change was judged by its own window, whatever the whole interval looks like. */
+	const bool is_guarded = r->one_way && !change;
+	const char *state = h != NULL && !is_guarded ? server_state_texts[h->state] : NULL;
 	json_object_set_new(o, "state", state != NULL ? json_string(state) : json_null());
 	set_known(o, "since_us", h != NULL ? h->since_us : 0, state != NULL);
 	json_object_set_new(o, "state_change", json_boolean(change));
 	json_object_set_new(o, "guard",
-			    r->one_way                   ? json_string("ASYM")
+			    is_guarded                   ? json_string("ASYM")
 			    : r->in->loss_ppm > LOSS_PPM ? json_string("LOSS")
 							 : json_null());
 	if (now->sum.level != 0) {

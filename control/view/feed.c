@@ -257,6 +257,13 @@ static void put_nxdomain(struct feed *f, struct view_data *d, const json_t *reco
 		heavy_add(f->heavy, (uint8_t)v, name, count_of(record, "count"));
 }
 
+/* The same that control logs. */
+static void put_integrity(struct view_data *d, const json_t *record)
+{
+	d->event[VIEW_HIJACK] += strcmp(text_of(record, "state"), "CHANGED") == 0 &&
+				 strcmp(text_of(record, "auth"), "UNAUTHORISED") == 0;
+}
+
 static void put_match(struct feed *f, struct view_data *d, const json_t *record)
 {
 	const char *kind = text_of(record, "kind");
@@ -316,6 +323,8 @@ void feed_put(struct feed *f, struct view_data *d, const char *set, const json_t
 		put_flux(d, record);
 	else if (strcmp(set, "sinkhole") == 0)
 		put_sinkhole(f, record);
+	else if (strcmp(set, "integrity") == 0)
+		put_integrity(d, record);
 	else if (strcmp(set, "match") == 0)
 		put_match(f, d, record);
 	else if (strcmp(set, "client") == 0)

@@ -236,6 +236,7 @@ static void set_events(json_t *o, const struct view_data *d)
 		  d->event[VIEW_SPIKE_NXDOMAIN] + d->event[VIEW_DRIFT_NXDOMAIN] +
 		      d->event[VIEW_SPIKE_DNSBL] + d->event[VIEW_DRIFT_DNSBL]);
 	set_count(o, "floods", d->event[VIEW_FLOOD]);
+	set_count(o, "unauthorised_changes", d->event[VIEW_HIJACK]);
 	set_count(o, "nxdomain_error", d->nx_error);
 	set_count(o, "broken_intervals", d->broken_intervals);
 }

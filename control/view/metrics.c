@@ -290,6 +290,7 @@ enum figure {
 	HELD_PACKETS,
 	HELD_MESSAGES,
 	FLOODS,
+	HIJACKS,
 	SAMPLE_LEVEL,
 	SAMPLE_SHARE,
 	READY,
@@ -314,6 +315,7 @@ static double figure_of(const struct glance *g, enum figure f)
 	case HELD_PACKETS: return (double)d->ledger.plain[FT_CTR_HELD_PACKETS];
 	case HELD_MESSAGES: return (double)d->ledger.plain[FT_CTR_HELD];
 	case FLOODS: return (double)d->event[VIEW_FLOOD];
+	case HIJACKS: return (double)d->event[VIEW_HIJACK];
 	case SAMPLE_LEVEL: return (double)c->sample_level;
 	case SAMPLE_SHARE: return ldexp(1, -(int)(c->sample_level & 63));
 	case READY: return g->ready;
@@ -388,6 +390,7 @@ static const struct metric metrics[] = {
     {"fluxtap_match_queries", COUNTER, NULL, "Queries that rules hit, by kind of rule", match_kinds, 0},
     {"fluxtap_spikes", COUNTER, NULL, "Records that say that something is asked for far more than its past lets expect", spikes, 0},
     {"fluxtap_floods", COUNTER, NULL, "Floods of random names that began", figure, FLOODS},
+    {"fluxtap_unauthorised_changes", COUNTER, NULL, "Changes of watched records that neither baseline nor list allows", figure, HIJACKS},
     {"fluxtap_intervals", COUNTER, NULL, "Intervals that were closed and written", figure, INTERVALS},
     {"fluxtap_ledger_broken_intervals", COUNTER, NULL, "Intervals whose books do not close, which is a fault in fluxtap", figure, BROKEN},
     {"fluxtap_interval_end_seconds", GAUGE, "seconds", "End of the last interval that was closed, since 1970", figure, INTERVAL_END},

@@ -144,10 +144,11 @@ static void print_said(FILE *out, const json_t *view, const json_t *status)
 	print_interval(out, view);
 	(void)fprintf(
 	    out,
-	    "  findings  flux: %s names, %s addresses, %s name servers; %s spikes, %s floods\n",
+	    "  findings  flux: %s names, %s addresses, %s name servers; %s spikes, %s floods; "
+	    "%s unauthorised changes\n",
 	    number(count_of(onsets, "cname")), number(count_of(onsets, "ip")),
 	    number(count_of(onsets, "ns")), number(count_of(view, "spikes")),
-	    number(count_of(view, "floods")));
+	    number(count_of(view, "floods")), number(count_of(view, "unauthorised_changes")));
 	(void)fprintf(out, "  rules     %s expressions, %s listed names\n",
 		      number(count_of(rules, "patterns")), number(count_of(rules, "listed_names")));
 	(void)fprintf(out, "  process   %s MiB, %.1f s of CPU\n",

@@ -142,6 +142,7 @@ enum view_event {
 	VIEW_SPIKE_DNSBL,
 	VIEW_DRIFT_DNSBL,
 	VIEW_FLOOD,
+	VIEW_HIJACK, /* changes of watched RRsets that nobody has allowed */
 	VIEW_ONSET_CNAME,
 	VIEW_ONSET_IP,
 	VIEW_ONSET_NS,

@@ -27,6 +27,7 @@ STAGES = {
     "rrsets": ["rrsets_step"],
     "errors": ["errors_step"],
     "matches": ["matches_step", "flood_step"],
+    "behaviour": ["cookies_step", "resolvers_step", "reverse_step", "transport_step", "ttls_step", "servers_step"],
     "tally": ["tally_step", "count_ledger"],
     "seal": ["housekeep", "flush"],
 }

@@ -102,6 +102,7 @@ static inline struct glance *glance_make(unsigned workers)
 	d->group[0].queries = 66;
 	d->group[0].qps = 1.1;
 	d->event[VIEW_FLOOD] = 2;
+	d->event[VIEW_HIJACK] = 3;
 	d->event[VIEW_ONSET_NS] = 4;
 	d->points = 1;
 	d->point[0] = (struct view_point){

@@ -183,6 +183,7 @@ static void check_values(void)
 	    "fluxtap_sinkhole_queries_per_second{group=\"a\\\"b\\\\c\\nd\",vantage=\"AUTH\"}", 1.1);
 	check_value("fluxtap_flux_onsets_total{kind=\"ns\"}", 4);
 	check_value("fluxtap_floods_total", 2);
+	check_value("fluxtap_unauthorised_changes_total", 3);
 	check_value("fluxtap_export_records_total", 55);
 	check_value("fluxtap_ready", 1);
 	check_value("process_resident_memory_bytes", 123456);

@@ -190,6 +190,10 @@ static void test_flux_and_events(void **state)
 	    "9}");
 	put(v, "match",
 	    "{\"state\":\"onset\",\"kind\":\"flood\",\"domain\":\"v.\",\"queries\":900}");
+	put(v, "integrity", "{\"state\":\"SUSPECT\",\"auth\":\"UNAUTHORISED\"}");
+	put(v, "integrity", "{\"state\":\"CHANGED\",\"auth\":\"UNAUTHORISED\"}");
+	put(v, "integrity", "{\"state\":\"CHANGED\",\"auth\":\"AUTHORISED\"}");
+	put(v, "integrity", "{\"kind\":\"coverage\"}");
 	put(v, "match", "{\"state\":\"end\",\"kind\":\"flood\",\"domain\":\"v.\",\"queries\":9}");
 	d = copy(v);
 	assert_int_equal(d->flux_owners[0], 1);
@@ -198,6 +202,7 @@ static void test_flux_and_events(void **state)
 	assert_int_equal(d->event[VIEW_DRIFT_NXDOMAIN], 1);
 	assert_int_equal(d->event[VIEW_SPIKE_DNSBL], 1);
 	assert_int_equal(d->event[VIEW_FLOOD], 1);
+	assert_int_equal(d->event[VIEW_HIJACK], 1);
 	assert_int_equal(d->list[VIEW_SPIKE].n, 3);
 	assert_string_equal(d->list[VIEW_SPIKE].row[0].name, "v.");
 	assert_string_equal(d->list[VIEW_SPIKE].row[0].state, "end");

@@ -40,7 +40,7 @@ static const char *const opcodes[] = {"QUERY", "IQUERY", "STATUS", NULL, "NOTIFY
 static const char *const scenarios[] = {
     "mix",       "flood",          "zoo",        "cname-flux", "ip-flux",
     "botnet",    "botnet-stages",  "errors",     "dga",        "kumamoto",
-    "cookies",   "servers",        "transport",  "hijack",     "tunnels",
+    "cookies",   "servers",        "hijack",  "transport",     "tunnels",
     "syn-flood", "fragment-flood", "name-flood", "tiny-flood"};
 static const char *const vantages[] = {"S2R", "R2A", "X"};
 static const char *const classes[] = {"DATA",      "CNAME_ONLY", "NODATA",  "REFERRAL", "NXDOMAIN",
