@@ -32,6 +32,7 @@ enum ft_gen_scenario {
 	FT_GEN_NAME_SERVERS,  /* servers that lose, stop, are late or are asked twice */
 	FT_GEN_HIJACK,        /* a hijack of 55 minutes, and what only looks like one */
 	FT_GEN_CARRY,         /* Fast Open, truncated answers, transfers, encrypted DNS */
+	FT_GEN_CACHES,        /* caches behind resolvers, and who looks into them */
 	FT_GEN_TUNNELS,   /* every wrapping, IPv4 and IPv6, UDP and TCP, whole and in fragments */
 	FT_GEN_SYN_FLOOD, /* half-open TCP connections, and well-formed traffic between them */
 	FT_GEN_FRAGMENT_FLOOD, /* first fragments */
@@ -323,6 +324,35 @@ struct ft_gen_hijack {
 	} seen[FT_GEN_HIJACK_RRSETS];
 };
 
+/* Scenario caches: what answers for a watched record say of a resolver in a day, and clients
+ * that look into caches, by windows of ten minutes. */
+enum { FT_GEN_CACHE_WATCHED = 2, FT_GEN_CACHE_LINES = 10 };
+struct ft_gen_cache_line {
+	const char *owner;
+	uint8_t server[4];
+	bool randomised, stretched; /* the first: it has no fills */
+	uint32_t caches, ttl_max_s;
+	uint64_t answers;       /* but for the same TTL again in one second */
+	uint64_t fills;         /* that took place */
+	uint64_t seen;          /* of them: an answer came out of it */
+	uint64_t collisions;    /* of these: another one of that second was seen before */
+	uint64_t live;          /* most of the others at one time */
+	uint64_t idles, idle_s; /* before those that were seen: times without an entry; sum */
+};
+struct ft_gen_snooper {
+	uint8_t client[4];
+	bool is_monitor; /* one that may */
+	const char *class;
+	uint64_t start_s, rd0, hits, chaos;
+	uint32_t names, name_bits;
+};
+struct ft_gen_caches {
+	const char *const *watch; /* lines of a list, ended by NULL */
+	struct ft_gen_cache_line line[FT_GEN_CACHE_LINES];
+	const struct ft_gen_snooper *snooper; /* by start */
+	size_t snoopers;
+};
+
 struct ft_gen_truth {
 	uint32_t interval_s;
 	const struct ft_gen_row
@@ -336,6 +366,7 @@ struct ft_gen_truth {
 	struct ft_gen_cookies cookies;
 	const struct ft_gen_carry *transport; /* NULL: another scenario */
 	const struct ft_gen_hijack *hijack;   /* NULL: another scenario */
+	const struct ft_gen_caches *caches;   /* NULL: another scenario */
 	const struct ft_gen_flux *flux;       /* by owner, then day */
 	size_t flux_count;
 	struct ft_gen_botnet botnet;

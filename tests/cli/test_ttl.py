@@ -182,5 +182,91 @@ class Snoopers(TtlCase):
             self.assertEqual({(r["start"], r["end"]) for r in rows}, {(s.START_S, s.START_S + 600)})
 
 
+class Scenario(lab.Case):
+    """The caches and snoopers that the generator plays, against its truth."""
+
+    SEEDS = (1, 3)
+
+    def play(self, seed, *options, monitors="198.51.100.1", **kw):
+        path, truth = lab.traffic("caches", "--seed", seed)
+        watch = self.write("watch", "\n".join(truth["caches"]["watch"]).encode() + b"\n")
+        may = ("--monitors", monitors) if monitors else ()
+        records = self.run_ok("--pcap", path, "--watch", watch, "--interval", 600, *may, *options, **kw)
+        return truth["caches"], lab.of_set(records, "ttl"), records
+
+    def test_lines(self):
+        """All that was asked for is found, but for fills of one second, which the truth counts."""
+        exact = 0
+        for seed in self.SEEDS:
+            truth, rows, _ = self.play(seed)
+            found = {(r["owner"], r["server"]): r for r in rows if "kind" not in r}
+            self.assertEqual(len(found), len(truth["lines"]))
+            for want in truth["lines"]:
+                with self.subTest(seed=seed, owner=want["owner"], server=want["server"]):
+                    r = found[want["owner"], want["server"]]
+                    self.assertEqual([r[k] for k in ("type", "ttl_max", "answers", "randomised", "stretched", "evicted")],
+                                     ["A"] + [want[k] for k in ("ttl_max", "answers", "randomised", "stretched")] + [0])
+                    if want["randomised"] or want["stretched"]:
+                        continue  # fills are not exact
+                    self.assertEqual(r["fills"], want["seen"] - want["collisions"])
+                    self.assertEqual(r["live_caches"], want["live"])
+                    self.assertLessEqual(r["live_caches"], want["caches"])
+                    self.assertAlmostEqual(r["demand_qps"], 1e6 / r["idle_us"])
+                    if want["caches"] == 1:  # else no tap knows which cache it was
+                        self.assertEqual(r["idles"], want["idles"])
+                        self.assertAlmostEqual(r["idle_us"] / 1e6, want["idle_s"] / want["idles"], delta=1)
+                        continue
+                    ratio = r["idle_us"] * want["idles"] / 1e6 / want["idle_s"]
+                    self.assertGreater(ratio, 0.85)  # expiries whose fill nobody saw make it longer, only
+                    if want["seen"] == want["fills"] and not want["collisions"]:
+                        self.assertLess(ratio, 1.15)
+                        exact += 1
+        self.assertGreater(exact, 2)
+
+    def test_misses(self):
+        """What is missing, of all fills, is what was never asked for and collisions: nothing of 1 cache and
+        about a fifth of 16."""
+        for seed in self.SEEDS:
+            made, found = {}, {}
+            truth, rows, _ = self.play(seed)
+            fills = {(r["owner"], r["server"]): r["fills"] for r in rows if "kind" not in r}
+            for want in truth["lines"]:
+                if not want["randomised"] and not want["stretched"]:
+                    made[want["caches"]] = made.get(want["caches"], 0) + want["fills"]
+                    found[want["caches"]] = found.get(want["caches"], 0) + fills[want["owner"], want["server"]]
+            self.assertGreaterEqual(found[1], made[1] - 2)  # the last of each may come after the last question
+            self.assertGreater(found[4] / made[4], 0.94)
+            self.assertTrue(0.72 < found[16] / made[16] < 0.92, (found, made))
+
+    def snoopers(self, rows):
+        return sorted((r["start"], r["client"], r["class"], r["rd0"], r["names"], r["hits"], r["misses"], r["chaos"])
+                      for r in rows if r.get("kind") == "snooper")
+
+    def test_snoopers(self):
+        for monitors in ("198.51.100.1", None):
+            truth, rows, _ = self.play(3, monitors=monitors)
+            want = [(s["start"], s["client"], s["class"], s["rd0"], s["names"], s["hits"], s["rd0"] - s["hits"], s["chaos"])
+                    for s in truth["snoopers"] if not (monitors and s["monitor"])]
+            self.assertEqual({w[2] for w in want}, {"SNOOPER", "PERIODIC", "TARGETED"})
+            self.assertEqual(self.snoopers(rows), sorted(want))
+            self.assertEqual({r["client"] for r in rows if r.get("periodic") and r["client"] != "198.51.100.1"},
+                             {"198.51.100.3"})
+
+    @unittest.skipIf(len(lab.cpus()) < 2, "needs two CPUs")
+    def test_two_workers(self):
+        cpus = ",".join(map(str, lab.cpus()[:4]))
+        self.same(self.play(3)[2], self.play(3, "--cores", cpus)[2])
+
+    def test_report(self):
+        truth, _, _ = self.play(3, out=self.out)
+        r = lab.fluxtap("report", "ttl", self.out)
+        self.assertEqual(r.code, 0, str(r))
+        for want in truth["lines"]:
+            says = " random" if want["randomised"] else " stretched" if want["stretched"] else r"\d"
+            self.assertRegex(r.out, r"(?m)^%s .* %s +%d .*%s$" % (
+                want["owner"], want["server"].replace(".", r"\."), want["ttl_max"], says))
+        self.assertRegex(r.out, r"198\.51\.100\.4 +6 .*TARGETED")
+
+
 if __name__ == "__main__":
     unittest.main()

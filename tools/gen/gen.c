@@ -40,6 +40,7 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_NAME_SERVERS] =
 	{.pairs = 80000, .duration_s = 900, .names = 1, .clients = 200, .servers = 8},
     [FT_GEN_CARRY] = {.pairs = 1900, .duration_s = 600, .names = 1, .clients = 1, .servers = 8},
+    [FT_GEN_CACHES] = {.pairs = 3600, .duration_s = 3600, .names = 1, .clients = 5, .servers = 5},
     [FT_GEN_TUNNELS] =
 	{.pairs = 1200, .duration_s = 50, .names = 20000, .clients = 200, .servers = 4},
     [FT_GEN_SYN_FLOOD] = FLOOD,
@@ -78,12 +79,14 @@ const char *ft_gen_opts_check(const struct ft_gen_opts *o)
 	if ((unsigned)o->scenario >= FT_GEN_SCENARIOS)
 		return "scenario: one of mix, flood, zoo, cname-flux, ip-flux, botnet, "
 		       "botnet-stages, errors, dga, kumamoto, cookies, servers, transport, hijack, "
-		       "tunnels, "
+		       "caches, tunnels, "
 		       "syn-flood, fragment-flood, name-flood, tiny-flood";
 	if (o->pairs < 1 || o->pairs > PAIRS_MOST)
 		return "pairs: 1 to 2147483647";
 	if (!(o->duration_s >= 0.000001 && o->duration_s <= DURATION_MOST_S))
 		return "duration: 0.000001 to 31622400 s";
+	if (o->scenario == FT_GEN_CACHES && o->duration_s > DAY_S)
+		return "duration: of caches up to 86400 s";
 	if (o->start_us > UINT64_C(4294967295) * 1000000)
 		return "start: seconds since 1970, below 2^32";
 	if (o->interval_s < 1 || DAY_S % o->interval_s != 0)
@@ -148,6 +151,7 @@ struct ft_gen *ft_gen_create(const struct ft_gen_opts *o)
 	    (g->opts.scenario == FT_GEN_COOKIES && gen_cookies_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_CARRY && gen_transport_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_HIJACK && gen_hijack_init(g) != 0) ||
+	    (g->opts.scenario == FT_GEN_CACHES && gen_caches_init(g) != 0) ||
 	    (g->opts.scenario == FT_GEN_NAME_SERVERS && gen_servers_init(g) != 0)) {
 		ft_gen_destroy(g);
 		errno = ENOMEM;
@@ -167,6 +171,7 @@ void ft_gen_destroy(struct ft_gen *g)
 	gen_servers_fini(g);
 	gen_transport_fini(g);
 	gen_hijack_fini(g);
+	gen_caches_fini(g);
 	gen_cookies_fini(g);
 	gen_kumamoto_fini(g);
 	gen_botnet_destroy(g->botnet);
@@ -202,6 +207,8 @@ static void step(struct ft_gen *g)
 		gen_cookies_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_HIJACK)
 		gen_hijack_step(g, now_us);
+	else if (g->opts.scenario == FT_GEN_CACHES)
+		gen_caches_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_NAME_SERVERS)
 		gen_servers_step(g, now_us);
 	else if (g->opts.scenario == FT_GEN_CARRY)
@@ -244,6 +251,7 @@ int ft_gen_next(struct ft_gen *g, struct ft_gen_frame *f)
 		gen_cookies_close(g, &g->books.truth);
 		gen_transport_close(g, &g->books.truth);
 		gen_hijack_close(g, &g->books.truth);
+		gen_caches_close(g, &g->books.truth);
 		return r ? r : gen_truth_close(&g->books);
 	}
 	g->lent = gen_queue_pop(&g->queue, &f->ts_us);

@@ -123,6 +123,7 @@ struct ft_gen {
 	struct gen_cookies *cookies;     /* scenario cookies: counts; else NULL */
 	struct gen_transport *transport; /* scenario transport: counts; else NULL */
 	struct gen_hijack *hijack;       /* scenario hijack: counts; else NULL */
+	struct gen_caches *caches;       /* scenario caches: counts; else NULL */
 	struct gen_servers *servers;     /* scenario servers: counts; else NULL */
 	struct gen_botnet *botnet;       /* NULL: another scenario */
 	uint8_t *l4; /* GEN_L4_CAP octets: a datagram or segment under construction */
@@ -167,6 +168,12 @@ int gen_hijack_init(struct ft_gen *g);
 void gen_hijack_step(struct ft_gen *g, uint64_t ts_us);
 void gen_hijack_fini(struct ft_gen *g);
 void gen_hijack_close(struct ft_gen *g, struct ft_gen_truth *truth);
+
+/* The scenario caches: 0 or -ENOMEM. */
+int gen_caches_init(struct ft_gen *g);
+void gen_caches_step(struct ft_gen *g, uint64_t ts_us);
+void gen_caches_fini(struct ft_gen *g);
+void gen_caches_close(struct ft_gen *g, struct ft_gen_truth *truth);
 
 /* The scenario servers: 0 or -ENOMEM. */
 int gen_servers_init(struct ft_gen *g);

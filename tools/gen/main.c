@@ -39,6 +39,7 @@ static const char help[] =
     "                   servers: name servers that lose, stop, are late or are asked twice\n"
     "                   transport: Fast Open, truncated answers, zone transfers, encrypted DNS\n"
     "                   hijack: 55 minutes of one, and what only looks like it\n"
+    "                   caches: what falling TTLs say of resolvers, and who snoops, an hour\n"
     "                   tunnels: every wrapping, either family, UDP and TCP, whole and in\n"
     "                   fragments; syn-flood, fragment-flood, name-flood, tiny-flood: N\n"
     "                   hostile packets, and a pair of the mix after every tenth\n"
@@ -154,14 +155,14 @@ static int read_scenario(const char *text, enum ft_gen_scenario *out)
 			return 0;
 		}
 	}
-	fprintf(
-	    stderr,
-	    OUT_PROGRAM
-	    ": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
-	    "botnet-stages, errors, dga, kumamoto, cookies, servers, transport, hijack, tunnels, "
-	    "syn-flood, "
-	    "fragment-flood, name-flood or tiny-flood\n",
-	    text);
+	fprintf(stderr,
+		OUT_PROGRAM
+		": --scenario %s: expected mix, flood, zoo, cname-flux, ip-flux, botnet "
+		"botnet-stages, errors, dga, kumamoto, cookies, servers, transport, hijack, "
+		"caches, tunnels, "
+		"syn-flood, "
+		"fragment-flood, name-flood or tiny-flood\n",
+		text);
 	return -EINVAL;
 }
 

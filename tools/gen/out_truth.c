@@ -433,6 +433,60 @@ static json_t *hijack_json(const struct ft_gen_hijack *h)
 			 others, "observations", seen);
 }
 
+static json_t *cache_line_json(const struct ft_gen_cache_line *l)
+{
+	char server[16];
+	json_t *o = json_object();
+
+	snprintf(server, sizeof(server), "%u.%u.%u.%u", l->server[0], l->server[1], l->server[2],
+		 l->server[3]);
+	json_object_set_new(o, "owner", json_string(l->owner));
+	json_object_set_new(o, "server", json_string(server));
+	json_object_set_new(o, "randomised", json_boolean(l->randomised));
+	json_object_set_new(o, "stretched", json_boolean(l->stretched));
+	set_count(o, "caches", l->caches);
+	set_count(o, "ttl_max", l->ttl_max_s);
+	set_count(o, "answers", l->answers);
+	set_count(o, "fills", l->fills);
+	set_count(o, "seen", l->seen);
+	set_count(o, "collisions", l->collisions);
+	set_count(o, "live", l->live);
+	set_count(o, "idles", l->idles);
+	set_count(o, "idle_s", l->idle_s);
+	return o;
+}
+
+static json_t *snooper_json(const struct ft_gen_snooper *s)
+{
+	char client[16];
+	json_t *o = json_object();
+
+	snprintf(client, sizeof(client), "%u.%u.%u.%u", s->client[0], s->client[1], s->client[2],
+		 s->client[3]);
+	json_object_set_new(o, "client", json_string(client));
+	json_object_set_new(o, "class", json_string(s->class));
+	json_object_set_new(o, "monitor", json_boolean(s->is_monitor));
+	set_count(o, "start", s->start_s);
+	set_count(o, "rd0", s->rd0);
+	set_count(o, "names", s->names);
+	set_count(o, "hits", s->hits);
+	set_count(o, "chaos", s->chaos);
+	return o;
+}
+
+static json_t *caches_json(const struct ft_gen_caches *c)
+{
+	json_t *watch = json_array(), *lines = json_array(), *snoopers = json_array();
+
+	for (unsigned i = 0; c->watch[i] != NULL; i++)
+		json_array_append_new(watch, json_string(c->watch[i]));
+	for (unsigned i = 0; i < FT_GEN_CACHE_LINES; i++)
+		json_array_append_new(lines, cache_line_json(&c->line[i]));
+	for (size_t i = 0; i < c->snoopers; i++)
+		json_array_append_new(snoopers, snooper_json(&c->snooper[i]));
+	return json_pack("{s:o, s:o, s:o}", "watch", watch, "lines", lines, "snoopers", snoopers);
+}
+
 int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file)
 {
 	const struct ft_gen_truth *truth = ft_gen_truth_get(g);
@@ -474,6 +528,8 @@ int out_truth(struct ft_gen *g, const struct ft_gen_opts *opts, const char *file
 		json_object_set_new(o, "transport", transport_json(truth->transport));
 	if (truth->hijack != NULL)
 		json_object_set_new(o, "hijack", hijack_json(truth->hijack));
+	if (truth->caches != NULL)
+		json_object_set_new(o, "caches", caches_json(truth->caches));
 	add_ip_flux(o, g);
 	add_dga(o, g);
 	add_kumamoto(o, g);
