@@ -183,6 +183,7 @@ static uint32_t slot_take(struct defrag *d, const struct fragment *f, uint32_t b
 	s->born_us = f->now_us;
 	s->end_known = false;
 	s->end = s->got = s->n = 0;
+	s->frame_bytes = 0;
 	s->bucket = bucket;
 	s->bucket_next = d->bucket[bucket];
 	d->bucket[bucket] = i;

@@ -70,13 +70,20 @@ bool retry_find(struct retry *r, uint32_t s)
 {
 	struct retry_node *n = &r->node[s];
 	const struct retry_node *best = NULL;
-	uint32_t i = n->next;
-
+	uint32_t i = n->next, *from = &n->next;
 	unsigned look = 0;
 
-	for (; i != RETRY_NONE && look < RETRY_LOOK; look++) {
-		const struct retry_node *b = &r->node[i];
+	while (i != RETRY_NONE && look < RETRY_LOOK) {
+		struct retry_node *b = &r->node[i];
+		if (i >= r->entries && b->t_us + FT_SERVER_RETRY_US < n->t_us) {
+			/* Nobody asks for it any more; it must not fill the chain. */
+			b->linked = false;
+			i = *from = b->next;
+			continue;
+		}
+		from = &b->next;
 		i = b->next;
+		look++;
 		if (b->group != n->group || b->t_us >= n->t_us ||
 		    n->t_us - b->t_us > FT_SERVER_RETRY_US)
 			continue;

@@ -126,8 +126,10 @@ static void forget_frames(struct source *s)
 const struct stat_ops *const stat_all[] = {&stat_ledger, &stat_traffic, &stat_match,
 					   &stat_tap,    &stat_domains, NULL};
 
-const struct merge_ops *const merge_all[STAT_MERGES] = {
-    [STAT_TABLES] = &merge_tables, [STAT_RRSETS] = &merge_rrsets, [STAT_ERRORS] = &merge_errors};
+const struct merge_ops *const merge_all[STAT_MERGES] = {[STAT_TABLES] = &merge_tables,
+							[STAT_RRSETS] = &merge_rrsets,
+							[STAT_ERRORS] = &merge_errors,
+							[STAT_SERVERS] = &merge_servers};
 
 /* A worker, its source and all behind it. The two of a lane differ in their batches. */
 struct lane {
