@@ -288,11 +288,40 @@ def items_fast(standard):
     return items
 
 
+def written_out(rule):
+    """A part of the schema with what it refers to in place of references, which take long to look up."""
+    if isinstance(rule, list):
+        return [written_out(r) for r in rule]
+    if not isinstance(rule, dict):
+        return rule
+    rest = {k: written_out(v) for k, v in rule.items() if k != "$ref"}
+    if "$ref" not in rule:
+        return rest
+    target = written_out(schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")])
+    return {"allOf": [target], **rest} if rest else target
+
+
 @functools.lru_cache(maxsize=None)
-def validator():
+def validator(of=None, kind=None):
+    """Of any record; or, quicker, of those of one set and kind, by the part of the schema that is about them."""
     cls = jsonschema.validators.validator_for(schema())
     cls.check_schema(schema())
-    return jsonschema.validators.extend(cls, {"items": items_fast(cls.VALIDATORS["items"])})(schema())
+    rule = schema()
+    if of is not None:
+        rule = written_out(rule["$defs"][of])
+        parts = [part for part in rule.get("anyOf", ())
+                 if kind is not None and part.get("properties", {}).get("kind", {}).get("const") == kind]
+        rule = {"anyOf": parts} if parts else rule
+    return jsonschema.validators.extend(cls, {"items": items_fast(cls.VALIDATORS["items"])})(rule)
+
+
+def schema_error(record, seen):
+    """What is wrong with a record, or None. The first of each set and kind is held against the whole schema."""
+    key = record.get("set"), record.get("kind")
+    whole = key not in seen or key[0] not in schema()["$defs"]
+    seen.add(key)
+    rule = validator() if whole else validator(*key)
+    return None if rule.is_valid(record) else jsonschema.exceptions.best_match(rule.iter_errors(record))
 
 
 def parse(text):
@@ -430,8 +459,9 @@ class Case(unittest.TestCase):
 
     def check(self, records, ended=True):
         """The checks that every run has to stand."""
+        seen = set()
         for r in records:
-            error = jsonschema.exceptions.best_match(validator().iter_errors(r))
+            error = schema_error(r, seen)
             if error is not None:
                 self.fail("record of %s at %s breaks the schema: %s at %s" % (
                     r.get("set"), r.get("start"), error.message[:300], list(error.absolute_path)))
