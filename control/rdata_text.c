@@ -403,6 +403,17 @@ static bool write_name(const uint8_t *rdata, uint32_t len, char *out)
 	return len != 0 && name_len(rdata, len) == len && name_text(rdata, len, out, true) != 0;
 }
 
+static bool write_mx(const uint8_t *rdata, uint32_t len, char *out)
+{
+	char preference[8];
+
+	if (len <= 2)
+		return false;
+	const int n = snprintf(preference, sizeof(preference), "%" PRIu32 " ", load_be(rdata, 2));
+	memcpy(out, preference, (size_t)n);
+	return write_name(rdata + 2, len - 2, out + n);
+}
+
 void rdata_text(uint16_t qtype, const uint8_t *rdata, uint32_t len, char *out)
 {
 	bool done = false;
@@ -412,10 +423,7 @@ void rdata_text(uint16_t qtype, const uint8_t *rdata, uint32_t len, char *out)
 	case FT_QTYPE_AAAA: done = len == 16 && inet_ntop(AF_INET6, rdata, out, 46) != NULL; break;
 	case FT_QTYPE_NS:
 	case FT_QTYPE_CNAME: done = write_name(rdata, len, out); break;
-	case FT_QTYPE_MX:
-		done = len > 2 &&
-		       write_name(rdata + 2, len - 2, out + sprintf(out, "%u ", load_be(rdata, 2)));
-		break;
+	case FT_QTYPE_MX: done = write_mx(rdata, len, out); break;
 	case FT_QTYPE_SOA: done = write_soa(rdata, len, out); break;
 	case FT_QTYPE_DS:
 	case FT_QTYPE_DNSKEY: done = write_key(qtype, rdata, len, out); break;
