@@ -59,9 +59,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		flux_rig_slide(&r);
 		flux_rig_slide(&s);
 	}
-	/* Days end with an input; what outlives them is not the next one's. */
-	flux_slide_reset(((struct flux_cname *)r.flux)->slide);
-	flux_slide_reset(((struct flux_cname *)s.flux)->slide);
 	if (flux_cname_load(r.flux, get, &in) != 0) {
 		if (flux_cname_totals_get(r.flux).owners != 0)
 			abort();
@@ -75,6 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	flux_rig_rows(&r, more, 2);
 	flux_rig_end(&r);
 	flux_rig_end(&s);
+	/* Days end with an input; what outlives them is not the next one's. */
+	flux_slide_reset(((struct flux_cname *)r.flux)->slide);
+	flux_slide_reset(((struct flux_cname *)s.flux)->slide);
 	forget(&r);
 	forget(&s);
 	free(copy.b);
