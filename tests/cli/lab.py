@@ -301,6 +301,11 @@ def written_out(rule):
     return {"allOf": [target], **rest} if rest else target
 
 
+def may_be(rule, value):
+    """False where a rule of one of the plain forms does not allow the value."""
+    return value == rule["const"] if "const" in rule else value in rule["enum"] if "enum" in rule else True
+
+
 @functools.lru_cache(maxsize=None)
 def validator(of=None, kind=None):
     """Of any record; or, quicker, of those of one set and kind, by the part of the schema that is about them."""
@@ -310,7 +315,7 @@ def validator(of=None, kind=None):
     if of is not None:
         rule = written_out(rule["$defs"][of])
         parts = [part for part in rule.get("anyOf", ())
-                 if kind is not None and part.get("properties", {}).get("kind", {}).get("const") == kind]
+                 if may_be(part.get("properties", {}).get("kind", {}), kind)]
         rule = {"anyOf": parts} if parts else rule
     return jsonschema.validators.extend(cls, {"items": items_fast(cls.VALIDATORS["items"])})(rule)
 

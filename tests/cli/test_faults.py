@@ -46,7 +46,7 @@ class Passing(lab.Case):
     def test_disk_full_and_back(self):
         small = self.path("small")
         os.mkdir(small)
-        if os.geteuid() != 0 or lab.call(["mount", "-t", "tmpfs", "-o", "size=1500k", "none", small]).code != 0:
+        if os.geteuid() != 0 or lab.call(["mount", "-t", "tmpfs", "-o", "size=6m", "none", small]).code != 0:
             self.skipTest("cannot mount a small disk here")
         self.addCleanup(lab.call, ["umount", "-l", small])
         out, ballast = os.path.join(small, "out"), os.path.join(small, "ballast")

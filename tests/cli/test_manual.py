@@ -147,7 +147,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.bash("run", "--interval", ""), [])
         self.assertEqual(self.bash("run", "--user", "nobod"), ["nobody"])
         self.assertIn("lo", self.bash("run", "--xdp", "l"))
-        self.assertEqual(self.bash("cat", "--set", "tr"), ["traffic"])
+        self.assertEqual(self.bash("cat", "--set", "tr"), ["traffic", "transport"])
         self.assertIn("traffic", self.bash("report", ""))
         self.assertEqual(self.bash("rules", "c"), ["check"])
         self.assertEqual(self.bash("help", "ben"), ["bench"])
@@ -158,7 +158,7 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.fish("fluxtap run --log-l"), ["--log-level"])
         self.assertEqual(self.fish("fluxtap run --log-level "), ["debug", "error", "info", "warning"])
         self.assertIn("a.pcap", self.fish("fluxtap run --pcap "))
-        self.assertEqual(self.fish("fluxtap cat --set tra"), ["traffic"])
+        self.assertEqual(self.fish("fluxtap cat --set tra"), ["traffic", "transport"])
 
     def test_syntax(self):
         for shell in ("bash", "zsh", "fish"):

@@ -61,9 +61,10 @@ class Mirror(lab.Case):
         out.sort(key=lambda p: p[0])
         return cap.sub(out).save(self.path("copies-%s-%d" % (options[0], apart_us))), n
 
-    def figures(self, records):
+    def figures(self, records, *but):
         """All but what tells that there were copies."""
-        out = [json.dumps(dict(r, loss_ppm=0), sort_keys=True) for r in records if r["set"] not in ("ledger", "tap")]
+        out = [json.dumps(dict(r, loss_ppm=0), sort_keys=True) for r in records
+               if r["set"] not in ("ledger", "tap", *but)]
         return sorted(out)
 
     def cores(self):
@@ -90,7 +91,8 @@ class Mirror(lab.Case):
         path, n = self.copies(ZOO, 100)
         for cores in self.cores():
             records = self.run_ok("--pcap", path, "--dedup", 2, "--cores", cores)
-            self.assertEqual(self.figures(records), self.figures(once))
+            # Frames of repeated segments count in `transport` where nothing takes them for copies.
+            self.assertEqual(self.figures(records, "transport"), self.figures(once, "transport"))
             drops = lab.totals(records, "dropped")
             self.assertEqual(lab.total(records, "messages"), lab.total(once, "messages"))
             self.assertEqual(lab.totals(records, "msg_dropped"), lab.totals(once, "msg_dropped"))

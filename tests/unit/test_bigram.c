@@ -141,8 +141,12 @@ static void test_separation(void **state)
 	struct psl *p = psl_create(NULL, err, sizeof err);
 
 	(void)state;
-	if (d == NULL || p == NULL)
+	if (d == NULL || p == NULL) {
+		if (d != NULL)
+			closedir(d);
+		psl_destroy(p);
 		skip();
+	}
 	take_scores(p, "benign.txt", SCORES_CAP, benign.v, &benign.n);
 	while ((e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
