@@ -150,14 +150,15 @@ static void commit(struct run *r)
 		log_info("export-works", LOG_NO_FIELDS, "records are written again");
 }
 
-static struct watch_export export_state(const struct run *r)
+static struct watch_export export_state(struct run *r)
 {
-	return (struct watch_export){
-	    .written = r->records,
-	    .lost = jsonl_lost_records(r->jsonl),
-	    .failures = r->export_failures,
-	    .failing = r->export_failed != 0,
-	};
+	struct watch_export e = {.failures = r->export_failures, .failing = r->export_failed != 0};
+
+	(void)pthread_mutex_lock(&r->write_lock);
+	e.written = r->records;
+	e.lost = jsonl_lost_records(r->jsonl);
+	(void)pthread_mutex_unlock(&r->write_lock);
+	return e;
 }
 
 /* Behind the export: what the next start shall not take for lost. */
