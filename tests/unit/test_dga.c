@@ -3,6 +3,7 @@
  * of real families, and what a client's interval adds to its evidence. Prints the tables
  * that the README quotes. */
 #include "dga.h"
+#include "lists.h"
 #include "rules.h"
 #include "stats/dga_suspects.h"
 #include "stats/dga_test.h"
@@ -16,8 +17,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define LISTS "/work/shared/lists/"
 
 static uint64_t state = 88172645463325252ull;
 
@@ -234,12 +233,10 @@ struct names {
 /* What each name of a list looks like; false: there is no such list here. */
 static bool read_list(const char *file, struct names *out)
 {
-	char path[256], line[512];
-	FILE *f;
+	FILE *f = lists_open(file);
+	char line[512];
 
-	(void)snprintf(path, sizeof(path), LISTS "%s", file);
 	*out = (struct names){0};
-	f = fopen(path, "r");
 	if (f == NULL)
 		return false;
 	out->made_up = malloc(1 << 20);
@@ -251,7 +248,7 @@ static bool read_list(const char *file, struct names *out)
 		out->made_up[out->n++] = (uint8_t)y;
 		out->flagged += (uint32_t)y;
 	}
-	(void)fclose(f);
+	lists_close(f, file);
 	return out->n != 0;
 }
 
