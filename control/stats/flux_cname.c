@@ -152,6 +152,20 @@ uint16_t flux_ids_get(struct flux_ids *d, uint32_t view)
 	return (uint16_t)d->n;
 }
 
+int flux_ids_load(struct flux_ids *d, uint32_t n, state_read_fn *read, void *ctx)
+{
+	uint32_t view;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const int result = read(ctx, &view, sizeof(view));
+		if (result != 0)
+			return result;
+		if (flux_ids_get(d, view) != i + 1) /* there already, or no memory */
+			return -EBADMSG;
+	}
+	return 0;
+}
+
 void flux_ids_fini(struct flux_ids *d)
 {
 	free(d->view);

@@ -39,19 +39,7 @@ struct more_image {
 
 /* --- writing --- */
 
-struct out {
-	state_write_fn *write;
-	void *ctx;
-	int result;
-};
-
-static void put(struct out *o, const void *data, size_t len)
-{
-	if (o->result == 0 && len != 0)
-		o->result = o->write(o->ctx, data, len);
-}
-
-static void put_more(struct out *out, const struct flux_more *m)
+static void put_more(struct state_out *out, const struct flux_more *m)
 {
 	const struct flux_names *names = m->names;
 	const struct more_image x = {
@@ -71,24 +59,24 @@ static void put_more(struct out *out, const struct flux_more *m)
 	    .has_seen = m->seen != NULL,
 	};
 
-	put(out, &x, sizeof(x));
+	state_put(out, &x, sizeof(x));
 	for (uint32_t i = 0; i < m->target_cap; i++)
 		if (m->target[i].key != 0)
-			put(out, &m->target[i], sizeof(m->target[i]));
-	put(out, m->view, m->views * sizeof(*m->view));
-	put(out, m->seen, m->seen_n * sizeof(*m->seen));
+			state_put(out, &m->target[i], sizeof(m->target[i]));
+	state_put(out, m->view, m->views * sizeof(*m->view));
+	state_put(out, m->seen, m->seen_n * sizeof(*m->seen));
 	for (uint32_t i = 0; i < x.names; i++) {
-		put(out, &names->target[i].key, sizeof(names->target[i].key));
-		put(out, &names->target[i].len, sizeof(names->target[i].len));
-		put(out, names->target[i].wire, names->target[i].len);
+		state_put(out, &names->target[i].key, sizeof(names->target[i].key));
+		state_put(out, &names->target[i].len, sizeof(names->target[i].len));
+		state_put(out, names->target[i].wire, names->target[i].len);
 	}
 	if (x.owner_len != 0)
-		put(out, names->owner, x.owner_len);
+		state_put(out, names->owner, x.owner_len);
 }
 
 static void put_owner(void *ctx, const struct owner *o)
 {
-	struct out *out = ctx;
+	struct state_out *out = ctx;
 	struct owner_image x = {
 	    .key = owners_key(o),
 	    .target = flux_is_more(o) ? 0 : o->target,
@@ -102,7 +90,7 @@ static void put_owner(void *ctx, const struct owner *o)
 	};
 
 	memcpy(x.view, o->view, sizeof(x.view));
-	put(out, &x, sizeof(x));
+	state_put(out, &x, sizeof(x));
 	if (flux_is_more(o))
 		put_more(out, flux_more_of(o));
 }
@@ -110,7 +98,7 @@ static void put_owner(void *ctx, const struct owner *o)
 int flux_cname_save(const void *stat, state_write_fn *write, void *ctx)
 {
 	const struct flux_cname *s = stat;
-	struct out out = {write, ctx, 0};
+	struct state_out out = {write, ctx, 0};
 	const struct owner_image end = {.kind = OWNER_END};
 	const struct head h = {
 	    .magic = MAGIC,
@@ -123,10 +111,10 @@ int flux_cname_save(const void *stat, state_write_fn *write, void *ctx)
 	    .ids = s->ids.n,
 	};
 
-	put(&out, &h, sizeof(h));
-	put(&out, s->ids.view, s->ids.n * sizeof(*s->ids.view));
+	state_put(&out, &h, sizeof(h));
+	state_put(&out, s->ids.view, s->ids.n * sizeof(*s->ids.view));
 	owners_each(&s->table, put_owner, &out);
-	put(&out, &end, sizeof(end));
+	state_put(&out, &end, sizeof(end));
 	if (out.result == 0 && s->slide != NULL)
 		out.result = flux_slide_save(s->slide, write, ctx);
 	return out.result;
@@ -139,20 +127,6 @@ struct in {
 	void *ctx;
 	struct flux_cname *s;
 };
-
-static int get_ids(struct in *in, uint32_t n)
-{
-	uint32_t view;
-
-	for (uint32_t i = 0; i < n; i++) {
-		const int result = in->read(in->ctx, &view, sizeof(view));
-		if (result != 0)
-			return result;
-		if (flux_ids_get(&in->s->ids, view) != i + 1) /* there already, or no memory */
-			return -EBADMSG;
-	}
-	return 0;
-}
 
 static int get_targets(struct in *in, struct flux_more *m, uint32_t n)
 {
@@ -351,7 +325,7 @@ int flux_cname_load(void *stat, state_read_fn *read, void *ctx)
 	    (h.day != UINT64_MAX && h.day > UINT32_MAX / LAY_DAY_S))
 		return -EBADMSG;
 	s->shift = h.shift;
-	result = get_ids(&in, h.ids);
+	result = flux_ids_load(&s->ids, h.ids, read, ctx);
 	for (int more = 1; result == 0 && more == 1;) {
 		more = get_owner(&in);
 		result = more < 0 ? more : 0;

@@ -81,6 +81,8 @@ static inline struct flux_more *flux_more_of(const struct owner *o)
 
 /* 0: there are too many, or no memory. */
 uint16_t flux_ids_get(struct flux_ids *d, uint32_t view);
+/* Takes n ids out of a snapshot into an empty list. -EBADMSG, or what read says. */
+int flux_ids_load(struct flux_ids *d, uint32_t n, state_read_fn *read, void *ctx);
 void flux_ids_fini(struct flux_ids *d);
 /* Forgets the day. */
 void flux_cname_reset(struct flux_cname *s);

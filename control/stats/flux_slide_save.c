@@ -23,18 +23,6 @@ struct owner_image {
 	uint32_t vantage, kind, views, until, changed_s, domains;
 };
 
-struct out {
-	state_write_fn *write;
-	void *ctx;
-	int result;
-};
-
-static void put(struct out *o, const void *data, size_t len)
-{
-	if (o->result == 0 && len != 0)
-		o->result = o->write(o->ctx, data, len);
-}
-
 static void put_owner(void *ctx, const struct owner *o)
 {
 	const struct slide_more *m = flux_is_more(o) ? slide_more_of(o) : NULL;
@@ -48,7 +36,7 @@ static void put_owner(void *ctx, const struct owner *o)
 
 	memcpy(x.view, o->view, sizeof(x.view));
 	if (m == NULL) {
-		put(ctx, &x, sizeof(x));
+		state_put(ctx, &x, sizeof(x));
 		return;
 	}
 	x.kind = OWNER_FULL;
@@ -57,20 +45,20 @@ static void put_owner(void *ctx, const struct owner *o)
 	x.until = m->until;
 	x.changed_s = m->changed_s;
 	x.domains = m->domains;
-	put(ctx, &x, sizeof(x));
-	put(ctx, m->view, m->views * sizeof(*m->view));
+	state_put(ctx, &x, sizeof(x));
+	state_put(ctx, m->view, m->views * sizeof(*m->view));
 }
 
 int flux_slide_save(const struct flux_slide *l, state_write_fn *write, void *ctx)
 {
-	struct out out = {write, ctx, 0};
+	struct state_out out = {write, ctx, 0};
 	const struct owner_image end = {.kind = OWNER_END};
 	const struct head h = {MAGIC, VERSION, l->day, l->ids.n};
 
-	put(&out, &h, sizeof(h));
-	put(&out, l->ids.view, l->ids.n * sizeof(*l->ids.view));
+	state_put(&out, &h, sizeof(h));
+	state_put(&out, l->ids.view, l->ids.n * sizeof(*l->ids.view));
 	owners_each(&l->table, put_owner, &out);
-	put(&out, &end, sizeof(end));
+	state_put(&out, &end, sizeof(end));
 	return out.result;
 }
 
@@ -81,20 +69,6 @@ struct in {
 	void *ctx;
 	struct flux_slide *l;
 };
-
-static int get_ids(struct in *in, uint32_t n)
-{
-	uint32_t view;
-
-	for (uint32_t i = 0; i < n; i++) {
-		const int result = in->read(in->ctx, &view, sizeof(view));
-		if (result != 0)
-			return result;
-		if (flux_ids_get(&in->l->ids, view) != i + 1) /* there already, or no memory */
-			return -EBADMSG;
-	}
-	return 0;
-}
 
 static bool view_is_sound(const struct flux_slide *l, const struct slide_view *v)
 {
@@ -193,7 +167,7 @@ int flux_slide_load(struct flux_slide *l, state_read_fn *read, void *ctx)
 	    h.day > UINT32_MAX / LAY_DAY_S - 3)
 		return -EBADMSG;
 	l->day = h.day;
-	result = get_ids(&in, h.ids);
+	result = flux_ids_load(&l->ids, h.ids, read, ctx);
 	for (int more = 1; result == 0 && more == 1;) {
 		more = get_owner(&in);
 		result = more < 0 ? more : 0;

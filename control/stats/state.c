@@ -7,6 +7,12 @@
 #define STEP_BYTES ((size_t)64 << 10)
 #define DAY_S 86400u
 
+void state_put(struct state_out *o, const void *data, size_t len)
+{
+	if (o->result == 0 && len != 0)
+		o->result = o->write(o->ctx, data, len);
+}
+
 int state_write_octets(state_write_fn *write, void *ctx, const void *octets, size_t bytes)
 {
 	const uint64_t n = bytes;

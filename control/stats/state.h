@@ -12,6 +12,14 @@ typedef int state_write_fn(void *ctx, const void *data, size_t len);
 /* Fills all of len octets; 0, or -errno where there are not so many. */
 typedef int state_read_fn(void *ctx, void *data, size_t len);
 
+/* Where state goes piece by piece; the first that fails is the result of all. */
+struct state_out {
+	state_write_fn *write;
+	void *ctx;
+	int result; /* 0, or -errno */
+};
+void state_put(struct state_out *o, const void *data, size_t len);
+
 /* Writes octets behind their number. */
 int state_write_octets(state_write_fn *write, void *ctx, const void *octets, size_t bytes);
 /* Reads them into *octets (malloc, the caller's). 0, -ENOMEM, or what `read` returned: no

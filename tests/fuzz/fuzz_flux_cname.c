@@ -6,37 +6,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 
-struct bytes {
-	const uint8_t *in;
-	size_t n, at;
-};
-
-static int get(void *ctx, void *data, size_t len)
-{
-	struct bytes *b = ctx;
-
-	if (len > b->n - b->at)
-		return -1;
-	memcpy(data, b->in + b->at, len);
-	b->at += len;
-	return 0;
-}
-
-struct copy {
-	uint8_t *b;
-	size_t n;
-};
-
-static int put(void *ctx, const void *data, size_t len)
-{
-	struct copy *c = ctx;
-
-	c->b = flux_rig_need(realloc(c->b, c->n + len));
-	memcpy(c->b + c->n, data, len);
-	c->n += len;
-	return 0;
-}
-
 static void forget(struct flux_rig *r)
 {
 	for (size_t i = 0; i < r->lines; i++)
@@ -49,8 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	const struct flux_obs more[] = {
 	    {.at = 86000, .owner = 1, .ttl = 60, .vantage = 1},
 	    {.at = 86001, .owner = 1, .target = 1, .ttl = 60, .vantage = 1}};
-	struct bytes in = {input, size, 0};
-	struct copy copy = {0};
+	struct flux_rig_bytes in = {(uint8_t *)(uintptr_t)input, size, 0}, copy = {0};
 	static struct flux_rig r, s;
 
 	if (r.flux == NULL) { /* once: the list of suffixes takes its time */
@@ -59,15 +27,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		flux_rig_slide(&r);
 		flux_rig_slide(&s);
 	}
-	if (flux_cname_load(r.flux, get, &in) != 0) {
+	if (flux_cname_load(r.flux, flux_rig_get_bytes, &in) != 0) {
 		if (flux_cname_totals_get(r.flux).owners != 0)
 			abort();
 		return 0;
 	}
-	if (flux_cname_save(r.flux, put, &copy) != 0)
+	if (flux_cname_save(r.flux, flux_rig_put_bytes, &copy) != 0)
 		abort();
-	struct bytes again = {copy.b, copy.n, 0};
-	if (flux_cname_load(s.flux, get, &again) != 0 || again.at != copy.n)
+	if (flux_cname_load(s.flux, flux_rig_get_bytes, &copy) != 0 || copy.at != copy.n)
 		abort();
 	flux_rig_rows(&r, more, 2);
 	flux_rig_end(&r);

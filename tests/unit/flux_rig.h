@@ -46,6 +46,33 @@ static inline void *flux_rig_need(void *p)
 	return p;
 }
 
+/* A snapshot in memory, for what saves and loads one. */
+struct flux_rig_bytes {
+	uint8_t *b;
+	size_t n, at;
+};
+
+static inline int flux_rig_put_bytes(void *ctx, const void *data, size_t len)
+{
+	struct flux_rig_bytes *b = ctx;
+
+	b->b = flux_rig_need(realloc(b->b, b->n + len));
+	memcpy(b->b + b->n, data, len);
+	b->n += len;
+	return 0;
+}
+
+static inline int flux_rig_get_bytes(void *ctx, void *data, size_t len)
+{
+	struct flux_rig_bytes *b = ctx;
+
+	if (len > b->n - b->at)
+		return -1;
+	memcpy(data, b->b + b->at, len);
+	b->at += len;
+	return 0;
+}
+
 static inline uint64_t flux_rig_rand(struct flux_rig *r, uint64_t n)
 {
 	r->random = r->random * 6364136223846793005ull + 1442695040888963407ull;

@@ -683,38 +683,12 @@ static void test_table_memory(void **state)
 
 /* --- snapshots --- */
 
-struct bytes {
-	uint8_t *b;
-	size_t n, at;
-};
-
-static int put_bytes(void *ctx, const void *data, size_t len)
-{
-	struct bytes *b = ctx;
-
-	b->b = flux_rig_need(realloc(b->b, b->n + len));
-	memcpy(b->b + b->n, data, len);
-	b->n += len;
-	return 0;
-}
-
-static int get_bytes(void *ctx, void *data, size_t len)
-{
-	struct bytes *b = ctx;
-
-	if (len > b->n - b->at)
-		return -1;
-	memcpy(data, b->b + b->at, len);
-	b->at += len;
-	return 0;
-}
-
 static void test_snapshot(void **state)
 {
 	const size_t n = 4000, half = 1700;
 	struct flux_obs *o = stream(31, n);
 	struct flux_rig whole, first, second;
-	struct bytes b = {0}, again = {0};
+	struct flux_rig_bytes b = {0}, again = {0};
 
 	(void)state;
 	flux_rig_init(&whole, 8, 2, 60);
@@ -722,11 +696,11 @@ static void test_snapshot(void **state)
 	flux_rig_end(&whole);
 	flux_rig_init(&first, 8, 2, 60);
 	flux_rig_rows(&first, o, half);
-	assert_int_equal(flux_cname_save(first.flux, put_bytes, &b), 0);
+	assert_int_equal(flux_cname_save(first.flux, flux_rig_put_bytes, &b), 0);
 	flux_rig_init(&second, 8, 1, 60);
-	assert_int_equal(flux_cname_load(second.flux, get_bytes, &b), 0);
+	assert_int_equal(flux_cname_load(second.flux, flux_rig_get_bytes, &b), 0);
 	assert_int_equal(b.at, b.n);
-	assert_int_equal(flux_cname_save(second.flux, put_bytes, &again), 0);
+	assert_int_equal(flux_cname_save(second.flux, flux_rig_put_bytes, &again), 0);
 	assert_int_equal(again.n, b.n);
 	const size_t told = first.lines;
 	flux_rig_rows(&second, o + half, n - half);
@@ -750,18 +724,18 @@ static void test_snapshot_damaged(void **state)
 	const size_t n = 300;
 	struct flux_obs *o = stream(37, n);
 	struct flux_rig r, at;
-	struct bytes b = {0};
+	struct flux_rig_bytes b = {0};
 	size_t refused = 0;
 
 	(void)state;
 	flux_rig_init(&r, 8, 2, 3600);
 	flux_rig_rows(&r, o, 250);
-	assert_int_equal(flux_cname_save(r.flux, put_bytes, &b), 0);
+	assert_int_equal(flux_cname_save(r.flux, flux_rig_put_bytes, &b), 0);
 	flux_rig_init(&at, 8, 1, 3600);
 	const size_t whole = b.n;
 	for (b.n = 0; b.n < whole; b.n++) {
 		b.at = 0;
-		assert_int_not_equal(flux_cname_load(at.flux, get_bytes, &b), 0);
+		assert_int_not_equal(flux_cname_load(at.flux, flux_rig_get_bytes, &b), 0);
 		assert_int_equal(flux_cname_totals_get(at.flux).owners, 0);
 	}
 	flux_rig_fini(&at);
@@ -770,7 +744,7 @@ static void test_snapshot_damaged(void **state)
 		b.at = 0;
 		b.b[i] ^= (uint8_t)(1 + flux_rig_rand(&r, 255));
 		flux_rig_init(&at, 8, 1, 3600);
-		if (flux_cname_load(at.flux, get_bytes, &b) != 0)
+		if (flux_cname_load(at.flux, flux_rig_get_bytes, &b) != 0)
 			refused++;
 		else
 			flux_rig_rows(&at, o + 250, n - 250);

@@ -447,32 +447,6 @@ static void test_budget(void **state)
 
 /* --- snapshots --- */
 
-struct bytes {
-	uint8_t *b;
-	size_t n, at;
-};
-
-static int put_bytes(void *ctx, const void *data, size_t len)
-{
-	struct bytes *b = ctx;
-
-	b->b = flux_rig_need(realloc(b->b, b->n + len));
-	memcpy(b->b + b->n, data, len);
-	b->n += len;
-	return 0;
-}
-
-static int get_bytes(void *ctx, void *data, size_t len)
-{
-	struct bytes *b = ctx;
-
-	if (len > b->n - b->at)
-		return -1;
-	memcpy(data, b->b + b->at, len);
-	b->at += len;
-	return 0;
-}
-
 static void test_snapshot(void **state)
 {
 	size_t n = 9000;
@@ -488,16 +462,16 @@ static void test_snapshot(void **state)
 		size_t half = n * part / 8;
 		while (o[half].at / 60 == o[half - 1].at / 60)
 			half++;
-		struct bytes b = {0}, again = {0};
+		struct flux_rig_bytes b = {0}, again = {0};
 		flux_rig_init(&first, 8, 2, 60);
 		flux_rig_slide(&first);
 		flux_rig_rows(&first, o, half);
-		assert_int_equal(flux_cname_save(first.flux, put_bytes, &b), 0);
+		assert_int_equal(flux_cname_save(first.flux, flux_rig_put_bytes, &b), 0);
 		flux_rig_init(&second, 8, 1, 60);
 		flux_rig_slide(&second);
-		assert_int_equal(flux_cname_load(second.flux, get_bytes, &b), 0);
+		assert_int_equal(flux_cname_load(second.flux, flux_rig_get_bytes, &b), 0);
 		assert_int_equal(b.at, b.n);
-		assert_int_equal(flux_cname_save(second.flux, put_bytes, &again), 0);
+		assert_int_equal(flux_cname_save(second.flux, flux_rig_put_bytes, &again), 0);
 		assert_int_equal(again.n, b.n);
 		const size_t told = first.lines;
 		flux_rig_rows(&second, o + half, n - half);
@@ -531,13 +505,13 @@ static void test_snapshot_option(void **state)
 	while (o[half].at / 3600 < 30)
 		half++;
 	for (unsigned i = 0; i < 2; i++) {
-		struct bytes b = {0};
+		struct flux_rig_bytes b = {0};
 		flux_rig_init(&r[i], 8, 2, 3600);
 		flux_rig_init(&to[i], 8, 2, 3600);
 		flux_rig_slide(i == 0 ? &r[i] : &to[i]);
 		flux_rig_rows(&r[i], o, half);
-		assert_int_equal(flux_cname_save(r[i].flux, put_bytes, &b), 0);
-		assert_int_equal(flux_cname_load(to[i].flux, get_bytes, &b), 0);
+		assert_int_equal(flux_cname_save(r[i].flux, flux_rig_put_bytes, &b), 0);
+		assert_int_equal(flux_cname_load(to[i].flux, flux_rig_get_bytes, &b), 0);
 		assert_int_equal(b.at, b.n);
 		flux_rig_rows(&to[i], o + half, n - half);
 		flux_rig_end(&to[i]);
@@ -571,20 +545,20 @@ static void test_snapshot_damaged(void **state)
 	size_t n = 500;
 	struct flux_obs *o = stream(37, &n);
 	struct flux_rig r, at;
-	struct bytes b = {0};
+	struct flux_rig_bytes b = {0};
 	size_t refused = 0;
 
 	(void)state;
 	flux_rig_init(&r, 8, 2, 3600);
 	flux_rig_slide(&r);
 	flux_rig_rows(&r, o, n / 2);
-	assert_int_equal(flux_cname_save(r.flux, put_bytes, &b), 0);
+	assert_int_equal(flux_cname_save(r.flux, flux_rig_put_bytes, &b), 0);
 	flux_rig_init(&at, 8, 1, 3600);
 	flux_rig_slide(&at);
 	const size_t whole = b.n;
 	for (b.n = 0; b.n < whole; b.n++) {
 		b.at = 0;
-		assert_int_not_equal(flux_cname_load(at.flux, get_bytes, &b), 0);
+		assert_int_not_equal(flux_cname_load(at.flux, flux_rig_get_bytes, &b), 0);
 		assert_int_equal(flux_cname_totals_get(at.flux).bytes, 0);
 	}
 	flux_rig_fini(&at);
@@ -594,7 +568,7 @@ static void test_snapshot_damaged(void **state)
 		b.b[i] ^= (uint8_t)(1 + flux_rig_rand(&r, 255));
 		flux_rig_init(&at, 8, 1, 3600);
 		flux_rig_slide(&at);
-		if (flux_cname_load(at.flux, get_bytes, &b) != 0)
+		if (flux_cname_load(at.flux, flux_rig_get_bytes, &b) != 0)
 			refused++;
 		else
 			flux_rig_rows(&at, o + n / 2, n - n / 2);
