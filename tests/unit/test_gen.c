@@ -149,7 +149,7 @@ static void test_known_frames(void **state)
 	    [FT_GEN_NAME_SERVERS] = UINT64_C(0x7750f1994d490ae1),
 	    [FT_GEN_HIJACK] = UINT64_C(0x477e004edd71bb0d),
 	    [FT_GEN_CACHES] = UINT64_C(0xb2f365c0751124d4),
-    [FT_GEN_CARRY] = UINT64_C(0x80c41a0f2aaaa24c),
+	    [FT_GEN_CARRY] = UINT64_C(0x80c41a0f2aaaa24c),
 	    [FT_GEN_TUNNELS] = UINT64_C(0x6998c6e368c3345d),
 	    [FT_GEN_SYN_FLOOD] = UINT64_C(0xdeab196bf19513fe),
 	    [FT_GEN_FRAGMENT_FLOOD] = UINT64_C(0x5be473a01f53b88d),

@@ -147,9 +147,13 @@ void gen_kumamoto_step(struct ft_gen *g, uint64_t ts_us)
 	if (g->at >= DAY_S)
 		return;
 	for (unsigned i = 0; i < STREAMS; i++)
-		for (unsigned n = 0; n < k->count[i][g->at]; n++)
-			send(g, &streams[i], ts_us + 1000 + gen_rng_below(&g->rng, 980000),
-			     1 + gen_rng_zipf(&g->rng, g->opts.names));
+		for (unsigned n = 0; n < k->count[i][g->at]; n++) {
+			/* One draw a statement: compilers differ in the order of arguments. */
+			const uint32_t name = 1 + gen_rng_zipf(&g->rng, g->opts.names);
+			const uint64_t at_us = ts_us + 1000 + gen_rng_below(&g->rng, 980000);
+
+			send(g, &streams[i], at_us, name);
+		}
 }
 
 /* --- truth --- */
