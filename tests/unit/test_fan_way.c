@@ -203,7 +203,9 @@ static void test_fan(void **state)
 		assert_int_equal(where[i], sink_of[flow_of[i]]);
 		used |= 1u << where[i];
 	}
-	assert_int_equal(used, 15); /* else nothing was tested */
+	/* Else nothing was tested. Not all four: the key is random, and 16 flows miss a sink in
+	 * one run of 25. */
+	assert_true(__builtin_popcount(used) > 1);
 	forget();
 }
 
