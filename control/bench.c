@@ -7,6 +7,7 @@
 #include "config.h"
 #include "drain.h"
 #include "exit.h"
+#include "process.h"
 #include "segment.h"
 #include "worker_config.h"
 
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -330,10 +330,8 @@ static json_t *result(const struct bench *b)
 	const uint64_t all = l->sum.c[FT_CTR_MESSAGES], packets = b->packets + b->warm_packets;
 	const uint64_t messages =
 	    (uint64_t)((double)all * (double)b->packets / (double)packets + 0.5);
-	struct rusage usage;
 	json_t *stages = json_object();
 
-	(void)getrusage(RUSAGE_SELF, &usage);
 	for (unsigned i = 0; i < STAGE_CAP; i++)
 		json_object_set_new(stages, worker_stage_texts[i],
 				    json_real(rounded((double)t->ticks[i] / b->ticks_per_ns /
@@ -352,7 +350,7 @@ static json_t *result(const struct bench *b)
 	    "seal_us", "max", rounded((double)t->seal_max / us), "stages", stages, "tables",
 	    caches(b), "control_ms_per_million_messages",
 	    rounded((double)b->control_cpu_ns / (double)(all + 1)), "rss_bytes",
-	    (json_int_t)usage.ru_maxrss * 1024, "workers", (json_int_t)b->workers,
+	    (json_int_t)process_memory().most_bytes, "workers", (json_int_t)b->workers,
 	    "scanned_patterns", (json_int_t)ruleset_scanned(b->ruleset));
 }
 

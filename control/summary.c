@@ -3,12 +3,12 @@
 
 #include "../dataplane/mem.h"
 #include "../dataplane/sketch.h"
+#include "process.h"
 #include "report.h"
 
 #include <fluxtap/dns.h>
 
 #include <inttypes.h>
-#include <sys/resource.h>
 #include <time.h>
 
 static const char *number(uint64_t n)
@@ -97,7 +97,7 @@ static void print_losses(FILE *f, const struct ledger_sums *l)
 void summary_print(FILE *f, const struct summary *s)
 {
 	const uint64_t *c = s->ledger->sum.c;
-	struct rusage usage;
+	const uint64_t most = process_memory().most_bytes;
 
 	(void)fprintf(f, "fluxtap: %s packets, %s messages in %.2f s\n",
 		      number(c[FT_CTR_RX_PACKETS]), number(c[FT_CTR_MESSAGES]), s->seconds);
@@ -110,10 +110,9 @@ void summary_print(FILE *f, const struct summary *s)
 	print_drops(f, s->ledger);
 	print_traffic(f, s->traffic);
 	print_losses(f, s->ledger);
-	if (getrusage(RUSAGE_SELF, &usage) == 0)
+	if (most != 0)
 		(void)fprintf(f, "  memory     %s MiB at most (%s MiB on huge pages)\n",
-			      number((uint64_t)usage.ru_maxrss / 1024),
-			      number(mem_mapped(MEM_HUGE) >> 20));
+			      number(most >> 20), number(mem_mapped(MEM_HUGE) >> 20));
 	if (s->state[0] != '\0')
 		(void)fprintf(f, "  state      %s\n", s->state);
 	if (s->retain.removed_files != 0)

@@ -3,12 +3,12 @@
 
 #include "../../dataplane/rx.h"
 #include "../../dataplane/timing.h"
+#include "../process.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 void glancer_init(struct glancer *g)
 {
@@ -21,21 +21,14 @@ static double seconds_of(struct timeval t)
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
-/* What the kernel says of this process; where /proc is closed, the most it ever took. */
+/* What the kernel says of this process. */
 static void take_process(struct glance *out)
 {
 	struct rusage r = {0};
-	unsigned long long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
 
 	(void)getrusage(RUSAGE_SELF, &r);
 	out->cpu_s = seconds_of(r.ru_utime) + seconds_of(r.ru_stime);
-	out->resident_bytes = (uint64_t)r.ru_maxrss * 1024;
-	if (f == NULL)
-		return;
-	if (fscanf(f, "%*u %llu", &pages) == 1)
-		out->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	(void)fclose(f);
+	out->resident_bytes = process_memory().resident_bytes;
 }
 
 struct glance *glance_take(const struct glancer *g)
