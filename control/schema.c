@@ -497,12 +497,6 @@ static json_t *match_schema(void)
 			 match_spike_schema());
 }
 
-static void put_gap(struct shape *s)
-{
-	shape_put_optional(s, "gap_s", integer(1),
-			   "seconds of the day between two runs that nobody watched");
-}
-
 static json_t *flux_target_schema(void)
 {
 	struct shape s = shape_init();
@@ -512,6 +506,12 @@ static json_t *flux_target_schema(void)
 	shape_put(&s, "first", integer(0), "second of the first");
 	shape_put(&s, "last", integer(0), "second of the last");
 	return shape_fini(&s);
+}
+
+static void put_gap(struct shape *s)
+{
+	shape_put_optional(s, "gap_s", integer(1),
+			   "seconds of the day between two runs that nobody watched");
 }
 
 static json_t *flux_cname_schema(bool onset)
@@ -963,6 +963,7 @@ static json_t *profile_schema(void)
 	shape_put(&s, "tcp_share", number(), "share of queries over TCP");
 	shape_put(&s, "port_entropy", number(), "log2 of the distinct source ports");
 	shape_put(&s, "cookie", map_of(classes_of), "as by_class of set cookie");
+	put_gap(&s);
 	return shape_fini(&s);
 }
 

@@ -16,6 +16,16 @@ void mini_merge(struct ft_mini *to, const struct ft_mini *from)
 		mini_regs_raise(to->u.regs, i, (unsigned)from->u.regs[i / 2] >> (i % 2 * 4) & 15u);
 }
 
+bool mini_is_sound(const struct ft_mini *m)
+{
+	if (m->n == FT_MINI_DENSE)
+		return true;
+	for (unsigned i = 0; i < FT_MINI_HASHES; i++)
+		if ((m->u.hash[i] != 0) != (i < m->n) || m->u.hash[i] >> 24 != 0)
+			return false;
+	return m->n <= FT_MINI_HASHES;
+}
+
 uint64_t mini_count(const struct ft_mini *m)
 {
 	uint32_t histogram[16] = {0};

@@ -71,5 +71,7 @@ static inline void mini_add(uint8_t *n, union ft_mini_set *u, uint64_t hash)
  * the estimate of Ertl. */
 void mini_merge(struct ft_mini *to, const struct ft_mini *from);
 uint64_t mini_count(const struct ft_mini *m);
+/* Whether octets from elsewhere are one. */
+bool mini_is_sound(const struct ft_mini *m);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Set `resolver`: how each resolver asked in a UTC day, in one record at its end, or at the
  * input's. The busiest of those that were kept; beyond the budget of a day, the clients
- * with the lowest keyed hash are kept. */
+ * with the lowest keyed hash are kept. What comes in is kept by interval and joins its day
+ * when that closes, so that a snapshot has whole intervals. */
 #include "../../dataplane/mini.h"
 #include "../envelope.h"
 #include "../keyed_merge.h"
@@ -17,9 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEYS 65536u /* clients of a day: 25 MB */
+#define KEYS 65536u /* clients of a day, and of an interval: 25 MB each */
 #define BUSIEST 10000u
 #define DAY_S 86400u
+#define MAGIC 0x31534552u /* "RES1" */
+#define DAYS_CAP 4u       /* that wait at a time */
+#define LATEST_DAY (UINT64_C(1) << 24)
+#define COUNT_MOST (UINT64_C(1) << 53)
 
 #define TEXT_OF(n) #n,
 static const char *const class_texts[] = {FT_COOKIE_CLASSES(TEXT_OF)};
@@ -33,15 +38,28 @@ struct acc {
 	struct ft_mini ports;
 };
 
-struct day {
+/* An interval or a day: its number, and who asked. */
+struct span {
 	struct stat_row head;
 	struct keyed_merge *keys;
-	uint64_t loss_ppm; /* the greatest of its intervals */
+	uint64_t loss_ppm; /* of a day: the greatest of its intervals */
 };
 
 struct resolver {
 	const struct stat_run *run;
-	struct stat_row *days;
+	struct stat_row *rows, *days;
+};
+
+/* In a snapshot. */
+struct file_head {
+	uint32_t magic, days;
+};
+struct file_day {
+	uint64_t number, loss_ppm, keys;
+};
+struct file_key {
+	struct key key;
+	struct acc acc;
 };
 
 static void *resolver_create(const struct stat_run *run)
@@ -53,10 +71,16 @@ static void *resolver_create(const struct stat_run *run)
 	return s;
 }
 
-static void day_free(struct day *d)
+static void span_free(struct span *d)
 {
 	keyed_merge_destroy(d->keys);
 	free(d);
+}
+
+/* The oldest of a list is no more. */
+static void span_drop(struct stat_row **list)
+{
+	span_free(rows_pop(list));
 }
 
 static void resolver_destroy(void *stat)
@@ -64,7 +88,9 @@ static void resolver_destroy(void *stat)
 	struct resolver *s = stat;
 
 	while (s != NULL && s->days != NULL)
-		day_free(rows_pop(&s->days));
+		span_drop(&s->days);
+	while (s != NULL && s->rows != NULL)
+		span_drop(&s->rows);
 	free(s);
 }
 
@@ -74,19 +100,18 @@ static void leave(void *ctx, const void *acc)
 	(void)acc;
 }
 
-static struct day *day_get(struct resolver *s, uint64_t row)
+static struct span *span_get(const struct resolver *s, struct stat_row **list, uint64_t number)
 {
 	const struct keyed_merge_settings set = {.key_bytes = sizeof(struct key),
 						 .acc_bytes = sizeof(struct acc),
 						 .budget = KEYS,
 						 .seed = s->run->sample_key,
 						 .leave = leave};
-	const uint64_t number = row * s->run->interval_s / DAY_S;
-	struct stat_row **place = rows_place(&s->days, number);
+	struct stat_row **place = rows_place(list, number);
 
 	if (*place != NULL && (*place)->number == number)
-		return (struct day *)*place;
-	struct day *d = calloc(1, sizeof(*d));
+		return (struct span *)*place;
+	struct span *d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return NULL;
 	d->keys = keyed_merge_create(&set);
@@ -99,18 +124,24 @@ static struct day *day_get(struct resolver *s, uint64_t row)
 }
 
 /* 0 and *out; NULL: the client is left out. */
-static int acc_get(struct day *d, uint8_t vantage, const uint8_t *addr, struct acc **out)
+static int acc_of_key(struct span *d, const struct key *key, struct acc **out)
 {
-	struct key key = {.vantage = vantage};
 	void *found = NULL;
+	const int r = keyed_merge_get(d->keys, key, &found);
 
-	memcpy(key.addr, addr, sizeof(key.addr));
-	const int r = keyed_merge_get(d->keys, &key, &found);
 	*out = r == 0 ? found : NULL;
 	return r < 0 ? r : 0;
 }
 
-static int add_one(struct day *d, const struct ft_resolver_rec *r)
+static int acc_get(struct span *d, uint8_t vantage, const uint8_t *addr, struct acc **out)
+{
+	struct key key = {.vantage = vantage};
+
+	memcpy(key.addr, addr, sizeof(key.addr));
+	return acc_of_key(d, &key, out);
+}
+
+static int add_one(struct span *d, const struct ft_resolver_rec *r)
 {
 	struct acc *a;
 	const int result = acc_get(d, r->vantage, r->addr, &a);
@@ -123,7 +154,7 @@ static int add_one(struct day *d, const struct ft_resolver_rec *r)
 	return 0;
 }
 
-static int add_cookies(struct day *d, const struct ft_cookie_rec *r)
+static int add_cookies(struct span *d, const struct ft_cookie_rec *r)
 {
 	struct acc *a;
 
@@ -147,7 +178,8 @@ static int resolver_record(void *stat, const struct stat_record *rec)
 
 	if (!own && rec->hdr->type != FT_REC_COOKIE)
 		return 0;
-	struct day *d = day_get(stat, rec->hdr->row);
+	struct resolver *s = stat;
+	struct span *d = span_get(s, &s->rows, rec->hdr->row);
 	if (d == NULL)
 		return -ENOMEM;
 	for (; result == 0 && ft_entry_next(&r, &body); left--) {
@@ -159,11 +191,9 @@ static int resolver_record(void *stat, const struct stat_record *rec)
 	return result != 0 ? result : r.bad || left != 0 ? -EBADMSG : 0;
 }
 
-/* Others see to it that intervals close. */
 static uint64_t resolver_first_row(const void *stat)
 {
-	(void)stat;
-	return UINT64_MAX;
+	return rows_first(((const struct resolver *)stat)->rows);
 }
 
 static void set_count(json_t *o, const char *key, uint64_t n)
@@ -200,7 +230,7 @@ static json_t *cookies(const struct acc *a)
 	return o;
 }
 
-static void write_one(const struct resolver *s, const struct day *d, const struct acc *a)
+static void write_one(const struct resolver *s, const struct span *d, const struct acc *a)
 {
 	static const struct {
 		const char *name;
@@ -232,10 +262,12 @@ static void write_one(const struct resolver *s, const struct day *d, const struc
 	json_object_set_new(o, "port_entropy",
 			    json_real(ports > 0 ? fmin(log2((double)ports), 16) : 0));
 	json_object_set_new(o, "cookie", cookies(a));
+	if (state_gap_of(s->run->gap, d->head.number) != 0)
+		set_count(o, "gap_s", state_gap_of(s->run->gap, d->head.number));
 	s->run->write(s->run->ctx, "resolver", start, o);
 }
 
-static const struct day *sorted_day; /* one thread: what the order below looks at */
+static const struct span *sorted_day; /* one thread: what the order below looks at */
 
 static int order_busy(const void *left, const void *right)
 {
@@ -249,7 +281,7 @@ static int order_busy(const void *left, const void *right)
 		      sizeof(struct key));
 }
 
-static void write_day(const struct resolver *s, struct day *d)
+static void write_day(const struct resolver *s, struct span *d)
 {
 	const struct acc **list;
 	const void *acc;
@@ -270,18 +302,40 @@ static void write_day(const struct resolver *s, struct day *d)
 	free(list);
 }
 
+/* An interval joins its day. Without memory it is lost. */
+static void join_day(struct resolver *s, const struct span *row)
+{
+	struct span *day = span_get(s, &s->days, row->head.number * s->run->interval_s / DAY_S);
+	const struct acc *from;
+	struct acc *to;
+	size_t at = 0;
+
+	while (day != NULL && (from = keyed_merge_next(row->keys, &at)) != NULL) {
+		if (acc_of_key(day, keyed_merge_key(row->keys, from), &to) != 0 || to == NULL)
+			continue;
+		for (unsigned i = 0; i < FT_RESOLVER_COUNTERS; i++)
+			to->c[i] += from->c[i];
+		for (unsigned i = 0; i < FT_COOKIE_CLASS_CAP; i++)
+			to->cookie[i] += from->cookie[i];
+		mini_merge(&to->ports, &from->ports);
+	}
+}
+
 static void resolver_close(void *stat, struct stat_interval *in)
 {
 	struct resolver *s = stat;
-	struct day *d = rows_find(s->days, in->start_s / DAY_S);
 
+	while (rows_first(s->rows) <= in->row) {
+		join_day(s, (const struct span *)s->rows);
+		span_drop(&s->rows);
+	}
+	struct span *d = rows_find(s->days, in->start_s / DAY_S);
 	if (d != NULL && in->loss_ppm > d->loss_ppm)
 		d->loss_ppm = in->loss_ppm;
 	/* Days that this interval ends, and those before. */
 	while (rows_first(s->days) < in->end_s / DAY_S) {
-		d = rows_pop(&s->days);
-		write_day(s, d);
-		day_free(d);
+		write_day(s, (struct span *)s->days);
+		span_drop(&s->days);
 	}
 }
 
@@ -290,10 +344,101 @@ static void resolver_end(void *stat)
 	struct resolver *s = stat;
 
 	while (s->days != NULL) {
-		struct day *d = rows_pop(&s->days);
-		write_day(s, d);
-		day_free(d);
+		write_day(s, (struct span *)s->days);
+		span_drop(&s->days);
 	}
+}
+
+/* --- over a restart --- */
+
+static int save_day(const struct span *d, state_write_fn *write, void *ctx)
+{
+	const struct file_day head = {d->head.number, d->loss_ppm, keyed_merge_keys(d->keys)};
+	const struct acc *a;
+	size_t at = 0;
+	int result = write(ctx, &head, sizeof(head));
+
+	while (result == 0 && (a = keyed_merge_next(d->keys, &at)) != NULL) {
+		struct file_key k;
+
+		memset(&k, 0, sizeof(k)); /* what is between the members, too */
+		k.key = *(const struct key *)keyed_merge_key(d->keys, a);
+		memcpy(&k.acc, a, sizeof(k.acc));
+		result = write(ctx, &k, sizeof(k));
+	}
+	return result;
+}
+
+static int resolver_save(const void *stat, state_write_fn *write, void *ctx)
+{
+	const struct resolver *s = stat;
+	struct file_head head = {.magic = MAGIC};
+
+	for (const struct stat_row *d = s->days; d != NULL && head.days < DAYS_CAP; d = d->next)
+		head.days++;
+	int result = write(ctx, &head, sizeof(head));
+	const struct stat_row *d = s->days;
+	for (uint32_t i = 0; result == 0 && i < head.days; i++, d = d->next)
+		result = save_day((const struct span *)d, write, ctx);
+	return result;
+}
+
+static bool is_sound(const struct file_key *k)
+{
+	for (unsigned i = 0; i < FT_RESOLVER_COUNTERS; i++)
+		if (k->acc.c[i] > COUNT_MOST)
+			return false;
+	for (unsigned i = 0; i < FT_COOKIE_CLASS_CAP; i++)
+		if (k->acc.cookie[i] > COUNT_MOST)
+			return false;
+	return k->key.vantage < FT_VANTAGE_CAP && mini_is_sound(&k->acc.ports);
+}
+
+static int load_key(struct span *d, state_read_fn *read, void *ctx)
+{
+	struct file_key k;
+	struct acc *a;
+	int result = read(ctx, &k, sizeof(k));
+
+	if (result != 0)
+		return result;
+	if (!is_sound(&k))
+		return -EBADMSG;
+	result = acc_of_key(d, &k.key, &a);
+	if (a != NULL)
+		*a = k.acc;
+	return result;
+}
+
+static int load_day(struct resolver *s, state_read_fn *read, void *ctx)
+{
+	struct file_day head;
+	int result = read(ctx, &head, sizeof(head));
+
+	if (result != 0)
+		return result;
+	if (head.number > LATEST_DAY || head.loss_ppm > 1000000 || head.keys > 2 * KEYS)
+		return -EBADMSG;
+	struct span *d = span_get(s, &s->days, head.number);
+	if (d == NULL)
+		return -ENOMEM;
+	d->loss_ppm = head.loss_ppm;
+	for (uint64_t i = 0; result == 0 && i < head.keys; i++)
+		result = load_key(d, read, ctx);
+	return result;
+}
+
+static int resolver_load(void *stat, state_read_fn *read, void *ctx)
+{
+	struct resolver *s = stat;
+	struct file_head head;
+	int result = read(ctx, &head, sizeof(head));
+
+	if (result == 0 && (head.magic != MAGIC || head.days > DAYS_CAP))
+		result = -EBADMSG;
+	for (uint32_t i = 0; result == 0 && i < head.days; i++)
+		result = load_day(s, read, ctx);
+	return result;
 }
 
 const struct stat_ops stat_resolver = {
@@ -304,4 +449,7 @@ const struct stat_ops stat_resolver = {
     .close = resolver_close,
     .end = resolver_end,
     .destroy = resolver_destroy,
+    .state = "resolver",
+    .save = resolver_save,
+    .load = resolver_load,
 };

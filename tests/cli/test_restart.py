@@ -162,6 +162,26 @@ class Files(lab.Case):
         fresh, _ = self.run_on(two, *keys, begin=False, out=self.path("copy"))
         self.assertEqual([r for r in lab.of_set(fresh, "nxdomain") if "state" in r], [])
 
+    def test_resolvers(self):
+        """How resolvers asked in a day; what a worker knew of cookies before is gone, and with it DOWNGRADE."""
+        def profiles(records):
+            rows = {r["client"]: r for r in lab.of_set(records, "resolver")}
+            for r in rows.values():
+                r["cookie"].pop("DOWNGRADE", None)
+            return rows
+
+        c = lab.capture("cookies", "--pairs", 4000)
+        own = ("--auth", "192.0.2.0/24")
+        n = next(i for i in range(len(c.packets) // 3, len(c.packets))
+                 if c.packets[i][0] - c.packets[i - 1][0] > 200000)  # nothing is on its way
+        one, two = c.sub(c.packets[:n]).save(self.path("one.pcap")), c.sub(c.packets[n:]).save(self.path("two.pcap"))
+        whole = profiles(self.run_ok("--pcap", c.save(self.path("whole.pcap")), *BRIEF, *own))
+        first, _ = self.run_on(one, *own, begin=False)
+        second, _ = self.run_on(two, *own)
+        self.assertGreater(len(whole), 100)
+        self.assertEqual(profiles(second), whole)
+        self.assertNotEqual(profiles(first), whole)
+
 
 class Killed(lab.Case):
     def feed(self, p, packets):
