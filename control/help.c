@@ -21,11 +21,16 @@ static const struct help_command commands[] = {
      "Prints the records of exported files, or of all exported files in a directory, as JSON "
      "lines on standard output, in time order."},
     {COMMAND_REPORT, "report", "NAME DIR", "show a table for people",
-     "Shows exported records as a table. \"traffic\" is queries, responses, types, answer "
-     "classes and response times of each interval and vantage. \"flux\" is who changes too often, "
-     "worst first, and why it is listed. \"nxdomain\" is the names that do "
-     "not exist, those asked for most first, and why to look at them. \"ledger\" is where every "
-     "packet and message went, and whether the books close."},
+     "Shows exported records as a table, what matters most first. \"traffic\": queries, responses, "
+     "types, answer classes and response times of each interval and vantage. \"client\": who asks "
+     "most, who fell silent, who turned to another server. \"dga\": clients that ask for generated "
+     "names. \"flux\": who changes too often, and why it is listed. \"server\": what each name "
+     "server answers, how fast, and whether it is up. \"cookie\": what became of DNS cookies. "
+     "\"resolver\": how resolvers ask. \"transport\": what DNS is carried over, and zone "
+     "transfers. \"ttl\": caches behind resolvers, and who looks into them. \"integrity\": watched "
+     "records that changed. \"sinkhole\": groups of sinkholes and their domains. \"nxdomain\": "
+     "names that do not exist, and why to look at them. \"ledger\": where every packet and message "
+     "went, and whether the books close."},
     {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH | --out DIR]",
      "make a running probe read its rules again",
      "Tells a running probe to read its rule lists again, as SIGHUP does, and waits until all "

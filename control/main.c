@@ -49,8 +49,9 @@ int main(int argc, char **argv)
 {
 	const int code = run_command(argc, argv);
 
-	/* What was asked for and could not be written is a failure. */
-	if (code == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout))) {
+	/* What was asked for and could not be written is a failure, but for a reader who has
+	 * seen enough (head). */
+	if (code == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
 		(void)fprintf(stderr, "fluxtap: standard output: %s\n", strerror(errno));
 		return EXIT_FAILED;
 	}

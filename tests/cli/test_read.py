@@ -51,6 +51,15 @@ class Cat(Exported):
         self.check(self.all)
         self.assertEqual({r["set"] for r in self.all}, SETS)
 
+    def test_reader_who_has_seen_enough(self):
+        """As head does: that is no failure, and nothing to talk about."""
+        for args in (["cat", self.dir_all], ["cat", "--schema"], ["report", "traffic", self.dir_all]):
+            p = subprocess.Popen(lab.command(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p.stdout.close()
+            err = p.stderr.read()
+            p.stderr.close()
+            self.assertEqual((p.wait(), err), (0, b""), args)
+
     def test_nothing_but_the_files(self):
         """The lines are those that stand in the files, octet for octet."""
         lines = []
