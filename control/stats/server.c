@@ -251,11 +251,15 @@ static void find_missing(void *ctx, const struct ft_server_part *p)
 		add_missing(m->row, p->vantage, p->addr, m->known);
 }
 
+/* None where the table had no room for all: one of them may have been asked, and a record
+ * that says 0 queries would be wrong. */
 static void add_all_missing(struct server_row *r, const struct stat_parts *servers)
 {
 	struct missing m = {r, r->n};
 	size_t n = 0;
 
+	if (tables_left(r->in->tables, FT_TABLE_SERVERS).entries != 0)
+		return;
 	servers_each(servers, find_missing, &m);
 	for (size_t i = 0; i < r->joined_n; i++)
 		add_missing(r, r->joined[i].key[0], r->joined[i].key + 1, m.known);

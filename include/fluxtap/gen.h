@@ -38,6 +38,7 @@ enum ft_gen_scenario {
 	FT_GEN_FRAGMENT_FLOOD, /* first fragments */
 	FT_GEN_NAME_FLOOD,     /* queries for names that never come twice, without an answer */
 	FT_GEN_TINY_FLOOD,     /* small packets damaged in every way */
+	FT_GEN_STRANGER_FLOOD, /* clients, servers and domains that never come twice */
 	FT_GEN_SCENARIOS
 };
 

@@ -76,10 +76,24 @@ class Floods(TruthCase):
         self.assertEqual(sum(truth["totals"]["malformed"].values()), N)
         self.assertEqual(sum(lab.totals(records, "msg_dropped").values()), N)
 
+    def test_strangers(self):
+        """Every client, server and domain comes once, with cookies and all: what goes beyond a table is left out.
+        Days and intervals fill up slowly, so that there is no "before" here but a limit."""
+        n = N if "FLOOD" in os.environ else N // 5  # each leaves records in six sets, which take their time to check
+        records, truth, mib = self.flood("stranger-flood", n)
+        print("stranger-flood: %d MiB for %d packets" % (mib, n), flush=True)
+        self.assertLessEqual(mib, 350)
+        self.assertEqual(lab.totals(records, "msg_dropped"), {})
+        self.assertEqual(sum(r["queries"] for r in lab.of_set(records, "traffic")), n + (n + 9) // 10)
+        for name, most in (("server", 1000), ("resolver", 10000)):
+            rows = [r for r in lab.of_set(records, name) if not r.get("state_change")]
+            self.assertLessEqual(len(rows), most * len({r["start"] for r in rows}), name)
+
     @unittest.skipIf(len(lab.cpus()) < 2, "needs two CPUs")
     def test_two_workers(self):
         for scenario in ("syn-flood", "name-flood", "tiny-flood"):
             self.flood(scenario, N, "--cores", ",".join(map(str, lab.cpus()[:2])))
+        self.flood("stranger-flood", N // 10, "--cores", ",".join(map(str, lab.cpus()[:2])))
 
 
 if __name__ == "__main__":

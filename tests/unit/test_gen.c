@@ -154,7 +154,8 @@ static void test_known_frames(void **state)
 	    [FT_GEN_SYN_FLOOD] = UINT64_C(0xdeab196bf19513fe),
 	    [FT_GEN_FRAGMENT_FLOOD] = UINT64_C(0x5be473a01f53b88d),
 	    [FT_GEN_NAME_FLOOD] = UINT64_C(0x31e45c2711acbf4d),
-	    [FT_GEN_TINY_FLOOD] = UINT64_C(0x7a604aa149579c6a)};
+	    [FT_GEN_TINY_FLOOD] = UINT64_C(0x7a604aa149579c6a),
+	    [FT_GEN_STRANGER_FLOOD] = UINT64_C(0xd08f645b083aa9c9)};
 
 	(void)state;
 	for (unsigned s = 0; s < FT_GEN_SCENARIOS; s++) {

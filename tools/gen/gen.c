@@ -47,6 +47,7 @@ static const struct ft_gen_opts defaults[FT_GEN_SCENARIOS] = {
     [FT_GEN_FRAGMENT_FLOOD] = FLOOD,
     [FT_GEN_NAME_FLOOD] = FLOOD,
     [FT_GEN_TINY_FLOOD] = FLOOD,
+    [FT_GEN_STRANGER_FLOOD] = FLOOD,
     [FT_GEN_BOTNET] = {.duration_s = 180000, .names = 852, .clients = 1065, .servers = 2},
     [FT_GEN_BOTNET_STAGES] = {.duration_s = 21600, .names = 43, .clients = 20, .servers = 2},
 };

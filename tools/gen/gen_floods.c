@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Scenarios `*-flood` of hostile packets, each from another address or port, with a pair of the mix
- * after every tenth. Truth: the pairs; of the name flood its queries too, all unanswered. */
+ * after every tenth. Truth: the pairs; of the name flood its queries too, all unanswered; of the
+ * stranger flood its transactions. */
 #include "gen_state.h"
+
+#include <stdio.h>
 
 #include <string.h>
 
@@ -59,6 +62,51 @@ static void send_name(struct ft_gen *g, struct gen_ask *ask)
 	gen_truth_timeout(&g->books, ask);
 }
 
+/* Client, server and registered domain are all new; what they do keeps every table busy that goes
+ * by one of them: cookies, missing names that look generated, truncation, RD=0 to a recursive
+ * server, a handshake for which no more ever comes. */
+static void send_stranger(struct ft_gen *g, struct gen_ask *ask)
+{
+	const uint64_t x = gen_mix64(g->at ^ g->opts.seed ^ 0x73747261);
+	struct gen_reply reply = {.rcode = 3, .shape = GEN_SHAPE_NEGATIVE, .has_opt = true};
+	char name[32];
+
+	if (ask->path.is_v6) {
+		memcpy(ask->path.server.b + 8, &x, 8);
+	} else {
+		ask->path.server.b[0] = 10;
+		memcpy(ask->path.server.b + 1, &x, 3);
+	}
+	for (unsigned i = 0; i < 12; i++)
+		name[i] = (char)('a' + (x >> 5 * i) % 26);
+	(void)snprintf(name + 12, sizeof(name) - 12, "%llx.com.", (unsigned long long)g->at);
+	gen_name_text(&ask->name, name);
+	ask->has_question = ask->has_opt = true;
+	ask->qtype = GEN_A;
+	ask->rd = false;
+	ask->bufsize = 1232;
+	ask->options = g->at & 1 ? GEN_OPTION_COOKIE : GEN_OPTION_COOKIE_FULL;
+	if (g->at % 3 == 0) {
+		reply.tc = true;
+		reply.rcode = 0;
+		reply.shape = GEN_SHAPE_EMPTY;
+	}
+	reply.ra = g->at % 2 == 0;
+	reply.aa = !reply.ra;
+	gen_send_query(g, ask);
+	reply.ts_us = ask->ts_us + 5000;
+	gen_send_reply(g, ask, &reply);
+	gen_truth_pair(&g->books, ask, &reply);
+	if (g->at % 5 == 0) {
+		const struct gen_segment syn = {.seq = (uint32_t)x, .flags = GEN_SYN};
+		const struct gen_segment granted = {
+		    .seq = (uint32_t)(x >> 32), .ack = syn.seq + 1, .flags = GEN_SYN | GEN_ACK};
+
+		gen_frame_tcp(g, &ask->path, GEN_TO_SERVER, reply.ts_us + 1, &syn, NULL, 0);
+		gen_frame_tcp(g, &ask->path, GEN_TO_CLIENT, reply.ts_us + 2, &granted, NULL, 0);
+	}
+}
+
 /* A header and less, questions that are cut, loops, labels of no type, names that are too long:
  * the damages of the zoo in frames as small as they go. */
 static void send_tiny(struct ft_gen *g, uint64_t ts_us)
@@ -76,6 +124,7 @@ void gen_floods_step(struct ft_gen *g, uint64_t ts_us)
 	case FT_GEN_SYN_FLOOD: send_syn(g, &ask.path, ts_us); break;
 	case FT_GEN_FRAGMENT_FLOOD: send_first(g, &ask.path, ts_us); break;
 	case FT_GEN_NAME_FLOOD: send_name(g, &ask); break;
+	case FT_GEN_STRANGER_FLOOD: send_stranger(g, &ask); break;
 	default: send_tiny(g, ts_us); break;
 	}
 	if (g->at % PAIR_EVERY == 0)

@@ -38,9 +38,10 @@ static const char *const rcodes[] = {
 static const char *const opcodes[] = {"QUERY", "IQUERY", "STATUS", NULL, "NOTIFY", "UPDATE", "DSO"};
 
 static const char *const scenarios[] = {
-    "mix",    "flood",   "zoo",       "cname-flux",     "ip-flux",    "botnet",    "botnet-stages",
-    "errors", "dga",     "kumamoto",  "cookies",        "servers",    "hijack",    "transport",
-    "caches", "tunnels", "syn-flood", "fragment-flood", "name-flood", "tiny-flood"};
+    "mix",           "flood",      "zoo",           "cname-flux", "ip-flux",   "botnet",
+    "botnet-stages", "errors",     "dga",           "kumamoto",   "cookies",   "servers",
+    "hijack",        "transport",  "caches",        "tunnels",    "syn-flood", "fragment-flood",
+    "name-flood",    "tiny-flood", "stranger-flood"};
 static const char *const vantages[] = {"S2R", "R2A", "X"};
 static const char *const classes[] = {"DATA",      "CNAME_ONLY", "NODATA",  "REFERRAL", "NXDOMAIN",
 				      "SERVFAIL",  "REFUSED",    "FORMERR", "NOTIMP",   "BADVERS",
