@@ -18,7 +18,7 @@
 
 const char *const rule_kind_texts[RULE_KIND_CAP] = {
     [RULE_EXACT] = "exact", [RULE_SUFFIX] = "suffix", [RULE_REGEX] = "regex",
-    [RULE_DNSBL] = "dnsbl", [RULE_SHAPE] = "shape", [RULE_SINKHOLE] = "sinkhole",
+    [RULE_DNSBL] = "dnsbl", [RULE_SHAPE] = "shape",   [RULE_SINKHOLE] = "sinkhole",
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *err, size_t cap, const char *format,
@@ -127,8 +127,7 @@ static bool begins(struct rules_slice w, const char *text)
 	return strlen(text) <= w.len && memcmp(w.text, text, strlen(text)) == 0;
 }
 
-/* What may stand in records and messages as it is. */
-static bool is_label(struct rules_slice w)
+bool rules_is_id(struct rules_slice w)
 {
 	for (uint32_t i = 0; i < w.len; i++)
 		if (w.text[i] <= ' ' || w.text[i] > '~' || strchr("\"\\=", w.text[i]) != NULL)
@@ -164,7 +163,7 @@ static int read_key(struct rules_slice w, struct rules_line *line, char *err, si
 		if (line->family.text != NULL)
 			return refuse(err, cap, "family= is given twice; give it once");
 		line->family = (struct rules_slice){w.text + 7, w.len - 7};
-		if (!is_label(line->family))
+		if (!rules_is_id(line->family))
 			return refuse(err, cap,
 				      "family=%s is no family; write 1 to %u visible characters "
 				      "other than \" \\ =",
@@ -228,7 +227,7 @@ static int read_line(const char *at, const char *end, struct rules_line *line, c
 		return 0;
 	if (memchr(line->id.text, '\0', (size_t)(end - line->id.text)) != NULL)
 		return refuse(err, cap, "a NUL character; this must be text");
-	if (!is_label(line->id))
+	if (!rules_is_id(line->id))
 		return refuse(err, cap,
 			      "%s is no id; write 1 to %u visible characters other than \" \\ =",
 			      quote(q, line->id.text, line->id.len), RULES_ID_CAP);

@@ -11,6 +11,7 @@
 #include "../dataplane/ruleset.h"
 #include "../dataplane/shape.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ struct rules_slice {
 	const char *text; /* not terminated; NULL: not given */
 	uint32_t len;
 };
+
+/* What may stand in records and messages as it is: an id, a family, a group. */
+bool rules_is_id(struct rules_slice w);
 
 struct rules_line {
 	uint32_t number; /* in its file, from 1 on */
