@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("FLUXTAP_BUILD", os.path.join(HERE, "..", "..", "build")))
 FLUXTAP = os.path.join(BUILD, "fluxtap")
 GEN = os.path.join(BUILD, "tools", "gen", "fluxtap-gen")
+SLOW = int(os.environ.get("FLUXTAP_SLOW", 1))  # how many times longer a program may take
 TIMEOUT_S = 60
 PROBE = "cli-%d" % os.getpid()  # probes of other tests on this machine have other names
 
@@ -69,12 +70,12 @@ def call(args, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, feed=None, stdout=su
     p = subprocess.Popen(args, stdin=subprocess.PIPE if feed is not None else stdin, stdout=stdout,
                          stderr=subprocess.PIPE, **kw)
     try:
-        out, err = p.communicate(feed, timeout)
+        out, err = p.communicate(feed, timeout * SLOW)
     except subprocess.TimeoutExpired:
         p.kill()
         out, err = p.communicate()
         raise AssertionError("still running after %d s: %s\n%s" % (
-            timeout, " ".join(map(str, args)), err.decode(errors="replace")))
+            timeout * SLOW, " ".join(map(str, args)), err.decode(errors="replace")))
     return Result(args, p.returncode, (out or b"").decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -522,7 +523,7 @@ class Case(unittest.TestCase):
 
     def until(self, what, condition, p=None, timeout=30):
         """Waits for a condition, generously."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOW
         while not condition():
             if p is not None and p.poll() is not None and not condition():
                 self.fail("ended with %s before: %s\n%s" % (
@@ -535,7 +536,7 @@ class Case(unittest.TestCase):
 def ended(p, timeout=TIMEOUT_S):
     """Waits for the end of a process; returns its code and what it said on standard error."""
     try:
-        _, err = p.communicate(timeout=timeout)
+        _, err = p.communicate(timeout=timeout * SLOW)
     except subprocess.TimeoutExpired:
         p.kill()
         _, err = p.communicate()
