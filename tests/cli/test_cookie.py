@@ -209,6 +209,15 @@ class Classes(lab.Case):
         self.assertIs(rows["client", "198.51.100.7"]["cc_reused"], False)
         self.assertEqual(rows["client", CLIENT]["transactions"], 2)
 
+    def test_reused_anywhere(self):
+        """One of the two servers is our own: whose traffic it is does not matter."""
+        s = Scene()
+        s.deal(0, CC, CC + V1)
+        s.deal(1000000, CC, CC + V1, server=B)
+        records = self.run_ok("--pcap", s.capture().save(self.path("a")), "--auth", A)
+        rows = [(r["vantage"], r["cc_reused"]) for r in lab.of_set(records, "cookie") if r["role"] == "client"]
+        self.assertEqual(sorted(rows), [("AUTH", True), ("X", True)])
+
     def test_secret(self):
         """RFC 9018, appendix A.1; the same for another client is forged."""
         s = Scene()
