@@ -287,6 +287,7 @@ static void client_close(void *stat, struct stat_interval *in)
 	    s->tracks,
 	    &(struct track_interval){.start_s = in->start_s,
 				     .end_s = in->end_s,
+				     .cut_s = in->cut_s,
 				     .loss_ppm = in->loss_ppm,
 				     .tables = in->tables,
 				     .after_gap = s->next_row != 0 && in->row > s->next_row},

@@ -69,6 +69,12 @@ struct tracks {
 };
 #define TRACK_SLOTS (2u * TRACK_CAP)
 
+/* The second behind the last one of the interval that something is known of. */
+static inline uint64_t track_known_s(const struct tracks *t)
+{
+	return t->in->end_s - t->in->cut_s;
+}
+
 /* client_turn.c: what the servers asked in this interval say. */
 void track_look_at_servers(struct tracks *t, struct track *x, const struct table_sum *sum,
 			   const struct diary_sum *diary);

@@ -250,6 +250,8 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 /* Behind what was seen: is somebody missing by now? */
 static void miss(struct tracks *t, struct track *x)
 {
+	const uint64_t known_s = track_known_s(t);
+	const double gap_s = known_s > x->last_s + 1 ? (double)(known_s - 1 - x->last_s) : 0;
 	const bool seen = x->seen;
 
 	x->seen = false;
@@ -257,7 +259,7 @@ static void miss(struct tracks *t, struct track *x)
 		track_end_turn(t, x);
 	if (x->silent)
 		return;
-	if (is_warm(t, x) && !x->turned && (double)(t->in->end_s - 1 - x->last_s) >= patience_s(x))
+	if (is_warm(t, x) && !x->turned && gap_s >= patience_s(x))
 		fall_silent(t, x, 0);
 	else if (!seen)
 		x->empty++;

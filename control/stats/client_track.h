@@ -48,6 +48,7 @@ struct track_event {
 
 struct track_interval {
 	uint64_t start_s, end_s, loss_ppm;
+	uint64_t cut_s; /* of its end: behind the end of the input */
 	const struct stat_parts *tables;
 	bool after_gap; /* intervals before it had nothing at all */
 };

@@ -14,7 +14,8 @@
 #define LEFT_QUERIES 3u  /* to one that does not answer */
 #define LEFT_ANSWERED 0.1
 #define LEFT_SHARE 0.5
-#define END_SHARE 0.2 /* of the rate since: less is the end */
+#define END_SHARE 0.2    /* of the rate since: less is the end */
+#define END_QUERIES 20.0 /* at that rate, or the end of the input is too near to tell */
 
 static double decay(const struct tracks *t, const struct track_server *s)
 {
@@ -63,10 +64,16 @@ static void address_of(const struct tracks *t, uint32_t id, uint8_t out[16])
 	memcpy(out, a.addr, 16);
 }
 
+/* At least one. */
+static uint64_t seconds(uint64_t from_s, uint64_t to_s)
+{
+	return to_s > from_s ? to_s - from_s : 1;
+}
+
 static void tell(const struct tracks *t, const struct track *x, enum track_kind kind)
 {
-	const uint64_t span =
-	    kind == TRACK_TURNED ? t->in->end_s - x->turned_s : x->turned_last_s - x->turned_s + 1;
+	const uint64_t span = kind == TRACK_TURNED ? seconds(x->turned_s, track_known_s(t))
+						   : x->turned_last_s - x->turned_s + 1;
 	struct track_event e = {
 	    .kind = kind,
 	    .key = x->key,
@@ -227,7 +234,8 @@ static void add_to_turn(struct tracks *t, const struct turn *turn)
 void track_look_at_servers(struct tracks *t, struct track *x, const struct table_sum *sum,
 			   const struct diary_sum *d)
 {
-	const uint64_t first_s = t->in->start_s + sum->first_s, span = t->in->end_s - first_s;
+	const uint64_t first_s = t->in->start_s + sum->first_s,
+		       span = seconds(first_s, track_known_s(t));
 	uint64_t all = 0;
 
 	x->turned_now = 0;
@@ -266,7 +274,8 @@ void track_look_at_servers(struct tracks *t, struct track *x, const struct table
 void track_end_turn(struct tracks *t, struct track *x)
 {
 	const double span = (double)(x->turned_last_s - x->turned_s + 1),
-		     rate = (double)x->turned_queries / span;
+		     rate = (double)x->turned_queries / span,
+		     known = (double)(t->interval_s - t->in->cut_s);
 
 	if (x->turned_in_s == t->in->end_s)
 		return;
@@ -274,7 +283,8 @@ void track_end_turn(struct tracks *t, struct track *x)
 		x->turned_queries += x->turned_now;
 		x->turned_last_s = x->last_s;
 	}
-	if ((double)x->turned_now / t->interval_s >= END_SHARE * rate && x->turned_now != 0) {
+	if (((double)x->turned_now >= END_SHARE * rate * known && x->turned_now != 0) ||
+	    (t->in->cut_s != 0 && rate * known < END_QUERIES)) {
 		x->turned_now = 0;
 		return;
 	}

@@ -71,6 +71,7 @@ struct stat_parts {
 /* An interval that closes. */
 struct stat_interval {
 	uint64_t row, start_s, end_s;
+	uint64_t cut_s;    /* so many seconds at its end lie behind the end of the input */
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
 	/* For what tables.h, rrsets.h, errors.h and servers.h offer; NULL: nothing has come. */
 	const struct stat_parts *tables, *rrsets, *errors, *servers;

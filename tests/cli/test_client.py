@@ -132,6 +132,27 @@ class ByHand(lab.Case):
         self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
         self.assertEqual(kind(records, "silence"), [])
 
+    def test_end_of_input(self):
+        """Somewhere in an interval: nobody is silent for that, and nobody has come back."""
+        for end, slow in ((1210, 0), (1259.5, 0), (1200, 0.7), (1201, 0)):
+            packets, qid = [], 0
+            for k in range(int(end * 2)):
+                for c in (1, 2):
+                    qid += 1
+                    query(packets, BEGIN_S + k / 2 + c / 10, "10.0.1.%d" % c, "10.0.0.53", qid, "a.example.com")
+            if slow:
+                packets.append((packets[-1][0] + int(slow * 1e6), packets[-1][1]))
+            with self.subTest(end=end):
+                self.assertEqual(kind(self.run_packets(packets), "silence"), [])
+        packets, qid = [], 0
+        for s in range(1510):
+            down = s >= 1200
+            for k in (1, 2) if down else (1,):
+                qid += 1
+                query(packets, BEGIN_S + s + k / 4, "10.0.1.1", "10.0.0.%d" % k, qid, "a.example.com",
+                      answered=k == 2 or not down)
+        self.assertEqual([r["state"] for r in kind(self.run_packets(packets), "failover")], ["onset"])
+
     def test_host_search(self):
         """Two clients go through address space, one by one and at random; a mail server and a small one do not."""
         rng, packets, qid = random.Random(7), [], 0
