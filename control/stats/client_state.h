@@ -9,8 +9,11 @@
 struct track_server {
 	uint32_t id;     /* tables_server_id */
 	double qps;      /* as of second at_s */
-	double answered; /* share in the last interval in which it was asked */
+	double before;   /* likewise, without the last interval in which it was asked */
+	double answered; /* share in that interval */
+	uint32_t missed; /* queries without an answer in it */
 	uint64_t at_s;
+	uint8_t addr[16]; /* zeros: not looked up */
 };
 
 struct track {
@@ -62,6 +65,7 @@ struct tracks {
 	uint64_t total_now[FT_VANTAGE_CAP];
 	struct turn turn[TURNS_CAP];
 	unsigned turns;
+	unsigned looked_up; /* addresses of servers, in this interval */
 	struct diary_sum scratch;
 	const struct track_interval *in;
 	void (*tell)(void *ctx, const struct track_event *e);

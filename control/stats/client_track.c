@@ -379,6 +379,7 @@ void tracks_step(struct tracks *t, const struct track_interval *in,
 	t->ctx = ctx;
 	if (t->begun_s == 0)
 		t->begun_s = in->start_s;
+	t->looked_up = 0;
 	memset(t->total_now, 0, sizeof(t->total_now));
 	tables_each(in->tables, FT_TABLE_CLIENTS, gather, &o);
 	if (o.n != 0)

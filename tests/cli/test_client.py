@@ -132,6 +132,31 @@ class ByHand(lab.Case):
         self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
         self.assertEqual(kind(records, "silence"), [])
 
+    def test_server_down_anytime(self):
+        """The same in the middle of an interval, by stubs that ask the first resolver each time, or three times."""
+        for name, asks in (("each time", lambda age: [1, 2]), ("three times", lambda age: [1] if age < 3 else [2])):
+            packets, qid = [], 0
+            for s in range(2400):
+                down = 1230 <= s < 1800
+                for k in asks(s - 1230) if down else [1]:
+                    qid += 1
+                    query(packets, BEGIN_S + s + k / 4, "10.0.1.1", "10.0.0.%d" % k, qid, "a.example.com",
+                          answered=k == 2 or not down)
+            with self.subTest(name=name):
+                over = kind(self.run_packets(packets), "failover")
+                self.assertEqual([(r["client"], r["from"], r["to"], r["state"]) for r in over],
+                                 [("10.0.1.1", "10.0.0.1", "10.0.0.2", s) for s in ("onset", "end")])
+                self.assertLessEqual(abs(over[0]["at_us"] / 1e6 - BEGIN_S - 1230), 60)
+                self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
+                self.assertEqual(over[0]["qps_before"], 0)
+
+    def test_moves_by_itself(self):
+        """A stub that changes its resolver though the first one answers did not fail over."""
+        packets = []
+        for s in range(2400):
+            query(packets, BEGIN_S + s, "10.0.1.1", "10.0.0.%d" % (1 + (s >= 1230)), s, "a.example.com")
+        self.assertEqual(kind(self.run_packets(packets), "failover"), [])
+
     def test_end_of_input(self):
         """Somewhere in an interval: nobody is silent for that, and nobody has come back."""
         for end, slow in ((1210, 0), (1259.5, 0), (1200, 0.7), (1201, 0)):
