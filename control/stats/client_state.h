@@ -29,7 +29,7 @@ struct track {
 	uint64_t silent_from_s, back_s; /* back: first query since, 0: none */
 	uint64_t back_queries;
 	double qps_before;
-	bool couples; /* it asked for A and AAAA often enough once */
+	bool couples; /* it has asked for A or AAAA in this day */
 	struct coupling coupling;
 	struct track_server server[FT_DIARY_SERVERS];
 	unsigned servers;

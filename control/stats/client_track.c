@@ -13,7 +13,6 @@
 #define DAY_S 86400u
 #define LOSS_PPM_CAP 1000u
 #define TURN_LOOK 10u   /* queries in an interval, or servers are not looked at */
-#define COUPLES_FROM 3u /* queries for A and AAAA in an interval */
 
 struct tracks *tracks_create(uint32_t interval_s)
 {
@@ -204,18 +203,17 @@ static void look_at_diary(struct tracks *t, struct track *x, const struct table_
 	    sum->c[FT_CLIENT_QGROUP + FT_QGROUP_A] + sum->c[FT_CLIENT_QGROUP + FT_QGROUP_AAAA];
 	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
 
-	x->couples |= pair >= COUPLES_FROM;
+	coupling_seen(&x->coupling, t->in->start_s + sum->first_s);
+	coupling_seen(&x->coupling, t->in->start_s + sum->last_s);
+	x->couples |= pair != 0;
 	/* Who asks less than that neither couples nor turns. */
 	if (!x->couples && !x->turned && queries < TURN_LOOK)
 		return;
 	const struct diary_sum *d = diary_acc_read(sum->diary, &t->scratch);
 	if (d == NULL)
 		return;
-	if (x->couples) {
-		coupling_seen(&x->coupling, t->in->start_s + sum->first_s);
-		coupling_seen(&x->coupling, t->in->start_s + sum->last_s);
+	if (x->couples)
 		couple(x, t->in, d);
-	}
 	track_look_at_servers(t, x, sum, d);
 }
 

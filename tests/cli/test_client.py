@@ -178,6 +178,32 @@ class ByHand(lab.Case):
                       answered=k == 2 or not down)
         self.assertEqual([r["state"] for r in kind(self.run_packets(packets), "failover")], ["onset"])
 
+    def test_coupling_from_the_first_query(self):
+        """Which is for something else, as is the last one; and A and AAAA by ones and twos count, too."""
+        rng, packets, qid, n = random.Random(9), [], 0, [[0, 0] for _ in range(3000)]
+        for s in range(3000):
+            asks = [15]
+            if 600 <= s < 2400 and rng.random() < (0.02 if s < 1200 else 0.5):
+                asks = [1, 28] if rng.random() < 0.9 else [28]
+            for t in asks:
+                qid += 1
+                query(packets, BEGIN_S + 7 + s, "10.0.1.1", "10.0.0.53", qid, "a.example.com", qtype=t)
+                n[s][0] += t == 1
+                n[s][1] += t == 28
+        c, = kind(self.run_packets(packets), "coupling")
+        self.assertEqual((c["n"], c["sx"], c["sy"]), (3000, sum(x for x, _ in n), sum(y for _, y in n)))
+        for field, width in (("r2_1s", 1), ("r2_5s", 5)):
+            bins = {}
+            for s, (x, y) in enumerate(n):
+                b = bins.setdefault((BEGIN_S + 7 + s) // width, [0, 0])
+                b[0] += x
+                b[1] += y
+            mx, my = (sum(b[i] for b in bins.values()) / len(bins) for i in (0, 1))
+            xy, xx, yy = (sum((a - p) * (b - q) for a, b, p, q in rows) for rows in (
+                [(x, y, mx, my) for x, y in bins.values()], [(x, x, mx, mx) for x, _ in bins.values()],
+                [(y, y, my, my) for _, y in bins.values()]))
+            self.assertAlmostEqual(c[field], xy * xy / (xx * yy), delta=1e-9)
+
     def test_host_search(self):
         """Two clients go through address space, one by one and at random; a mail server and a small one do not."""
         rng, packets, qid = random.Random(7), [], 0
