@@ -135,8 +135,8 @@ static bool is_tap_loss(const struct tracks *t, const struct track *x, uint64_t 
 		others += v != x->key[0] ? (double)t->total_now[v] : 0;
 		before += v != x->key[0] ? t->total[v] : 0;
 	}
-	return t->in->loss_ppm > LOSS_PPM_CAP || t->in->after_gap ||
-	       (before >= 1 && others < before / 2);
+	return t->in->loss_ppm > LOSS_PPM_CAP ||
+	       (before >= 1 && (t->in->after_gap || others < before / 2));
 }
 
 /* --- silences --- */

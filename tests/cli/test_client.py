@@ -178,6 +178,19 @@ class ByHand(lab.Case):
                       answered=k == 2 or not down)
         self.assertEqual([r["state"] for r in kind(self.run_packets(packets), "failover")], ["onset"])
 
+    def test_alone(self):
+        """One client: nobody else is missing when it is silent, wherever in an interval that begins."""
+        for begin in (1199, 1220):
+            packets = []
+            for s in range(3600):
+                if s <= begin or s >= 2400:
+                    query(packets, BEGIN_S + s, "10.0.1.1", "10.0.0.53", s, "a.example.com")
+            silence = kind(self.run_packets(packets), "silence")
+            self.assertEqual(sorted((r["state"], r["cause"]) for r in silence),
+                             [("end", "SILENT"), ("onset", "SILENT")])
+            self.assertEqual({r["from_us"] for r in silence}, {(BEGIN_S + begin) * 1000000})
+            self.assertEqual({r["to_us"] for r in silence}, {None, (BEGIN_S + 2400) * 1000000})
+
     def test_coupling_from_the_first_query(self):
         """Which is for something else, as is the last one; and A and AAAA by ones and twos count, too."""
         rng, packets, qid, n = random.Random(9), [], 0, [[0, 0] for _ in range(3000)]
