@@ -274,6 +274,31 @@ class ByHand(lab.Case):
         top = kind(records, "top", span="day", qtype="ALL")
         self.assertEqual(sorted(r["rank"] for r in top), list(range(1, 11)))
 
+    def test_sampled(self):
+        """A share of the flows: what was seen, and what that says of all; each record tells its share."""
+        packets, rng, truth = [], random.Random(5), {}
+        for i in range(12000):
+            client, qtype = "10.0.1.%d" % rng.randrange(1, 6), rng.choice((1, 1, 28))
+            key = client, {1: "A", 28: "AAAA"}[qtype]
+            truth[key] = truth.get(key, 0) + 1
+            query(packets, BEGIN_S + i / 100, client, "10.1.%d.%d" % (i % 50, i % 20), i, "a.example.com", qtype=qtype)
+        records = self.run_packets(packets, "--sample", "1/2^1")
+        for kind_of in ("top", "entropy"):
+            self.assertEqual({r["p"] for r in kind(records, kind_of)}, {0.5})
+        for span in ("interval", "day"):
+            for qtype in ("A", "AAAA"):
+                seen = {}
+                for r in kind(records, "top", span=span, qtype=qtype):
+                    a = seen.setdefault(r["client"], [0, 0, 0])
+                    for i, k in enumerate(("queries", "est_queries", "se_queries")):
+                        a[i] += r[k]
+                self.assertEqual(len(seen), 5)
+                for client, (queries, est, se) in seen.items():
+                    self.assertAlmostEqual(est, 2 * queries, delta=1e-6)
+                    self.assertLess(abs(est - truth[client, qtype]), 6 * se)
+        for r in kind(self.run_packets(packets), "top"):
+            self.assertNotIn("est_queries", r)
+
     def test_flood(self):
         """New clients all the time: what is kept stays within its budget, and the counts are no more than true."""
         packets, rng, truth = [], random.Random(4), {}
