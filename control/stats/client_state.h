@@ -20,6 +20,7 @@ struct track {
 	uint8_t key[TRACK_KEY_BYTES];
 	bool seen;        /* in this interval */
 	uint64_t since_s; /* tracked */
+	uint64_t asked;   /* queries since */
 	uint64_t last_s;  /* of the last query */
 	double mean, var; /* of queries in an interval */
 	double qps;       /* mean, by second */

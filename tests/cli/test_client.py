@@ -191,6 +191,22 @@ class ByHand(lab.Case):
             self.assertEqual({r["from_us"] for r in silence}, {(BEGIN_S + begin) * 1000000})
             self.assertEqual({r["to_us"] for r in silence}, {None, (BEGIN_S + 2400) * 1000000})
 
+    def test_slow_client(self):
+        """Of 864 queries a day one is missed after 1,382 s, and not before."""
+        packets, qid = [], 0
+        for s in range(0, 36000, 4):
+            clients = [1]
+            if s % 100 == 0 and not 14400 < s < 15600 and not 21600 < s < 23600:
+                clients.append(2)
+            for c in clients:
+                qid += 1
+                query(packets, BEGIN_S + 3 + s + c / 10, "10.0.1.%d" % c, "10.0.0.53", qid, "a.example.com")
+        silence = kind(self.run_packets(packets), "silence")
+        self.assertEqual(sorted((r["client"], r["state"], r["cause"]) for r in silence),
+                         [("10.0.1.2", "end", "SILENT"), ("10.0.1.2", "onset", "SILENT")])
+        self.assertEqual({r["from_us"] for r in silence}, {(BEGIN_S + 21603) * 1000000})
+        self.assertEqual({r["to_us"] for r in silence}, {None, (BEGIN_S + 23603) * 1000000})
+
     def test_coupling_from_the_first_query(self):
         """Which is for something else, as is the last one; and A and AAAA by ones and twos count, too."""
         rng, packets, qid, n = random.Random(9), [], 0, [[0, 0] for _ in range(3000)]
