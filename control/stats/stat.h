@@ -50,6 +50,7 @@ struct stat_run {
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 	const struct state_gap *gap;       /* that a restart left; NULL: none */
 	const struct prefix_set *monitors; /* clients that may snoop; NULL: none */
+	bool by_address;                   /* vantage points go by --auth and --resolvers */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* A sentence for the log; may be NULL. Control's thread. */
