@@ -212,6 +212,25 @@ static const struct stat_parts *parts_of(const struct shards_row *row, enum stat
 	return NULL;
 }
 
+/* Seconds at the end of an interval that nothing is known of, for the input has ended. */
+static uint64_t cut_of(const struct drain *d, uint64_t end_s)
+{
+	const uint64_t end_us = end_s * 1000000;
+	uint64_t last_us = 0;
+
+	for (unsigned i = 0; i < d->set.run->workers; i++) {
+		/* Stored before `ended`, which has been acquired. */
+		const uint64_t us = atomic_load_explicit(
+		    &segment_worker(d->set.segment, i)->clock_us, memory_order_relaxed);
+		if (us > last_us)
+			last_us = us;
+	}
+	if (!d->all_ended || last_us == 0 || last_us >= end_us)
+		return 0;
+	const uint64_t cut_s = (end_us - last_us - 1) / 1000000;
+	return cut_s < d->set.run->interval_s ? cut_s : d->set.run->interval_s;
+}
+
 static void begin_closing(struct drain *d, uint64_t row)
 {
 	struct closing *c = &d->closing;
@@ -220,6 +239,7 @@ static void begin_closing(struct drain *d, uint64_t row)
 	    .row = row,
 	    .start_s = row * d->set.run->interval_s,
 	    .end_s = (row + 1) * d->set.run->interval_s,
+	    .cut_s = cut_of(d, (row + 1) * d->set.run->interval_s),
 	};
 	if (!d->begun && d->set.first != NULL)
 		d->set.first(d->set.ctx, &c->in);

@@ -446,6 +446,7 @@ static int open_all(struct run *r, char *err, size_t cap)
 	    .sinkhole_history = c->sinkhole_history,
 	    .gap = keeper_gap(r->keeper),
 	    .monitors = &r->monitors,
+	    .by_address = c->auth.n != 0 || c->resolvers.n != 0,
 	    .source_dropped = take_dropped,
 	    .write = write_record,
 	    .alarm = say_alarm,

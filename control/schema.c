@@ -1141,6 +1141,8 @@ static json_t *client_top_schema(void)
 	shape_put(&s, "client", text(), "its address");
 	shape_put(&s, "queries", integer(1), "queries seen");
 	shape_put(&s, "err", integer(0), "most that queries can be over");
+	shape_put_optional(&s, "est_queries", number(), "estimate of all queries, where p < 1");
+	shape_put_optional(&s, "se_queries", number(), "its standard error");
 	return shape_fini(&s);
 }
 

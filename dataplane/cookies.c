@@ -18,7 +18,9 @@
 #define STEP_SETS 1024u
 #define WAYS 4u
 #define FILTER_BITS (1u << 19) /* 64 KB */
-#define RETRY_MS 5000u
+#define RETRY_US 5000000u
+#define BADS_CAP 4096u /* BADCOOKIEs that wait: 160 KB; where there are more, the oldest go */
+#define BADS_LOOK 64u  /* of one pair */
 
 /* RFC 9018 4.3, in seconds. */
 #define AGE_FUTURE 300
@@ -26,18 +28,27 @@
 
 enum { GIVEN = 1, USED = 2 }; /* the server gave a cookie; the client sent one back */
 
+/* When that first was, in units of 64 us, which go round in 76 hours. */
+#define WHEN(t_us) ((uint32_t)((t_us) >> 6))
+#define WHEN_LATE WHEN(10000000u) /* no transaction settles so long behind its query */
+
 /* What a client and a server had to do with one another. */
 struct both {
 	uint64_t key;           /* 0: free */
-	uint32_t bad_ms;        /* when the last BADCOOKIE came */
-	uint32_t given_s;       /* when the server first gave a cookie */
+	uint32_t given, used;   /* WHEN, where the flags say so */
 	uint32_t last_s;        /* of use */
 	uint32_t client_cookie; /* hash of it; 0: none yet */
-	uint32_t bad_row;       /* low bits of the interval of the BADCOOKIEs */
-	uint16_t bad;           /* how many of them may still be retried */
-	uint8_t flags, vantage;
+	uint32_t bad;           /* number of the last BADCOOKIE that waits; 0: none */
+	uint8_t flags;
 };
 static_assert(sizeof(struct both) == 32, "two to a line");
+
+/* A BADCOOKIE whose client may still come back with what it was given. */
+struct bad {
+	uint64_t key, t_us, row;
+	uint32_t number, before; /* before: the pair's one before it; 0: none */
+	uint8_t vantage;
+};
 
 struct counts {
 	_Alignas(CACHE_LINE) struct keyed_entry e;
@@ -54,6 +65,8 @@ struct cookies {
 	uint8_t *filter;   /* of pairs whose client sent a server's cookie or was given one */
 	bool any;          /* something is in the filter */
 	struct keyed *counts;
+	struct bad *bad; /* [BADS_CAP], by number */
+	uint32_t bads;   /* number of the last one */
 	size_t emitted;
 	struct cookies_stats stats;
 };
@@ -114,8 +127,9 @@ struct cookies *cookies_create(struct tally *tally, const struct cookies_setting
 	c->set = *settings;
 	c->both = mem_map(settings->pairs * sizeof(*c->both));
 	c->filter = mem_map(FILTER_BITS / 8);
+	c->bad = mem_map(BADS_CAP * sizeof(*c->bad));
 	c->counts = keyed_create(settings->entries, sizeof(struct counts), emit_counts, c);
-	if (c->both == NULL || c->filter == NULL || c->counts == NULL) {
+	if (c->both == NULL || c->filter == NULL || c->bad == NULL || c->counts == NULL) {
 		cookies_destroy(c);
 		errno = ENOMEM;
 		return NULL;
@@ -129,6 +143,7 @@ void cookies_destroy(struct cookies *c)
 	if (c == NULL)
 		return;
 	keyed_destroy(c->counts);
+	mem_unmap(c->bad, BADS_CAP * sizeof(*c->bad));
 	mem_unmap(c->filter, FILTER_BITS / 8);
 	mem_unmap(c->both, c->set.pairs * sizeof(*c->both));
 	free(c);
@@ -300,6 +315,17 @@ static void count_format(const struct cookies *c, struct look *l, const uint8_t 
 
 /* --- classes --- */
 
+/* Whether it had come to that when this query was asked: what settles later may have been
+ * asked before. */
+static bool has_been(const struct look *l, uint8_t flag)
+{
+	const struct both *b = l->both;
+
+	if (b == NULL || (b->flags & flag) == 0)
+		return false;
+	return (flag == GIVEN ? b->given : b->used) - WHEN(l->x->q.t_us) >= WHEN_LATE;
+}
+
 /* FT_COOKIE_CLASS_CAP: none. */
 static enum ft_cookie_class class_of(const struct look *l)
 {
@@ -310,8 +336,7 @@ static enum ft_cookie_class class_of(const struct look *l)
 	if (l->q == NULL) {
 		if (l->r != NULL)
 			return FT_COOKIE_UNSOLICITED;
-		return l->both != NULL && (l->both->flags & USED) != 0 ? FT_COOKIE_DOWNGRADE
-								       : FT_COOKIE_CLASS_CAP;
+		return has_been(l, USED) ? FT_COOKIE_DOWNGRADE : FT_COOKIE_CLASS_CAP;
 	}
 	if (!x->has_response)
 		return FT_COOKIE_CLASS_CAP; /* a lost packet says nothing about cookies */
@@ -327,33 +352,55 @@ static enum ft_cookie_class class_of(const struct look *l)
 									 : FT_COOKIE_RENEW;
 }
 
+/* The pair's latest; NULL: none, or not known any more. */
+static const struct bad *bad_get(const struct cookies *c, const struct both *b)
+{
+	const struct bad *bad = &c->bad[b->bad % BADS_CAP];
+
+	return b->bad != 0 && bad->number == b->bad && bad->key == b->key ? bad : NULL;
+}
+
+static void bad_put(struct cookies *c, const struct look *l)
+{
+	struct both *b = l->both;
+
+	c->bads += c->bads == UINT32_MAX ? 2 : 1; /* 0 is none */
+	c->bad[c->bads % BADS_CAP] = (struct bad){.key = b->key,
+						  .t_us = l->x->response_us,
+						  .row = l->row,
+						  .number = c->bads,
+						  .before = b->bad,
+						  .vantage = l->vantage};
+	b->bad = c->bads;
+}
+
+/* One that the client came back for is counted again, in its own interval. */
+static void count_retried(struct cookies *c, const struct look *l, const struct bad *bad)
+{
+	struct look then = *l;
+
+	then.vantage = bad->vantage;
+	if (clock_row_closed(c->tally->clock, bad->row))
+		return;
+	raise_counter(c, counts_get(c, &then, bad->row, FT_COOKIE_SERVER), FT_COOKIE_RETRIED, 1);
+	raise_counter(c, counts_get(c, &then, bad->row, FT_COOKIE_CLIENT), FT_COOKIE_RETRIED, 1);
+}
+
 /* BADCOOKIEs wait for the client to come back with what it was given. */
 static void follow_bad(struct cookies *c, const struct look *l, enum ft_cookie_class class)
 {
 	struct both *b = l->both;
-	const uint64_t now_us = l->x->response_us;
+	const struct bad *bad;
 
-	if ((uint32_t)(now_us / 1000) - b->bad_ms > RETRY_MS)
-		b->bad = 0;
-	if (class == FT_COOKIE_BADCOOKIE) {
-		if (b->bad != 0 && b->bad_row != (uint32_t)l->row)
-			b->bad = 0; /* those of the interval before stay what they are */
-		b->bad++;
-		b->bad_row = (uint32_t)l->row;
-		b->bad_ms = (uint32_t)(now_us / 1000);
-		b->vantage = l->vantage;
+	if (class == FT_COOKIE_BADCOOKIE)
+		bad_put(c, l);
+	if (class != FT_COOKIE_OK && class != FT_COOKIE_RENEW)
 		return;
-	}
-	if (b->bad == 0 || (class != FT_COOKIE_OK && class != FT_COOKIE_RENEW))
-		return;
-	const uint64_t row = l->row - (uint32_t)((uint32_t)l->row - b->bad_row);
-	struct look then = *l;
-	then.vantage = b->vantage;
-	if (!clock_row_closed(c->tally->clock, row)) {
-		raise_counter(c, counts_get(c, &then, row, FT_COOKIE_SERVER), FT_COOKIE_RETRIED,
-			      b->bad);
-		raise_counter(c, counts_get(c, &then, row, FT_COOKIE_CLIENT), FT_COOKIE_RETRIED,
-			      b->bad);
+	for (unsigned i = 0; i < BADS_LOOK && (bad = bad_get(c, b)) != NULL; i++) {
+		if (bad->t_us + RETRY_US < l->x->response_us)
+			break;
+		count_retried(c, l, bad);
+		b->bad = bad->before;
 	}
 	b->bad = 0;
 }
@@ -363,8 +410,7 @@ static void count_enforcing(struct look *l)
 {
 	const struct txn *x = l->x;
 
-	if (l->both == NULL || (l->both->flags & GIVEN) == 0 || l->bad_len || l->q_len > 8 ||
-	    !x->has_response || x->q.t_us / 1000000 <= l->both->given_s ||
+	if (!has_been(l, GIVEN) || l->bad_len || l->q_len > 8 || !x->has_response ||
 	    x->q.transport >= FT_TRANSPORT_tcp4)
 		return;
 	const bool enforced =
@@ -394,6 +440,16 @@ static void look_at(struct look *l, const struct txn *x)
 	}
 }
 
+static void first_time(struct look *l, uint8_t flag, uint64_t t_us)
+{
+	struct both *b = l->both;
+
+	if ((b->flags & flag) != 0)
+		return;
+	b->flags |= flag;
+	*(flag == GIVEN ? &b->given : &b->used) = WHEN(t_us);
+}
+
 static __attribute__((noinline)) void step_one(struct cookies *c, const struct txn *x, uint64_t key)
 {
 	struct look l;
@@ -412,13 +468,11 @@ static __attribute__((noinline)) void step_one(struct cookies *c, const struct t
 		note_sent(c, &l);
 	if (l.q != NULL && l.q_len > 8) {
 		count_format(c, &l, l.q, l.q_len, x->q.ts_us);
-		l.both->flags |= USED;
+		first_time(&l, USED, x->q.t_us);
 	}
 	if (l.r != NULL && l.r_len > 8) {
 		count_format(c, &l, l.r, l.r_len, x->response->ts_us);
-		if ((l.both->flags & GIVEN) == 0)
-			l.both->given_s = (uint32_t)(x->response_us / 1000000);
-		l.both->flags |= GIVEN;
+		first_time(&l, GIVEN, x->response_us);
 	}
 	count_noted(c, &l);
 	if (l.both != NULL && x->has_response)

@@ -88,8 +88,9 @@ static void set_addr(json_t *o, const char *key, const uint8_t id[16])
 
 static json_t *begin(const struct client *s, unsigned vantage, const char *kind)
 {
-	json_t *o = envelope_create("client", s->run->probe, ft_vantage_texts[vantage],
-				    s->in->start_s, s->in->end_s, 1, s->in->loss_ppm);
+	json_t *o =
+	    envelope_create("client", s->run->probe, ft_vantage_texts[vantage], s->in->start_s,
+			    s->in->end_s, ldexp(1, -(int)s->level), s->in->loss_ppm);
 
 	json_object_set_new(o, "kind", json_string(kind));
 	return o;
@@ -115,18 +116,28 @@ static void gather(void *ctx, const struct table_sum *t)
 	s->level = t->level > s->level ? t->level : s->level;
 }
 
+/* A part's standard error is its share of the sum's: types are alike in all flows. */
+static void estimate(void *ctx, unsigned vantage, unsigned type, struct top_client *c)
+{
+	const struct client *s = ctx;
+	struct table_sum t;
+
+	if (!tables_get(s->in->tables, FT_TABLE_CLIENTS, (uint8_t)vantage, c->id, &t) ||
+	    t.level == 0)
+		return;
+	const struct estimate all = tables_queries(&t);
+	c->est = type == TOP_ALL ? all.value : tables_estimate(&t, FT_CLIENT_QGROUP + type);
+	c->se = all.value > 0 ? all.se * c->est / all.value : 0;
+}
+
 /* One list of an interval or day, begun by `o` for each row. */
 static void write_list(const struct client *s, unsigned vantage, unsigned type, bool day,
 		       const struct top_client *v, size_t n)
 {
+	const uint32_t level = day ? s->day_level : s->level;
+
 	for (size_t i = 0; i < n && i < s->run->top_clients; i++) {
-		json_t *o = day ? begin_day(s, vantage, "top", s->day_level)
-				: begin_day(s, vantage, "top", s->level);
-		if (!day) {
-			set_count(o, "start", s->in->start_s);
-			set_count(o, "end", s->in->end_s);
-			set_count(o, "loss_ppm", s->in->loss_ppm);
-		}
+		json_t *o = day ? begin_day(s, vantage, "top", level) : begin(s, vantage, "top");
 		json_object_set_new(o, "span", json_string(day ? "day" : "interval"));
 		json_object_set_new(o, "qtype",
 				    json_string(type == TOP_ALL ? "ALL" : ft_qgroup_texts[type]));
@@ -134,6 +145,10 @@ static void write_list(const struct client *s, unsigned vantage, unsigned type, 
 		set_addr(o, "client", v[i].id);
 		set_count(o, "queries", v[i].queries);
 		set_count(o, "err", v[i].err);
+		if (level != 0) {
+			set_real(o, "est_queries", v[i].est);
+			set_real(o, "se_queries", v[i].se);
+		}
 		s->run->write(s->run->ctx, "client", day ? s->day * DAY_S : s->in->start_s, o);
 	}
 }
@@ -281,12 +296,15 @@ static void client_close(void *stat, struct stat_interval *in)
 	s->level = 0;
 	tables_each(in->tables, FT_TABLE_CLIENTS, gather, s);
 	s->day_level = s->level > s->day_level ? s->level : s->day_level;
+	if (s->level != 0)
+		client_top_estimate(s->top, estimate, s);
 	write_tops(s, false);
 	client_top_close(s->top);
 	tracks_step(
 	    s->tracks,
 	    &(struct track_interval){.start_s = in->start_s,
 				     .end_s = in->end_s,
+				     .cut_s = in->cut_s,
 				     .loss_ppm = in->loss_ppm,
 				     .tables = in->tables,
 				     .after_gap = s->next_row != 0 && in->row > s->next_row},
@@ -304,7 +322,7 @@ static void client_end(void *stat)
 
 /* --- snapshots --- */
 
-#define MAGIC 0x31494c43u /* "CLI1" */
+#define MAGIC 0x32494c43u /* "CLI2" */
 
 struct image {
 	uint32_t magic, day_level;

@@ -38,6 +38,8 @@ void coupling_leave_out(struct coupling *c, uint64_t from_s, uint64_t to_s)
 {
 	if (c->first_s == 0)
 		return;
+	if (from_s < c->first_s) /* on the day before */
+		from_s = c->first_s;
 	for (unsigned i = 0; i < 2; i++) {
 		const uint64_t from = from_s / widths[i], to = to_s / widths[i];
 		if (to > from + 1)

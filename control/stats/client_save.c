@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC 0x314b5254u /* "TRK1" */
+#define MAGIC 0x324b5254u /* "TRK2" */
 #define LATEST_S (1ull << 40)
 #define EMPTY_MOST 1000000u
 
@@ -57,8 +57,8 @@ static bool is_sound(const struct tracks *t, const struct track *x)
 	    !is_rate(x->turned_before) || x->servers > FT_DIARY_SERVERS || x->empty > EMPTY_MOST)
 		return false;
 	for (unsigned i = 0; i < x->servers; i++)
-		if (!is_rate(x->server[i].qps) || !is_rate(x->server[i].answered) ||
-		    x->server[i].at_s > LATEST_S)
+		if (!is_rate(x->server[i].qps) || !is_rate(x->server[i].before) ||
+		    !is_rate(x->server[i].answered) || x->server[i].at_s > LATEST_S)
 			return false;
 	return x->since_s <= LATEST_S && x->last_s <= LATEST_S && x->silent_from_s <= LATEST_S &&
 	       x->back_s <= LATEST_S && x->turned_s <= LATEST_S && x->turned_last_s <= LATEST_S &&

@@ -9,14 +9,18 @@
 struct track_server {
 	uint32_t id;     /* tables_server_id */
 	double qps;      /* as of second at_s */
-	double answered; /* share in the last interval in which it was asked */
+	double before;   /* likewise, without the last interval in which it was asked */
+	double answered; /* share in that interval */
+	uint32_t missed; /* queries without an answer in it */
 	uint64_t at_s;
+	uint8_t addr[16]; /* zeros: not looked up */
 };
 
 struct track {
 	uint8_t key[TRACK_KEY_BYTES];
 	bool seen;        /* in this interval */
 	uint64_t since_s; /* tracked */
+	uint64_t asked;   /* queries since */
 	uint64_t last_s;  /* of the last query */
 	double mean, var; /* of queries in an interval */
 	double qps;       /* mean, by second */
@@ -26,7 +30,7 @@ struct track {
 	uint64_t silent_from_s, back_s; /* back: first query since, 0: none */
 	uint64_t back_queries;
 	double qps_before;
-	bool couples; /* it asked for A and AAAA often enough once */
+	bool couples; /* it has asked for A or AAAA in this day */
 	struct coupling coupling;
 	struct track_server server[FT_DIARY_SERVERS];
 	unsigned servers;
@@ -62,12 +66,19 @@ struct tracks {
 	uint64_t total_now[FT_VANTAGE_CAP];
 	struct turn turn[TURNS_CAP];
 	unsigned turns;
+	unsigned looked_up; /* addresses of servers, in this interval */
 	struct diary_sum scratch;
 	const struct track_interval *in;
 	void (*tell)(void *ctx, const struct track_event *e);
 	void *ctx;
 };
 #define TRACK_SLOTS (2u * TRACK_CAP)
+
+/* The second behind the last one of the interval that something is known of. */
+static inline uint64_t track_known_s(const struct tracks *t)
+{
+	return t->in->end_s - t->in->cut_s;
+}
 
 /* client_turn.c: what the servers asked in this interval say. */
 void track_look_at_servers(struct tracks *t, struct track *x, const struct table_sum *sum,

@@ -2,6 +2,7 @@
 #include "client_top.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static void sift_up(struct list *l, const struct top_client *x)
 
 static void offer(struct list *l, const uint8_t id[16], uint64_t queries)
 {
-	struct top_client x = {.queries = queries};
+	struct top_client x = {.queries = queries, .est = (double)queries};
 
 	if (l->n == TOP_CAP && queries < l->v[0].queries) {
 		l->floor = queries > l->floor ? queries : l->floor;
@@ -116,6 +117,15 @@ void client_top_add(struct client_top *t, unsigned vantage, const uint8_t id[16]
 		offer(&t->now[vantage][TOP_ALL], id, sum);
 }
 
+void client_top_estimate(struct client_top *t, client_top_fn *fn, void *ctx)
+{
+	for (unsigned i = 0; i < FT_VANTAGE_CAP * TOP_TYPES; i++) {
+		struct list *l = &t->now[i / TOP_TYPES][i % TOP_TYPES];
+		for (size_t k = 0; k < l->n; k++)
+			fn(ctx, i / TOP_TYPES, i % TOP_TYPES, &l->v[k]);
+	}
+}
+
 const struct top_client *client_top_interval(struct client_top *t, unsigned vantage, unsigned type,
 					     size_t *n)
 {
@@ -129,7 +139,8 @@ const struct top_client *client_top_interval(struct client_top *t, unsigned vant
 }
 
 /* Two lists by rising id into out, which has room for both; who is in one of them counts as
- * the other's floor there. */
+ * the other's floor there. The flows of a day are those of its intervals, and so are the
+ * errors. */
 static size_t merge(const struct list *a, const struct list *b, struct top_client *out)
 {
 	size_t i = 0, k = 0, n = 0;
@@ -141,9 +152,12 @@ static size_t merge(const struct list *a, const struct list *b, struct top_clien
 		if (d == 0) {
 			x->queries += b->v[k].queries;
 			x->err += b->v[k].err;
+			x->est += b->v[k].est;
+			x->se += b->v[k].se;
 		} else {
 			x->queries += d < 0 ? b->floor : a->floor;
 			x->err += d < 0 ? b->floor : a->floor;
+			x->est += (double)(d < 0 ? b->floor : a->floor);
 		}
 		i += d <= 0;
 		k += d >= 0;
@@ -243,6 +257,9 @@ static int load_list(struct list *l, state_read_fn *read, void *ctx)
 	result = read(ctx, l->v, h.n * sizeof(*l->v));
 	for (size_t i = 1; result == 0 && i < h.n; i++)
 		if (order_ids(&l->v[i - 1], &l->v[i]) >= 0)
+			result = -EBADMSG;
+	for (size_t i = 0; result == 0 && i < h.n; i++)
+		if (!isfinite(l->v[i].est) || !isfinite(l->v[i].se))
 			result = -EBADMSG;
 	l->n = result == 0 ? h.n : 0;
 	l->floor = h.floor;

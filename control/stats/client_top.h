@@ -20,6 +20,7 @@
 struct top_client {
 	uint8_t id[16];
 	uint64_t queries, err; /* err: most that queries can be over */
+	double est, se;        /* over all flows, and the standard error; else queries, 0 */
 };
 
 struct client_top;
@@ -32,6 +33,9 @@ void client_top_destroy(struct client_top *t);
 /* One client of the interval; counts by enum ft_qgroup. Once for each. */
 void client_top_add(struct client_top *t, unsigned vantage, const uint8_t id[16],
 		    const uint64_t *counts);
+/* Where flows are sampled: each one in the interval's lists, for est and se. */
+typedef void client_top_fn(void *ctx, unsigned vantage, unsigned type, struct top_client *c);
+void client_top_estimate(struct client_top *t, client_top_fn *fn, void *ctx);
 /* The interval's list, most queries first; *n of them. */
 const struct top_client *client_top_interval(struct client_top *t, unsigned vantage, unsigned type,
 					     size_t *n);

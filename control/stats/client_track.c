@@ -12,8 +12,8 @@
 
 #define DAY_S 86400u
 #define LOSS_PPM_CAP 1000u
-#define TURN_LOOK 10u   /* queries in an interval, or servers are not looked at */
-#define COUPLES_FROM 3u /* queries for A and AAAA in an interval */
+#define FEW_QUERIES 30.0 /* in TRACK_HALF_LIFE_S */
+#define TURN_LOOK 10u    /* queries in an interval, or servers are not looked at */
 
 struct tracks *tracks_create(uint32_t interval_s)
 {
@@ -93,11 +93,19 @@ struct track *track_enter(struct tracks *t, const uint8_t *key)
 
 /* --- rates --- */
 
+/* Of few queries the moving mean is often too high: then the whole past's counts, too. */
+static double rate_of(const struct track *x)
+{
+	if (x->qps * TRACK_HALF_LIFE_S >= FEW_QUERIES || x->last_s <= x->since_s)
+		return x->qps;
+	return fmin(x->qps, (double)x->asked / (double)(x->last_s - x->since_s));
+}
+
 /* Seconds without a query that would come by chance once in a million. */
 static double patience_s(const struct track *x)
 {
-	const double phi = x->mean > 0 ? x->var / x->mean : 1;
-	const double s = x->qps > 0 ? fmax(phi, 1) * -log(SILENCE_CHANCE) / x->qps : INFINITY;
+	const double phi = x->mean > 0 ? x->var / x->mean : 1, rate = rate_of(x);
+	const double s = rate > 0 ? fmax(phi, 1) * -log(SILENCE_CHANCE) / rate : INFINITY;
 
 	return fmax(s, SILENCE_LEAST_S);
 }
@@ -123,7 +131,7 @@ static void learn_empty(const struct tracks *t, struct track *x)
 static bool is_warm(const struct tracks *t, const struct track *x)
 {
 	return x->qps * DAY_S >= TRACK_DAY_QUERIES && x->last_s >= x->since_s + TRACK_WARM_S &&
-	       t->in->end_s >= t->begun_s + TRACK_WARM_S;
+	       x->asked >= TRACK_WARM_QUERIES && t->in->end_s >= t->begun_s + TRACK_WARM_S;
 }
 
 static bool is_tap_loss(const struct tracks *t, const struct track *x, uint64_t own)
@@ -136,8 +144,8 @@ static bool is_tap_loss(const struct tracks *t, const struct track *x, uint64_t 
 		others += v != x->key[0] ? (double)t->total_now[v] : 0;
 		before += v != x->key[0] ? t->total[v] : 0;
 	}
-	return t->in->loss_ppm > LOSS_PPM_CAP || t->in->after_gap ||
-	       (before >= 1 && others < before / 2);
+	return t->in->loss_ppm > LOSS_PPM_CAP ||
+	       (before >= 1 && (t->in->after_gap || others < before / 2));
 }
 
 /* --- silences --- */
@@ -179,6 +187,7 @@ static void come_back(struct tracks *t, struct track *x, uint64_t first_s, uint6
 	coupling_leave_out(&x->coupling, x->silent_from_s, x->back_s);
 	tell_silence(t, x, true);
 	x->silent = false;
+	x->since_s += x->back_s - x->silent_from_s; /* time in which it could ask */
 	x->empty = 0;
 }
 
@@ -204,19 +213,23 @@ static void look_at_diary(struct tracks *t, struct track *x, const struct table_
 	    sum->c[FT_CLIENT_QGROUP + FT_QGROUP_A] + sum->c[FT_CLIENT_QGROUP + FT_QGROUP_AAAA];
 	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
 
-	x->couples |= pair >= COUPLES_FROM;
+	coupling_seen(&x->coupling, t->in->start_s + sum->first_s);
+	coupling_seen(&x->coupling, t->in->start_s + sum->last_s);
+	x->couples |= pair != 0;
 	/* Who asks less than that neither couples nor turns. */
 	if (!x->couples && !x->turned && queries < TURN_LOOK)
 		return;
 	const struct diary_sum *d = diary_acc_read(sum->diary, &t->scratch);
 	if (d == NULL)
 		return;
-	if (x->couples) {
-		coupling_seen(&x->coupling, t->in->start_s + sum->first_s);
-		coupling_seen(&x->coupling, t->in->start_s + sum->last_s);
+	if (x->couples)
 		couple(x, t->in, d);
-	}
 	track_look_at_servers(t, x, sum, d);
+}
+
+static bool may_enter(const struct tracks *t, uint64_t queries)
+{
+	return queries >= TRACK_ENTER || t->n < TRACK_SLOW_CAP;
 }
 
 static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *key)
@@ -227,7 +240,7 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 	struct track *x = track_find(t, key);
 
 	if (x == NULL) {
-		x = track_enter(t, key);
+		x = may_enter(t, queries) ? track_enter(t, key) : NULL;
 		if (x == NULL)
 			return;
 		x->since_s = x->last_s = first_s;
@@ -241,6 +254,7 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 	look_at_diary(t, x, sum);
 	if (last_s > x->last_s)
 		x->last_s = last_s;
+	x->asked += queries;
 	if (x->silent) /* a query or two */
 		return;
 	learn_empty(t, x);
@@ -250,6 +264,8 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 /* Behind what was seen: is somebody missing by now? */
 static void miss(struct tracks *t, struct track *x)
 {
+	const uint64_t known_s = track_known_s(t);
+	const double gap_s = known_s > x->last_s + 1 ? (double)(known_s - 1 - x->last_s) : 0;
 	const bool seen = x->seen;
 
 	x->seen = false;
@@ -257,7 +273,7 @@ static void miss(struct tracks *t, struct track *x)
 		track_end_turn(t, x);
 	if (x->silent)
 		return;
-	if (is_warm(t, x) && !x->turned && (double)(t->in->end_s - 1 - x->last_s) >= patience_s(x))
+	if (is_warm(t, x) && !x->turned && gap_s >= patience_s(x))
 		fall_silent(t, x, 0);
 	else if (!seen)
 		x->empty++;
@@ -279,7 +295,7 @@ static void gather(void *ctx, const struct table_sum *sum)
 
 	o->t->total_now[sum->vantage] += queries;
 	memcpy(key + 1, sum->id, 16);
-	if (queries < TRACK_ENTER && track_find(o->t, key) == NULL)
+	if (!may_enter(o->t, queries) && track_find(o->t, key) == NULL)
 		return;
 	if (o->n == o->cap) {
 		const size_t cap = o->cap != 0 ? 2 * o->cap : 1024;
@@ -321,14 +337,20 @@ static struct track **sorted(const struct tracks *t)
 }
 
 #define SILENT_KEEP_S (7u * 86400u) /* then it is gone for good */
+#define ROOMY_S 3600u               /* where there is room, whoever asked within that stays */
 
-static bool is_over(const struct track *x, uint64_t now_s)
+static bool is_over(const struct tracks *t, const struct track *x, uint64_t now_s)
 {
+	const bool warm = x->last_s >= x->since_s + TRACK_WARM_S;
+	/* Who was there only for a while has nothing that could be missed. */
+	const double qps = warm ? x->qps : x->qps * pow(t->keep, x->empty);
 	struct coupling_result r;
 
 	if (x->silent)
 		return x->silent_from_s + SILENT_KEEP_S < now_s;
-	return !x->turned && x->qps * DAY_S < TRACK_DAY_QUERIES && !coupling_get(&x->coupling, &r);
+	if (t->n < TRACK_SLOW_CAP && x->empty * (uint64_t)t->interval_s < ROOMY_S)
+		return false;
+	return !x->turned && qps * DAY_S < TRACK_DAY_QUERIES && !coupling_get(&x->coupling, &r);
 }
 
 /* Looks for who is missing, and forgets who asks too seldom. */
@@ -343,7 +365,7 @@ static void miss_all(struct tracks *t)
 	for (size_t i = 0; i < n; i++)
 		miss(t, v[i]);
 	for (size_t i = 0; i < n; i++) {
-		if (is_over(v[i], t->in->end_s) || v[i]->empty * (uint64_t)t->interval_s > DAY_S)
+		if (is_over(t, v[i], t->in->end_s) || v[i]->empty * (uint64_t)t->interval_s > DAY_S)
 			free(v[i]);
 		else
 			v[kept++] = v[i];
@@ -377,6 +399,7 @@ void tracks_step(struct tracks *t, const struct track_interval *in,
 	t->ctx = ctx;
 	if (t->begun_s == 0)
 		t->begun_s = in->start_s;
+	t->looked_up = 0;
 	memset(t->total_now, 0, sizeof(t->total_now));
 	tables_each(in->tables, FT_TABLE_CLIENTS, gather, &o);
 	if (o.n != 0)

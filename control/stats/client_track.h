@@ -17,9 +17,11 @@
 #define TRACK_CAP 65536u
 #define TRACK_KEY_BYTES 17u     /* vantage, address */
 #define TRACK_ENTER 3u          /* queries in an interval that make a client tracked */
+#define TRACK_SLOW_CAP 4096u    /* with fewer tracked, one query is enough */
 #define TRACK_DAY_QUERIES 500.0 /* a day, at its rate, or it is not tracked any more */
 #define TRACK_HALF_LIFE_S 600.0 /* of the rate */
 #define TRACK_WARM_S 600u       /* of a client, and of the tap, before anything is said */
+#define TRACK_WARM_QUERIES 20u  /* of a client */
 #define SILENCE_LEAST_S 5.0
 #define SILENCE_CHANCE 1e-6
 #define SILENCE_END_QUERIES 3u
@@ -48,6 +50,7 @@ struct track_event {
 
 struct track_interval {
 	uint64_t start_s, end_s, loss_ppm;
+	uint64_t cut_s; /* of its end: behind the end of the input */
 	const struct stat_parts *tables;
 	bool after_gap; /* intervals before it had nothing at all */
 };

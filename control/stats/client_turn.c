@@ -14,7 +14,10 @@
 #define LEFT_QUERIES 3u  /* to one that does not answer */
 #define LEFT_ANSWERED 0.1
 #define LEFT_SHARE 0.5
-#define END_SHARE 0.2 /* of the rate since: less is the end */
+#define LEFT_RISE 0.45   /* half: who asks both by turns is a query short now and then */
+#define LOOK_UPS 64u     /* of addresses in an interval: each goes through all servers */
+#define END_SHARE 0.2    /* of the rate since: less is the end */
+#define END_QUERIES 20.0 /* at that rate, or the end of the input is too near to tell */
 
 static double decay(const struct tracks *t, const struct track_server *s)
 {
@@ -34,6 +37,14 @@ static double qps_of(const struct tracks *t, struct track *x, uint32_t id)
 	const struct track_server *s = server_of(x, id);
 
 	return s != NULL ? s->qps * decay(t, s) : 0;
+}
+
+/* Before it turned there: the first interval with queries may have been the turn's. */
+static double qps_before(const struct tracks *t, struct track *x, uint32_t id)
+{
+	const struct track_server *s = server_of(x, id);
+
+	return s != NULL ? fmin(s->qps, s->before) * decay(t, s) : 0;
 }
 
 struct asked {
@@ -63,10 +74,16 @@ static void address_of(const struct tracks *t, uint32_t id, uint8_t out[16])
 	memcpy(out, a.addr, 16);
 }
 
+/* At least one. */
+static uint64_t seconds(uint64_t from_s, uint64_t to_s)
+{
+	return to_s > from_s ? to_s - from_s : 1;
+}
+
 static void tell(const struct tracks *t, const struct track *x, enum track_kind kind)
 {
-	const uint64_t span =
-	    kind == TRACK_TURNED ? t->in->end_s - x->turned_s : x->turned_last_s - x->turned_s + 1;
+	const uint64_t span = kind == TRACK_TURNED ? seconds(x->turned_s, track_known_s(t))
+						   : x->turned_last_s - x->turned_s + 1;
 	struct track_event e = {
 	    .kind = kind,
 	    .key = x->key,
@@ -147,6 +164,12 @@ void track_match_turns(struct tracks *t, const struct track *silent)
 	t->turns = kept;
 }
 
+/* It fell silent within the last interval and is hardly asked since. */
+static bool was_just_left(const struct tracks *t, const struct track_server *s)
+{
+	return s->at_s == t->in->start_s && s->missed >= LEFT_QUERIES;
+}
+
 /* The server that had most of its queries and does not answer; NULL: none. */
 static const struct track_server *find_left(const struct tracks *t, struct track *x,
 					    const struct diary_sum *d)
@@ -164,13 +187,17 @@ static const struct track_server *find_left(const struct tracks *t, struct track
 		return NULL;
 	for (unsigned i = 0; i < d->servers; i++) {
 		const struct ft_diary_server *s = &d->server[i];
-		if (s->id == most->id)
-			return s->queries >= LEFT_QUERIES && (double)(s->queries - s->unanswered) <
-								 LEFT_ANSWERED * (double)s->queries
+		if (s->id != most->id)
+			continue;
+		if (s->queries >= LEFT_QUERIES)
+			return (double)(s->queries - s->unanswered) <
+				       LEFT_ANSWERED * (double)s->queries
 				   ? most
 				   : NULL;
+		if (s->unanswered != s->queries)
+			return NULL;
 	}
-	return most->answered < LEFT_ANSWERED ? most : NULL;
+	return most->answered < LEFT_ANSWERED || was_just_left(t, most) ? most : NULL;
 }
 
 /* More than half of what it asks has gone over to one server. */
@@ -178,6 +205,7 @@ static void look_for_left(struct tracks *t, struct track *x, const struct diary_
 			  const struct turn *turn, uint64_t queries, uint64_t sum)
 {
 	const struct track_server *left = find_left(t, x, d);
+	struct turn mine = *turn;
 	double before = 0;
 	uint8_t from[16];
 
@@ -185,16 +213,19 @@ static void look_for_left(struct tracks *t, struct track *x, const struct diary_
 		return;
 	for (unsigned i = 0; i < x->servers; i++)
 		before += qps_of(t, x, x->server[i].id);
-	if ((double)queries / (double)sum - turn->before / before < LEFT_SHARE)
+	mine.before = qps_before(t, x, turn->id);
+	if ((double)queries / (double)sum - mine.before / before < LEFT_RISE)
 		return;
 	address_of(t, left->id, from);
 	if (memcmp(from, (const uint8_t[16]){0}, 16) == 0)
+		memcpy(from, left->addr, 16); /* nobody asks it any more */
+	if (memcmp(from, (const uint8_t[16]){0}, 16) == 0)
 		return;
 	x->by_server = true;
-	begin(t, x, turn, from);
+	begin(t, x, &mine, from);
 }
 
-static void learn_server(const struct tracks *t, struct track *x, const struct ft_diary_server *s)
+static void learn_server(struct tracks *t, struct track *x, const struct ft_diary_server *s)
 {
 	struct track_server *to = server_of(x, s->id);
 	const double qps = (double)s->queries / t->interval_s;
@@ -210,9 +241,15 @@ static void learn_server(const struct tracks *t, struct track *x, const struct f
 		}
 	if (to == NULL)
 		return;
-	to->qps = to->qps * decay(t, to) + (1 - t->keep) * qps;
+	to->before = to->qps * decay(t, to);
+	to->qps = to->before + (1 - t->keep) * qps;
 	to->at_s = t->in->end_s;
 	to->answered = (double)(s->queries - s->unanswered) / (double)s->queries;
+	to->missed = (uint32_t)s->unanswered;
+	if (to->missed >= LEFT_QUERIES && t->looked_up < LOOK_UPS) {
+		t->looked_up++;
+		address_of(t, to->id, to->addr);
+	}
 }
 
 /* A turn that waits for its reason goes on. */
@@ -227,7 +264,8 @@ static void add_to_turn(struct tracks *t, const struct turn *turn)
 void track_look_at_servers(struct tracks *t, struct track *x, const struct table_sum *sum,
 			   const struct diary_sum *d)
 {
-	const uint64_t first_s = t->in->start_s + sum->first_s, span = t->in->end_s - first_s;
+	const uint64_t first_s = t->in->start_s + sum->first_s,
+		       span = seconds(first_s, track_known_s(t));
 	uint64_t all = 0;
 
 	x->turned_now = 0;
@@ -266,7 +304,8 @@ void track_look_at_servers(struct tracks *t, struct track *x, const struct table
 void track_end_turn(struct tracks *t, struct track *x)
 {
 	const double span = (double)(x->turned_last_s - x->turned_s + 1),
-		     rate = (double)x->turned_queries / span;
+		     rate = (double)x->turned_queries / span,
+		     known = (double)(t->interval_s - t->in->cut_s);
 
 	if (x->turned_in_s == t->in->end_s)
 		return;
@@ -274,7 +313,8 @@ void track_end_turn(struct tracks *t, struct track *x)
 		x->turned_queries += x->turned_now;
 		x->turned_last_s = x->last_s;
 	}
-	if ((double)x->turned_now / t->interval_s >= END_SHARE * rate && x->turned_now != 0) {
+	if (((double)x->turned_now >= END_SHARE * rate * known && x->turned_now != 0) ||
+	    (t->in->cut_s != 0 && rate * known < END_QUERIES)) {
 		x->turned_now = 0;
 		return;
 	}

@@ -135,9 +135,10 @@ static struct row *row_get(struct cookie *s, uint64_t number)
 	return r;
 }
 
-static uint64_t client_hash(uint8_t vantage, const uint8_t *addr)
+/* Of the address alone: where each server is seen from says nothing about its client. */
+static uint64_t client_hash(const uint8_t *addr)
 {
-	return XXH3_64bits_withSeed(addr, 16, vantage) | 1;
+	return XXH3_64bits(addr, 16) | 1;
 }
 
 static int add_sent(struct row *r, const struct ft_cookie_rec *rec)
@@ -150,8 +151,7 @@ static int add_sent(struct row *r, const struct ft_cookie_rec *rec)
 		r->sent = v;
 		r->room = room;
 	}
-	r->sent[r->n++] =
-	    (struct sent){client_hash(rec->vantage, rec->addr), rec->cookie, rec->server};
+	r->sent[r->n++] = (struct sent){client_hash(rec->addr), rec->cookie, rec->server};
 	return 0;
 }
 
@@ -372,7 +372,7 @@ static void write_one(const struct cookie *s, const struct stat_interval *in, st
 {
 	const struct key *k = keyed_merge_key(r->keys, a);
 	const bool server = k->kind == FT_COOKIE_SERVER;
-	const bool reused = !server && is_reusing(s, client_hash(k->vantage, k->addr));
+	const bool reused = !server && is_reusing(s, client_hash(k->addr));
 	char text[INET6_ADDRSTRLEN];
 
 	sum_up(&r->all[k->vantage], k, a, reused);

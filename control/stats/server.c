@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Set `server`: who answers, how fast, and whether it is up.
  *
- * The servers of AUTH and the busiest of an interval get a record each, and one more for
+ * The operator's own servers and the busiest of an interval get a record each, and one more for
  * each change of state within it. Counters come from the keyed tables, sketches and
  * windows from the merge of servers' parts; retries are joined here where workers share
  * the flows. Where most queries of all servers stay unanswered the tap sees one direction
@@ -90,10 +90,9 @@ static uint64_t queries_of(const struct table_sum *t)
 static int order_busy(const void *left, const void *right)
 {
 	const struct server_now *a = left, *b = right;
-	const bool auth_a = a->key[0] == FT_VANTAGE_AUTH, auth_b = b->key[0] == FT_VANTAGE_AUTH;
 
-	if (auth_a != auth_b)
-		return auth_a ? -1 : 1;
+	if (a->configured != b->configured)
+		return a->configured ? -1 : 1;
 	if (a->queries != b->queries)
 		return a->queries > b->queries ? -1 : 1;
 	return memcmp(a->key, b->key, sizeof(a->key));
@@ -130,11 +129,13 @@ static void gather(void *ctx, const struct table_sum *t)
 		return; /* fewer records */
 	struct server_now *now = &r->v[r->n++];
 	*now = (struct server_now){.queries = queries_of(t), .sum = *t};
+	now->configured = t->vantage == FT_VANTAGE_AUTH ||
+			  (t->vantage == FT_VANTAGE_S2R && r->s->run->by_address);
 	now->key[0] = t->vantage;
 	memcpy(now->key + 1, t->id, SERVER_KEY - 1);
 }
 
-/* Those of AUTH, and the busiest, by rising keys. */
+/* Those that are configured, and the busiest, by rising keys. */
 static void choose(struct server_row *r)
 {
 	size_t n = 0;
@@ -142,7 +143,7 @@ static void choose(struct server_row *r)
 	if (r->n == 0)
 		return;
 	qsort(r->v, r->n, sizeof(*r->v), order_busy);
-	while (n < r->n && (r->v[n].key[0] == FT_VANTAGE_AUTH || n < SERVERS_BUSY))
+	while (n < r->n && (r->v[n].configured || n < SERVERS_BUSY))
 		n++;
 	r->n = n;
 	qsort(r->v, r->n, sizeof(*r->v), order_key);

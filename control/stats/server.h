@@ -13,7 +13,7 @@
 #include "tables.h"
 
 #define SERVER_KEY 17u     /* vantage, address */
-#define SERVERS_BUSY 1000u /* that get a record, besides those of AUTH */
+#define SERVERS_BUSY 1000u /* that get a record, besides those that are configured */
 #define SERVER_PASTS 8192u /* 8 MB */
 #define SERVER_PAST_SLOTS (2 * SERVER_PASTS)
 #define SERVER_ASKED_CAP (1u << 20) /* queries of an interval that are joined: 80 MB */
@@ -46,6 +46,7 @@ struct server_sketch {
 /* A server in an interval. */
 struct server_now {
 	uint8_t key[SERVER_KEY];
+	bool configured;
 	uint64_t queries;
 	struct table_sum sum;
 	struct server_past *past; /* NULL: no room */

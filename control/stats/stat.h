@@ -50,6 +50,7 @@ struct stat_run {
 	uint32_t sinkhole_hour_s, sinkhole_domains, sinkhole_history;
 	const struct state_gap *gap;       /* that a restart left; NULL: none */
 	const struct prefix_set *monitors; /* clients that may snoop; NULL: none */
+	bool by_address;                   /* vantage points go by --auth and --resolvers */
 	/* Packets that worker i's source has lost since it was asked last. */
 	uint64_t (*source_dropped)(void *ctx, unsigned worker);
 	/* A sentence for the log; may be NULL. Control's thread. */
@@ -71,6 +72,7 @@ struct stat_parts {
 /* An interval that closes. */
 struct stat_interval {
 	uint64_t row, start_s, end_s;
+	uint64_t cut_s;    /* so many seconds at its end lie behind the end of the input */
 	uint64_t loss_ppm; /* known once `ledger` has closed it: it is first in the list */
 	/* For what tables.h, rrsets.h, errors.h and servers.h offer; NULL: nothing has come. */
 	const struct stat_parts *tables, *rrsets, *errors, *servers;

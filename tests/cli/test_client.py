@@ -132,6 +132,107 @@ class ByHand(lab.Case):
         self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
         self.assertEqual(kind(records, "silence"), [])
 
+    def test_server_down_anytime(self):
+        """The same in the middle of an interval, by stubs that ask the first resolver each time, or three times."""
+        for name, asks in (("each time", lambda age: [1, 2]), ("three times", lambda age: [1] if age < 3 else [2])):
+            packets, qid = [], 0
+            for s in range(2400):
+                down = 1230 <= s < 1800
+                for k in asks(s - 1230) if down else [1]:
+                    qid += 1
+                    query(packets, BEGIN_S + s + k / 4, "10.0.1.1", "10.0.0.%d" % k, qid, "a.example.com",
+                          answered=k == 2 or not down)
+            with self.subTest(name=name):
+                over = kind(self.run_packets(packets), "failover")
+                self.assertEqual([(r["client"], r["from"], r["to"], r["state"]) for r in over],
+                                 [("10.0.1.1", "10.0.0.1", "10.0.0.2", s) for s in ("onset", "end")])
+                self.assertLessEqual(abs(over[0]["at_us"] / 1e6 - BEGIN_S - 1230), 60)
+                self.assertLessEqual(abs(over[1]["end_us"] / 1e6 - BEGIN_S - 1799), 61)
+                self.assertEqual(over[0]["qps_before"], 0)
+
+    def test_moves_by_itself(self):
+        """A stub that changes its resolver though the first one answers did not fail over."""
+        packets = []
+        for s in range(2400):
+            query(packets, BEGIN_S + s, "10.0.1.1", "10.0.0.%d" % (1 + (s >= 1230)), s, "a.example.com")
+        self.assertEqual(kind(self.run_packets(packets), "failover"), [])
+
+    def test_end_of_input(self):
+        """Somewhere in an interval: nobody is silent for that, and nobody has come back."""
+        for end, slow in ((1210, 0), (1259.5, 0), (1200, 0.7), (1201, 0)):
+            packets, qid = [], 0
+            for k in range(int(end * 2)):
+                for c in (1, 2):
+                    qid += 1
+                    query(packets, BEGIN_S + k / 2 + c / 10, "10.0.1.%d" % c, "10.0.0.53", qid, "a.example.com")
+            if slow:
+                packets.append((packets[-1][0] + int(slow * 1e6), packets[-1][1]))
+            with self.subTest(end=end):
+                self.assertEqual(kind(self.run_packets(packets), "silence"), [])
+        packets, qid = [], 0
+        for s in range(1510):
+            down = s >= 1200
+            for k in (1, 2) if down else (1,):
+                qid += 1
+                query(packets, BEGIN_S + s + k / 4, "10.0.1.1", "10.0.0.%d" % k, qid, "a.example.com",
+                      answered=k == 2 or not down)
+        self.assertEqual([r["state"] for r in kind(self.run_packets(packets), "failover")], ["onset"])
+
+    def test_alone(self):
+        """One client: nobody else is missing when it is silent, wherever in an interval that begins."""
+        for begin in (1199, 1220):
+            packets = []
+            for s in range(3600):
+                if s <= begin or s >= 2400:
+                    query(packets, BEGIN_S + s, "10.0.1.1", "10.0.0.53", s, "a.example.com")
+            silence = kind(self.run_packets(packets), "silence")
+            self.assertEqual(sorted((r["state"], r["cause"]) for r in silence),
+                             [("end", "SILENT"), ("onset", "SILENT")])
+            self.assertEqual({r["from_us"] for r in silence}, {(BEGIN_S + begin) * 1000000})
+            self.assertEqual({r["to_us"] for r in silence}, {None, (BEGIN_S + 2400) * 1000000})
+
+    def test_slow_client(self):
+        """Of 864 queries a day one is missed after 1,382 s, and not before."""
+        packets, qid = [], 0
+        for s in range(0, 36000, 4):
+            clients = [1]
+            if s % 100 == 0 and not 14400 < s < 15600 and not 21600 < s < 23600:
+                clients.append(2)
+            for c in clients:
+                qid += 1
+                query(packets, BEGIN_S + 3 + s + c / 10, "10.0.1.%d" % c, "10.0.0.53", qid, "a.example.com")
+        silence = kind(self.run_packets(packets), "silence")
+        self.assertEqual(sorted((r["client"], r["state"], r["cause"]) for r in silence),
+                         [("10.0.1.2", "end", "SILENT"), ("10.0.1.2", "onset", "SILENT")])
+        self.assertEqual({r["from_us"] for r in silence}, {(BEGIN_S + 21603) * 1000000})
+        self.assertEqual({r["to_us"] for r in silence}, {None, (BEGIN_S + 23603) * 1000000})
+
+    def test_coupling_from_the_first_query(self):
+        """Which is for something else, as is the last one; and A and AAAA by ones and twos count, too."""
+        rng, packets, qid, n = random.Random(9), [], 0, [[0, 0] for _ in range(3000)]
+        for s in range(3000):
+            asks = [15]
+            if 600 <= s < 2400 and rng.random() < (0.02 if s < 1200 else 0.5):
+                asks = [1, 28] if rng.random() < 0.9 else [28]
+            for t in asks:
+                qid += 1
+                query(packets, BEGIN_S + 7 + s, "10.0.1.1", "10.0.0.53", qid, "a.example.com", qtype=t)
+                n[s][0] += t == 1
+                n[s][1] += t == 28
+        c, = kind(self.run_packets(packets), "coupling")
+        self.assertEqual((c["n"], c["sx"], c["sy"]), (3000, sum(x for x, _ in n), sum(y for _, y in n)))
+        for field, width in (("r2_1s", 1), ("r2_5s", 5)):
+            bins = {}
+            for s, (x, y) in enumerate(n):
+                b = bins.setdefault((BEGIN_S + 7 + s) // width, [0, 0])
+                b[0] += x
+                b[1] += y
+            mx, my = (sum(b[i] for b in bins.values()) / len(bins) for i in (0, 1))
+            xy, xx, yy = (sum((a - p) * (b - q) for a, b, p, q in rows) for rows in (
+                [(x, y, mx, my) for x, y in bins.values()], [(x, x, mx, mx) for x, _ in bins.values()],
+                [(y, y, my, my) for _, y in bins.values()]))
+            self.assertAlmostEqual(c[field], xy * xy / (xx * yy), delta=1e-9)
+
     def test_host_search(self):
         """Two clients go through address space, one by one and at random; a mail server and a small one do not."""
         rng, packets, qid = random.Random(7), [], 0
@@ -188,6 +289,31 @@ class ByHand(lab.Case):
         self.assertEqual(kind(records, "silence"), [])
         top = kind(records, "top", span="day", qtype="ALL")
         self.assertEqual(sorted(r["rank"] for r in top), list(range(1, 11)))
+
+    def test_sampled(self):
+        """A share of the flows: what was seen, and what that says of all; each record tells its share."""
+        packets, rng, truth = [], random.Random(5), {}
+        for i in range(12000):
+            client, qtype = "10.0.1.%d" % rng.randrange(1, 6), rng.choice((1, 1, 28))
+            key = client, {1: "A", 28: "AAAA"}[qtype]
+            truth[key] = truth.get(key, 0) + 1
+            query(packets, BEGIN_S + i / 100, client, "10.1.%d.%d" % (i % 50, i % 20), i, "a.example.com", qtype=qtype)
+        records = self.run_packets(packets, "--sample", "1/2^1")
+        for kind_of in ("top", "entropy"):
+            self.assertEqual({r["p"] for r in kind(records, kind_of)}, {0.5})
+        for span in ("interval", "day"):
+            for qtype in ("A", "AAAA"):
+                seen = {}
+                for r in kind(records, "top", span=span, qtype=qtype):
+                    a = seen.setdefault(r["client"], [0, 0, 0])
+                    for i, k in enumerate(("queries", "est_queries", "se_queries")):
+                        a[i] += r[k]
+                self.assertEqual(len(seen), 5)
+                for client, (queries, est, se) in seen.items():
+                    self.assertAlmostEqual(est, 2 * queries, delta=1e-6)
+                    self.assertLess(abs(est - truth[client, qtype]), 6 * se)
+        for r in kind(self.run_packets(packets), "top"):
+            self.assertNotIn("est_queries", r)
 
     def test_flood(self):
         """New clients all the time: what is kept stays within its budget, and the counts are no more than true."""

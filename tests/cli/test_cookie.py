@@ -136,6 +136,34 @@ class Classes(lab.Case):
         s.deal(41000000, CC + V1, CC + V1, server=B)  # elsewhere
         self.assertEqual(self.classes(s), {"BADCOOKIE": 2, "BADCOOKIE_RETRY_OK": 1, "OK": 2})
 
+    def test_badcookies(self):
+        """Several wait at a time: each has its own five seconds, and its own interval."""
+        s = Scene()
+        s.deal(0, CC, CC + V1, rcode=23)
+        s.deal(4000000, CC, CC + V1, rcode=23)
+        s.deal(4500000, CC, CC + V1, rcode=23)
+        s.deal(6000000, CC + V1, CC + V1)  # too late for the first one
+        self.assertEqual(self.classes(s), {"BADCOOKIE": 1, "BADCOOKIE_RETRY_OK": 2, "OK": 1})
+        s = Scene()
+        s.START_S = V1_AT // 60 * 60
+        s.deal(58000000, CC, CC + V1, rcode=23)
+        s.deal(61000000, CC, CC + V1, rcode=23)
+        s.deal(62000000, CC + V1, CC + V1)
+        records = self.run_ok("--pcap", s.capture().save(self.path("b")), "--interval", 60)
+        for role in ("server", "client", "ALL"):
+            self.assertEqual([r["by_class"] for r in lab.of_set(records, "cookie") if r["role"] == role],
+                             [{"BADCOOKIE_RETRY_OK": 1}, {"BADCOOKIE_RETRY_OK": 1, "OK": 1}])
+
+    def test_order_of_queries(self):
+        """What counts is when a query was asked, not when its time was up."""
+        s = Scene()
+        s.deal(0, None, None, answered=False)
+        s.deal(1000000, CC, CC + V1)
+        s.deal(2000000, CC + V1, CC + V1)
+        self.assertEqual(self.classes(s), {"ISSUE": 1, "OK": 1})
+        s.deal(2500000, None, None, answered=False)
+        self.assertEqual(self.classes(s), {"ISSUE": 1, "OK": 1, "DOWNGRADE": 1})
+
     def test_formats(self):
         at = struct.pack("!I", V1_AT)
         def v1(age, reserved=b"\0\0\0"):
@@ -162,6 +190,14 @@ class Classes(lab.Case):
         self.assertIs(of((CC, CC + V1, {"rcode": 23}), (None, None, {})), False)
         self.assertIsNone(of((None, None, {"client": "198.51.100.7"})))  # to whom it gave none
 
+    def test_enforcing_at_once(self):
+        """Milliseconds behind the first cookie; a query that was under way by then does not count."""
+        for at_us, want in ((2000, False), (1100, False), (500, None)):
+            s = Scene()
+            s.deal(0, CC, CC + V1)
+            s.deal(at_us, None, None)
+            self.assertIs(self.rows(s)["server", A]["enforcing"], want)
+
     def test_reused(self):
         s = Scene()
         s.deal(0, CC, CC + V1)
@@ -172,6 +208,15 @@ class Classes(lab.Case):
         self.assertIs(rows["client", CLIENT]["cc_reused"], True)
         self.assertIs(rows["client", "198.51.100.7"]["cc_reused"], False)
         self.assertEqual(rows["client", CLIENT]["transactions"], 2)
+
+    def test_reused_anywhere(self):
+        """One of the two servers is our own: whose traffic it is does not matter."""
+        s = Scene()
+        s.deal(0, CC, CC + V1)
+        s.deal(1000000, CC, CC + V1, server=B)
+        records = self.run_ok("--pcap", s.capture().save(self.path("a")), "--auth", A)
+        rows = [(r["vantage"], r["cc_reused"]) for r in lab.of_set(records, "cookie") if r["role"] == "client"]
+        self.assertEqual(sorted(rows), [("AUTH", True), ("X", True)])
 
     def test_secret(self):
         """RFC 9018, appendix A.1; the same for another client is forged."""

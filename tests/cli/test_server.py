@@ -34,6 +34,23 @@ def tcp_frame(src, dst, sport, dport, flags, seq, ack, payload=b""):
     return frame[:14] + bytes(ip) + tcp
 
 
+class Chosen(lab.Case):
+    def test_configured(self):
+        """More than a thousand servers are asked more often than those that are our own."""
+        s = lab.Scene()
+        for k in range(2200):
+            s.pair(k * 1000, "10.0.0.53", "198.18.%d.%d" % divmod(k % 1100, 250), aa=True)
+        s.pair(3000000, "203.0.113.1", "192.0.2.1", aa=True)
+        s.pair(3100000, "203.0.113.1", "192.0.2.53", rd=True, ra=True)
+        s.pair(3200000, "203.0.113.1", "192.0.2.99", rd=True, ra=True)
+        path = s.capture().save(self.path("a"))
+        mine = ["192.0.2.1", "192.0.2.53"]
+        for args, own in ((("--auth", mine[0], "--resolvers", mine[1]), mine), ((), [])):
+            rows = lab.of_set(self.run_ok("--pcap", path, *args), "server")
+            self.assertEqual(sorted(r["server"] for r in rows if r["server"].startswith("192")), own)
+            self.assertEqual(len(rows), 1000)
+
+
 class Truth(lab.Case):
     def servers(self, records, change=False):
         return {r["server"]: r for r in lab.of_set(records, "server") if r["state_change"] is change}
