@@ -341,6 +341,18 @@ class Hand(lab.Case):
         self.assertEqual([(r["type"], r["added"], r["removed"]) for r in rows],
                          [("A", [], ["192.0.2.80"]), ("CNAME", ["evil.example."], [])])
 
+    def test_line_of_many_types(self):
+        """Each element belongs to those that can mean it."""
+        s = Scene()
+        s.deal(10, R1, NS1, "example.com", "NS", [("example.com", "NS", 300, "ns.evil.example")])
+        s.deal(11, R2, NS1, "example.com", "NS", [("example.com", "NS", 300, "ns.evil.example")])
+        s.a(12, R1, NS1, EVIL, owner="example.com")
+        s.a(13, R2, NS2, EVIL, owner="example.com")
+        rows = self.watch(s, "example.com A,AAAA,NS,MX baseline=ns1.example.com|192.0.2.80|2001:db8::1|10 mx.example.com "
+                          "allow=198.51.100.0/24,.good.example\n")
+        self.assertEqual([(r["type"], r["old_set"], r["removed"]) for r in rows],
+                         [("A", ["192.0.2.80"], ["192.0.2.80"]), ("NS", ["ns1.example.com."], ["ns1.example.com."])])
+
     def test_not_asked(self):
         """What a server says of names that it was not asked for does not count."""
         s = Scene()
