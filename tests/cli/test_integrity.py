@@ -277,6 +277,16 @@ class Hand(lab.Case):
         self.assertEqual((rows[2]["revert_lo_us"], rows[2]["revert_hi_us"]), (start + 2400000000, start + 2700000000))
         self.assertNotIn("UNAUTHORISED", self.log)
 
+    def test_ttl_without_baseline(self):
+        """Nobody knows what TTL the baseline has: what is odd by itself is said all the same."""
+        for ttl, want in ((0, ["TTL_ZERO"]), (60, []), (604800, []), (604801, ["TTL_RAISE"])):
+            s = Scene()
+            s.a(10, R1, NS1, EVIL, ttl=ttl)
+            s.a(11, R2, NS2, EVIL, ttl=ttl)
+            rows = self.watch(s, "www.example.com A baseline=192.0.2.80\n")
+            self.assertEqual([(r["state"], r["flags"], r["ttl_old"], r["ttl_new"]) for r in rows],
+                             [("CHANGED", want, None, ttl)])
+
     def test_dnssec(self):
         ds, other = "1 13 2 " + "ab" * 32, "2 13 2 " + "cd" * 32
         for name, second, flags in (("removed", [], ["DS_REMOVED"]), ("changed", [other], ["DS_CHANGED"])):
