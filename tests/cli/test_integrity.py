@@ -177,6 +177,31 @@ class Hand(lab.Case):
             rows = self.watch(s, "www.example.com A baseline=192.0.2.80\n")
             self.assertEqual([r["state"] for r in rows], want)
 
+    def test_removed(self):
+        """A part of the baseline is a rotation, but where all of it was seen three times and then a part as often."""
+        pair = ["192.0.2.80", "192.0.2.81"]
+
+        def go(whole, parts, *more, line="www.example.com A baseline=192.0.2.80|192.0.2.81\n"):
+            s = Scene()
+            for k in range(whole):
+                last = s.a(10 + k, (R1, R2, R3)[k % 3], NS1, *pair, ttl=60)
+            for k, part in enumerate(parts):
+                s.a(100 + k, (R1, R2, R3)[k % 3], NS1, *part, ttl=60)
+            return self.watch(s, line, *more), last
+
+        one, other = pair[:1], pair[1:]
+        for whole, parts in ((2, [one] * 9), (9, [one] * 2), (9, [one, other] * 9), (9, [one, one, pair] * 9)):
+            self.assertEqual(go(whole, parts)[0], [])
+        for line in ("www.example.com A baseline=192.0.2.80|192.0.2.81\n",
+                     "www.example.com A allow=192.0.2.0/24 baseline=192.0.2.80|192.0.2.81\n"):
+            rows, last = go(3, [one] * 4, line=line)
+            self.assertEqual([(r["state"], r["class"], r["old_set"], r["new_set"], r["added"], r["removed"]) for r in rows],
+                             [("CHANGED", "ZONE_EDIT", pair, one, [], other)])
+            self.assertEqual((rows[0]["onset_lo_us"], rows[0]["onset_hi_us"]), (last, Scene.START_S * 1000000 + 100000000))
+        rows, _ = go(3, [one] * 3 + [pair] * 600)
+        self.assertEqual([r["state"] for r in rows], ["CHANGED", "REVERTED"])
+        self.assertEqual((rows[1]["removed"], rows[1]["revert_hi_us"] - Scene.START_S * 1000000), (other, 103000000))
+
     def test_learned(self):
         s = Scene()
         acme = "_acme-challenge.example.com"
