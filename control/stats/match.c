@@ -354,6 +354,8 @@ static int order_items(const void *left, const void *right)
 		r = (a->id.form > b->id.form) - (a->id.form < b->id.form);
 	if (r == 0)
 		r = order_texts(a->subject, b->subject);
+	if (r == 0)
+		r = order_texts(a->zone, b->zone);
 	return r != 0 ? r : (a->id.result > b->id.result) - (a->id.result < b->id.result);
 }
 

@@ -79,6 +79,15 @@ class Match(lab.Case):
         self.assertEqual((by[0, "re"]["queries"], by[0, "re"]["names"]), (8, 3))
         self.assertEqual((by[60, "bad"]["queries"], by[60, "bad"]["by_class"]), (1, {"NXDOMAIN": 1}))
 
+    def test_dnsbl_zones_of_one_rule(self):
+        packets = []
+        for i, zone in enumerate(("sbl.spamhaus.org", "xbl.spamhaus.org", "xbl.spamhaus.org", "bl.spamcop.net")):
+            packets += exchange(BEGIN_US + i * 1000, "2.0.0.127." + zone, ident=i + 1, rcode=3)
+        found = self.go("bl dnsbl sbl.spamhaus.org\nbl dnsbl xbl.spamhaus.org\nbl dnsbl bl.spamcop.net\n", packets)
+        self.assertEqual(sorted((r["zone"], r["subject"], r["queries"]) for r in found),
+                         [("bl.spamcop.net.", "127.0.0.2", 1), ("sbl.spamhaus.org.", "127.0.0.2", 1),
+                          ("xbl.spamhaus.org.", "127.0.0.2", 2)])
+
     def test_many_rules_of_one_name(self):
         rules = "".join("r%02d suffix %s\n" % (i, "deep.example" if i % 2 else "example") for i in range(30))
         found = self.go(rules, exchange(BEGIN_US, "x.deep.example"))
