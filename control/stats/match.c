@@ -382,7 +382,7 @@ static void put_rule(json_t *o, const struct rule_info *info, uint32_t number)
 
 static void put_dnsbl(json_t *o, const struct item *it)
 {
-	static const char *const forms[FT_DNSBL_FORMS] = {"IPV4", "IPV6", "DOMAIN", "HASH"};
+	static const char *const forms[FT_DNSBL_FORMS] = {"IP4", "IP6", "DOMAIN", "HASH"};
 #define X(n) #n,
 	static const char *const results[] = {FT_DNSBL_RESULTS(X)};
 #undef X

@@ -107,12 +107,12 @@ class Match(lab.Case):
         self.assertEqual(
             sorted((r["rule"], r["zone"], r["form"], r["subject"], r["result"], r["queries"], r["codes"]) for r in found),
             [("surbl", "multi.surbl.org.", "DOMAIN", "netatlantic.com", "NOT_LISTED", 1, []),
-             ("zen", "zen.spamhaus.org.", "IPV4", "127.0.0.2", "LISTED", 1, ["127.0.0.2", "127.0.0.4"]),
-             ("zen", "zen.spamhaus.org.", "IPV4", "127.0.0.2", "NOT_LISTED", 1, []),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "DNSBL_WILDCARD", 1, ["203.0.113.7"]),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "ERROR", 1, []),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "REFUSED", 1, ["127.255.255.254"]),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "TIMEOUT", 1, [])])
+             ("zen", "zen.spamhaus.org.", "IP4", "127.0.0.2", "LISTED", 1, ["127.0.0.2", "127.0.0.4"]),
+             ("zen", "zen.spamhaus.org.", "IP4", "127.0.0.2", "NOT_LISTED", 1, []),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "DNSBL_WILDCARD", 1, ["203.0.113.7"]),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "ERROR", 1, []),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "REFUSED", 1, ["127.255.255.254"]),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "TIMEOUT", 1, [])])
 
     def test_workers_do_not_show(self):
         cpus = sorted(os.sched_getaffinity(0))
