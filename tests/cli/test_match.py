@@ -125,6 +125,24 @@ class Match(lab.Case):
         self.assertGreater(sum(r["set"] == "match" for r in runs[0]), 1000)
         self.same(*runs)
 
+    def test_report(self):
+        packets = []
+        for i in range(30):
+            packets += exchange(BEGIN_US + i * 1000, "a%d.evil%d.example" % (i, i % 5), "198.51.100.%d" % (i % 3), i + 1, rcode=3)
+            packets += exchange(BEGIN_US + i * 1000 + 70000000, "%d.2.0.192.bl.example.net" % i, ident=100 + i,
+                                rcode=0 if i < 3 else 3, answers=("127.0.0.2",) if i < 3 else ())
+        self.write("r.rules", b"bad suffix example\nlist dnsbl bl.example.net\none exact a7.evil2.example\n")
+        self.write("in.pcap", pcap(packets))
+        self.run_ok("--pcap", self.path("in.pcap"), "--rules", self.path("r.rules"), out=self.out)
+        r = fluxtap("report", "match", self.out)
+        self.assertEqual((r.code, r.err), (0, ""), str(r))
+        self.assertRegex(r.out, r"^Rules that were hit: 3\n")
+        rows = [line.split() for line in r.out.splitlines()]
+        self.assertIn("bad suffix 30 5 3 evil0.example. evil1.example. evil2.example. ...".split(), rows)
+        self.assertIn("list dnsbl 30 1 1 example.net.".split(), rows)
+        self.assertIn("one exact 1 1 1 evil2.example.".split(), rows)
+        self.assertIn("bl.example.net. 30 NOT_LISTED 90.0 %, LISTED 10.0 %".split(), rows)
+
 
 class Reload(lab.Case):
     """A probe that reads its capture from a pipe, so that the test says when packets come."""
