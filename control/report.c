@@ -21,8 +21,8 @@ static const struct {
     {"traffic", report_traffic},     {"client", report_client},       {"dga", report_dga},
     {"flux", report_flux},           {"server", report_server},       {"cookie", report_cookie},
     {"resolver", report_resolver},   {"transport", report_transport}, {"ttl", report_ttl},
-    {"integrity", report_integrity}, {"sinkhole", report_sinkhole},   {"nxdomain", report_nxdomain},
-    {"ledger", report_ledger}};
+    {"integrity", report_integrity}, {"match", report_match},         {"sinkhole", report_sinkhole},
+    {"nxdomain", report_nxdomain},   {"ledger", report_ledger}};
 #define REPORTS_LEN (sizeof reports / sizeof *reports)
 
 const char *report_name_at(size_t i)

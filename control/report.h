@@ -30,6 +30,7 @@ int report_resolver(struct walk *w, size_t width);
 int report_transport(struct walk *w, size_t width);
 int report_ttl(struct walk *w, size_t width);
 int report_integrity(struct walk *w, size_t width);
+int report_match(struct walk *w, size_t width);
 int report_sinkhole(struct walk *w, size_t width);
 
 /* Help for them. */

@@ -393,7 +393,7 @@ static void put_match_counts(struct shape *s)
 /* A record of a rule: kinds are those without, or with, a blocklist's fields. */
 static json_t *match_rule_schema(const char *const *kinds, bool dnsbl)
 {
-	static const char *const forms[] = {"IPV4", "IPV6", "DOMAIN", "HASH", NULL};
+	static const char *const forms[] = {"IP4", "IP6", "DOMAIN", "HASH", NULL};
 	static const char *const results[] = {FT_DNSBL_RESULTS(NAME_OF) NULL};
 	struct shape s = shape_init();
 

@@ -189,8 +189,13 @@ static bool read_allow(uint16_t qtype, const char *text, uint32_t len, struct wa
 	return n >= 0;
 }
 
-/* Who takes an element: all types of the line that can read it; TXT, which reads anything,
- * where nobody else can. */
+/* An address is nobody's name, and a text may be anything. */
+static unsigned turn_of(uint16_t qtype)
+{
+	return qtype == FT_QTYPE_A || qtype == FT_QTYPE_AAAA ? 0 : qtype == FT_QTYPE_TXT ? 2 : 1;
+}
+
+/* Who takes an element: of the types of the line those of the first turn that can read it. */
 static int put_element(struct reading *r, bool allow, const char *text, uint32_t len)
 {
 	uint8_t data[RDATA_CAP];
@@ -198,11 +203,11 @@ static int put_element(struct reading *r, bool allow, const char *text, uint32_t
 	char q[VALUE_QUOTE_CAP];
 	int result = 0;
 
-	for (unsigned turn = 0; turn < 2 && !taken && result == 0; turn++)
+	for (unsigned turn = 0; turn < 3 && !taken && result == 0; turn++)
 		for (unsigned i = 0; i < r->types && result == 0; i++) {
 			struct watchlist_entry *e = &r->list->v[r->at[i]];
 			struct watchlist_allow a = {.data = data};
-			if ((e->qtype == FT_QTYPE_TXT) != (turn == 1))
+			if (turn_of(e->qtype) != turn)
 				continue;
 			if (allow) {
 				if (!read_allow(e->qtype, text, len, &a))

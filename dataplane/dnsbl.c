@@ -116,25 +116,53 @@ static enum dnsbl_form form_of(const struct psl *psl, const uint8_t *folded, uin
 	return psl_knows_tld(psl, prefix, len) ? DNSBL_DOMAIN : DNSBL_FORM_CAP;
 }
 
+/* Lists where each customer has a key, as a label in front of the zone. */
+static bool is_keyed(const uint8_t *zone)
+{
+	static const char keyed[] = "\2dq\10spamhaus\3net";
+
+	while (zone[0] != 0 && strncmp((const char *)zone, keyed, sizeof(keyed)) != 0)
+		zone += zone[0] + 1u;
+	return zone[0] != 0;
+}
+
+/* The form, and where what is asked about ends: before the zone, or before the key. */
+static enum dnsbl_form read_form(const struct psl *psl, const uint8_t *folded, uint32_t zone_off,
+				 uint8_t addr[16], uint32_t *end)
+{
+	const enum dnsbl_form form = form_of(psl, folded, zone_off, addr);
+	uint32_t key = 0;
+
+	*end = zone_off;
+	if (form != DNSBL_FORM_CAP || zone_off == 0 || !is_keyed(folded + zone_off))
+		return form;
+	for (uint32_t at = 0; at < zone_off; at += folded[at] + 1u)
+		key = at;
+	*end = key;
+	return form_of(psl, folded, key, addr);
+}
+
 bool dnsbl_has_form(const struct psl *psl, const uint8_t *folded, uint32_t zone_off)
 {
 	uint8_t addr[16];
+	uint32_t end;
 
-	return form_of(psl, folded, zone_off, addr) != DNSBL_FORM_CAP;
+	return read_form(psl, folded, zone_off, addr, &end) != DNSBL_FORM_CAP;
 }
 
 bool dnsbl_read(const struct psl *psl, const uint8_t *folded, uint32_t zone_off,
 		struct dnsbl_subject *out)
 {
 	uint8_t addr[16], prefix[FT_NAME_CAP];
-	const enum dnsbl_form form = form_of(psl, folded, zone_off, addr);
+	uint32_t end;
+	const enum dnsbl_form form = read_form(psl, folded, zone_off, addr, &end);
 
 	switch (form) {
 	case DNSBL_IPV4: inet_ntop(AF_INET, addr, out->text, sizeof(out->text)); break;
 	case DNSBL_IPV6: inet_ntop(AF_INET6, addr, out->text, sizeof(out->text)); break;
 	case DNSBL_HASH:
 	case DNSBL_DOMAIN:
-		name_text(prefix, cut_prefix(folded, zone_off, prefix), out->text, false);
+		name_text(prefix, cut_prefix(folded, end, prefix), out->text, false);
 		break;
 	default: return false;
 	}

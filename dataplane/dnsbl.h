@@ -11,7 +11,8 @@
  * IPv4 (4 decimal labels, reversed), IPv6 (32 nibbles, reversed), a hash (one label
  * of 32 or 40 hexadecimal digits, or of 32 digits in base32 as RFC 4648 or z-base-32
  * have it), or a domain of at least two labels whose last one is known to the
- * public-suffix list. */
+ * public-suffix list. In front of zones below dq.spamhaus.net a customer's key may stand
+ * behind it. folded is a whole name. */
 bool dnsbl_has_form(const struct psl *psl, const uint8_t *folded, uint32_t zone_off);
 
 /* The same, and fills *out. */

@@ -201,15 +201,22 @@ static void take_sample(struct matches *m, struct entry *e, const struct txn *x,
 	tally_emit_entry(m->tally, FT_REC_MATCH_TEXT, e->head.row, m->out, n);
 }
 
+/* What a blocklist is asked about, and which list: a rule may have several zones. */
+static uint64_t subject_hash(const struct matches *m, const struct txn *x, uint64_t seed)
+{
+	const uint32_t off = m->subject.zone_off;
+
+	return XXH3_64bits_withSeed(m->subject.text, strlen(m->subject.text),
+				    name_hash(x->name + off, x->name_len - off, seed));
+}
+
 /* What all workers agree on in every run, of the run's own keys nothing. */
 static uint64_t order_of(const struct matches *m, const struct ft_match_id *id, const struct txn *x)
 {
 	const uint64_t facts[] = {
 	    name_hash(x->name + x->verdict->domain_off, x->name_len - x->verdict->domain_off,
 		      m->set.sketch_seed),
-	    id->subject_key != 0
-		? XXH3_64bits_withSeed(m->subject.text, strlen(m->subject.text), m->set.sketch_seed)
-		: 0,
+	    id->subject_key != 0 ? subject_hash(m, x, m->set.sketch_seed) : 0,
 	    (uint64_t)id->rule << 32 | (uint64_t)id->vantage << 16 | (uint64_t)id->form << 8 |
 		id->result,
 	};
@@ -263,9 +270,7 @@ static void count_rule(struct matches *m, const struct msgs *batch, const struct
 		if (!ruleset_dnsbl(m->rules, rule, x->name, x->name_len, &m->subject))
 			return;
 		m->subject.text[sizeof(m->subject.text) - 1] = '\0';
-		id.subject_key = XXH3_64bits_withSeed(m->subject.text, strlen(m->subject.text),
-						      m->set.name_seed) |
-				 1;
+		id.subject_key = subject_hash(m, x, m->set.name_seed) | 1;
 		id.form = (uint8_t)m->subject.form;
 		id.result = (uint8_t)matches_dnsbl_result(batch, x, code);
 	}

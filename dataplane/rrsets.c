@@ -198,15 +198,17 @@ static void settle(struct rrsets *r, const struct msgs *batch)
 	r->n = 0;
 }
 
-/* Who the answer is for; a subnet of those, where it says so (RFC 7871). */
+/* Who the answer is for; a subnet of those, where it says so (RFC 7871). What a parent says
+ * is the same for all, but its servers may not be in step. */
 static uint32_t view_of(const struct rrsets *r, const struct txn *t, enum ft_vantage vantage)
 {
-	const struct addr *end = vantage == FT_VANTAGE_S2R ? t->server : t->client;
-	const uint64_t view = addr_fold(end, r->set.view_seed);
 	const struct msg *m = t->response;
+	const bool referral = m->class == FT_CLASS_REFERRAL;
+	const struct addr *end = vantage == FT_VANTAGE_S2R || referral ? t->server : t->client;
+	const uint64_t view = addr_fold(end, r->set.view_seed);
 	struct ecs_scope scope;
 
-	if ((m->edns & 1u << FT_EDNS_ecs) == 0)
+	if (referral || (m->edns & 1u << FT_EDNS_ecs) == 0)
 		return (uint32_t)view;
 	const uint8_t *option = m->data + m->ecs_off;
 	if (!ecs_read(option, load_u16_be(option - 2), &scope))

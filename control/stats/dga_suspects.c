@@ -253,7 +253,7 @@ bool suspect_learn(struct suspect *s, const struct dga_params *p, const struct d
 	struct seen *seen =
 	    sum->names != 0 && !sum->over ? malloc(sum->names * sizeof(*seen)) : NULL;
 	size_t n = 0, fresh = 0;
-	bool news = false;
+	bool asked = false;
 
 	if (seen == NULL)
 		return false;
@@ -270,13 +270,18 @@ bool suspect_learn(struct suspect *s, const struct dga_params *p, const struct d
 	qsort(seen, n, sizeof(*seen), order_seen);
 	for (size_t i = 0; i < n; i++) {
 		if (seen[i].kind == FT_NOTE_ANSWERED) {
-			news |= take_answer(s, &seen[i], start_s);
-		} else if (!is_known(s, seen[i].hash, seen[i].kind)) {
+			asked |= take_answer(s, &seen[i], start_s);
+			continue;
+		}
+		asked = true;
+		if (!is_known(s, seen[i].hash, seen[i].kind)) {
 			take_name(s, p, &seen[i], start_s);
 			seen[fresh++] = seen[i];
+		} else if (s->nx != 0 && start_s + seen[i].second > s->last_s) {
+			s->last_s = start_s + seen[i].second;
 		}
 	}
 	remember(s, seen, fresh, start_s);
 	free(seen);
-	return news || fresh != 0;
+	return asked;
 }

@@ -62,8 +62,8 @@ int suspects_save(const struct suspects *s, const uint64_t family[64], state_wri
 		  void *ctx);
 int suspects_load(struct suspects *s, const uint64_t family[64], state_read_fn *read, void *ctx);
 
-/* What a client's interval, which begins at start_s, adds. True where there was a new name
- * or answer. */
+/* What a client's interval, which begins at start_s, adds. True where it asked for names that
+ * do not exist, new ones or not, or the first answer came. */
 bool suspect_learn(struct suspect *s, const struct dga_params *p, const struct diary_sum *sum,
 		   const struct dga_names *names, uint64_t start_s);
 

@@ -120,6 +120,7 @@ void flux_lay_seen(struct flux_cname *s, struct lay *l, const struct flux_seen *
 			    .rank = known_get(k, x[i].set)->rank,
 			    /* The greatest TTL was there no sooner than the first second. */
 			    .expiry = at + (uint32_t)__builtin_ctzll(x[i].seconds) + x[i].ttl_max,
+			    .ttl_min = x[i].ttl_min,
 			};
 		}
 		lay_minute(l, s->set, sets, at);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Servers of one zone do not change in one moment: a set that was seen so lately does
- * not come back before the current one has been gone for so long. */
+ * not come back before the current one has been gone for so long, but for a server that
+ * has said something else in between. */
 #define SETTLE_S 300u
 
 struct moves *moves_create(const struct ft_rrset *first)
@@ -193,7 +194,19 @@ static void step_related(const struct moves *m, struct moves_view *v, unsigned s
 	v->stable = MOVES_STABLE;
 }
 
-void moves_step(struct moves *m, unsigned view, unsigned set, uint32_t t_s)
+bool moves_say(struct moves **m, uint32_t server, unsigned set)
+{
+	const unsigned i = moves_view(m, server != MOVES_PARENT ? server : MOVES_PARENT + 1);
+
+	if (i == MOVES_NONE)
+		return false;
+	struct moves_view *v = &(*m)->view[i];
+	const bool other = v->current != MOVES_NONE && v->current != set;
+	v->current = (uint8_t)set;
+	return other;
+}
+
+void moves_step(struct moves *m, unsigned view, unsigned set, uint32_t t_s, bool other)
 {
 	struct moves_view *v = &m->view[view];
 	struct moves_set *x = &m->set[set];
@@ -213,8 +226,7 @@ void moves_step(struct moves *m, unsigned view, unsigned set, uint32_t t_s)
 		v->pending_n = 0;
 	} else if (is_part(m, set, v->current) || is_part(m, v->current, set)) {
 		step_related(m, v, set, t_s);
-	} else if ((m->what & FT_RRSET_REFERRAL) == 0 || !seen || t_s - before_s >= SETTLE_S ||
-		   t_s - v->current_s >= SETTLE_S) {
+	} else if (other || !seen || t_s - before_s >= SETTLE_S || t_s - v->current_s >= SETTLE_S) {
 		change(v, set, t_s);
 	}
 }

@@ -4,8 +4,8 @@
  *
  * A set that is part of another is no change (servers leave out what does not fit)
  * before it has been seen three times in a row, and, where it is the smaller one, the
- * larger before it as often. What a parent says is one history, whoever asked; of what
- * others say each view has its own. No I/O, no allocation but for sets. */
+ * larger before it as often. What a parent says is one history, whichever server said it;
+ * of what others say each view has its own. No I/O, no allocation but for sets. */
 #ifndef CONTROL_STATS_FLUX_MOVES_H
 #define CONTROL_STATS_FLUX_MOVES_H
 
@@ -15,6 +15,7 @@
 #define MOVES_VIEWS_CAP 8u /* beyond, later ones are not followed */
 #define MOVES_NONE 0xffu
 #define MOVES_SEEN_CAP 0xffffu
+#define MOVES_PARENT 0u /* the view that has a parent's history */
 
 struct moves_set {
 	uint64_t hash;  /* of the content, the same in every run */
@@ -58,8 +59,12 @@ size_t moves_bytes(const struct moves *m);
 unsigned moves_view(struct moves **m, uint32_t view);
 /* The place of a set, made where it is not there; MOVES_NONE: no memory. */
 unsigned moves_set(struct moves *m, uint64_t hash, const struct ft_rrset_text *t, uint32_t t_s);
-/* The view sees the set in a second that is not before the last one. */
-void moves_step(struct moves *m, unsigned view, unsigned set, uint32_t t_s);
+/* A server of the parent says the set: true where what it said last was another one. Beyond
+ * the first few servers it is not known. m may move. */
+bool moves_say(struct moves **m, uint32_t server, unsigned set);
+/* The view sees the set in a second that is not before the last one; other: who says so is
+ * known to have said another one before. */
+void moves_step(struct moves *m, unsigned view, unsigned set, uint32_t t_s, bool other);
 /* The most that any view saw. */
 uint32_t moves_changes(const struct moves *m);
 

@@ -193,30 +193,45 @@ static void lay_out(struct flux_ns *s, const struct ft_rrset *x, size_t n)
 		qsort(s->event, s->events, sizeof(*s->event), compare_events);
 }
 
+/* Which servers of the parent say the set, in the events from v on; true where one of them
+ * has changed its mind. */
+static bool note_servers(struct moves **m, const struct ns_event *v, size_t n, unsigned set,
+			 const struct ft_rrset *x)
+{
+	bool other = false;
+
+	for (size_t i = 0; i < n; i++)
+		other |= moves_say(m, x[v[i].obs].view, set);
+	return other;
+}
+
 /* Goes through the events of one view. Sets that there is no room for are passed over. */
-static void walk(struct flux_ns *s, const struct ns_day *d, struct moves *m, unsigned view,
+static void walk(struct flux_ns *s, const struct ns_day *d, struct moves **m, unsigned view,
 		 const struct ft_rrset *x)
 {
+	const bool parent = ((*m)->what & FT_RRSET_REFERRAL) != 0;
 	struct ft_rrset_text t;
 
-	for (size_t i = 0; i < s->events; i++) {
+	for (size_t i = 0, k; i < s->events; i = k) {
 		const struct ns_event *e = &s->event[i];
-		if (i > 0 && e[-1].t_s == e->t_s && e[-1].hash == e->hash)
-			continue;
+		for (k = i + 1;
+		     k < s->events && s->event[k].t_s == e->t_s && s->event[k].hash == e->hash;)
+			k++;
 		unsigned set = 0;
-		while (set < m->sets && m->set[set].hash != e->hash)
+		while (set < (*m)->sets && (*m)->set[set].hash != e->hash)
 			set++;
-		if (set == m->sets) {
-			if (m->sets != 0 && d->bytes > s->bytes_cap)
+		if (set == (*m)->sets) {
+			if ((*m)->sets != 0 && d->bytes > s->bytes_cap)
 				continue;
 			(void)get_text(s, &x[e->obs], &t);
-			set = moves_set(m, e->hash, &t, e->t_s);
+			set = moves_set(*m, e->hash, &t, e->t_s);
 			if (set == MOVES_NONE)
 				continue;
-			if (flux_ns_is_delegation(m))
+			if (flux_ns_is_delegation(*m))
 				learn_hosts(s, &t);
 		}
-		moves_step(m, view, set, e->t_s);
+		const bool other = !parent || note_servers(m, e, k - i, set, x);
+		moves_step(*m, view, set, e->t_s, other);
 	}
 }
 
@@ -268,9 +283,10 @@ static void add_part(struct flux_ns *s, const struct ns_day *d, struct moves **m
 	lay_out(s, x, n);
 	if (s->events == 0)
 		return;
-	const unsigned view = moves_view(m, ((*m)->what & FT_RRSET_REFERRAL) != 0 ? 0 : x->view);
+	const bool parent = ((*m)->what & FT_RRSET_REFERRAL) != 0;
+	const unsigned view = moves_view(m, parent ? MOVES_PARENT : x->view);
 	if (view != MOVES_NONE)
-		walk(s, d, *m, view, x);
+		walk(s, d, m, view, x);
 }
 
 /* The observations of one name, type, side and vantage. Views that are new come behind

@@ -11,6 +11,7 @@
 #define SET_CAP 16384u /* octets */
 #define HOLD_US (300ull * SECOND_US)
 #define SHORT_US (3600ull * SECOND_US)
+#define STABLE 3u /* observations of a set that holds another one */
 
 /* --- life --- */
 
@@ -128,11 +129,22 @@ static bool is_part(const struct rdset *set, const struct rdset *whole)
 	return rdset_is_subset(set, whole) && (set->bytes != 0 || whole->bytes == 0);
 }
 
+/* The baseline, but not all of it. Of glue servers leave out what does not fit. */
+static bool is_less(const struct integrity_machine *m, const struct rdset *set)
+{
+	const bool glue = m->parent && (m->qtype == FT_QTYPE_A || m->qtype == FT_QTYPE_AAAA);
+
+	return !glue && set->bytes != 0 && set->bytes < m->base.bytes &&
+	       rdset_is_subset(set, &m->base);
+}
+
 static bool is_allowed(const struct integrity_machine *m, const struct watchlist_entry *e,
 		       const struct rdset *set)
 {
 	struct rdata r;
 
+	if (is_less(m, set))
+		return false;
 	for (uint32_t at = 0; rdset_next(set, &at, &r);)
 		if (!rdset_has(&m->base, &r) && !watchlist_allows(e, &r))
 			return false;
@@ -143,6 +155,7 @@ static int accept_set(struct integrity_machine *m, const struct rdset *set)
 {
 	int result = rdset_add(&m->base, set, SET_CAP);
 
+	m->whole_n = 0;
 	if (result == -E2BIG) /* so many were accepted that the oldest have to go */
 		result = rdset_copy(&m->base, set->data, set->bytes);
 	if (result == 0)
@@ -183,6 +196,7 @@ void integrity_machine_config(struct integrity_machine *m, const struct watchlis
 	const bool covers = m->changed && is_part(&m->all, &e->baseline);
 	if (m->changed && (covers || is_allowed(m, e, &m->all)))
 		accept_change(m);
+	m->whole_n = 0;
 	if (rdset_copy(&m->base, e->baseline.data, e->baseline.bytes) == 0)
 		(void)rdset_add(&m->base, &m->accepted, SET_CAP);
 	m->known = true;
@@ -225,7 +239,7 @@ static void weigh_candidates(struct integrity_machine *m, const struct integrity
 {
 	for (unsigned i = 0; i < INTEGRITY_CANDIDATES; i++) {
 		struct integrity_candidate *c = m->candidate[i];
-		if (c == NULL || t0_us < c->first_us)
+		if (c == NULL || t0_us < c->first_us || is_less(m, &c->set))
 			continue;
 		const bool by_caches = c->by.seen == 0;
 		const bool same = by_caches ? views_has(&c->by.servers, x->server)
@@ -308,7 +322,7 @@ static bool is_confirmed(const struct integrity_machine *m, const struct integri
 	/* One that only has more may be the whole of which others gave a part. */
 	const bool more = m->base.bytes != 0 && rdset_is_subset(&m->base, &c->set);
 
-	return group_confirms(&c->by, more ? 3 : 1, c->own);
+	return group_confirms(&c->by, more || is_less(m, &c->set) ? STABLE : 1, c->own);
 }
 
 /* The candidate is what holds now. */
@@ -399,6 +413,31 @@ static int see_other(struct integrity_machine *m, const struct watchlist_entry *
 	return result;
 }
 
+/* The baseline or a part of it, where nothing else holds. A part is a rotation, but where all
+ * of it was seen in a row, and then the same part as often (DOMAIN.md 1.3). */
+static int see_part(struct integrity_machine *m, const struct watchlist_entry *e,
+		    const struct integrity_event *x, uint64_t t0_us)
+{
+	const bool less = is_less(m, x->set);
+	int result = 0;
+
+	for (unsigned i = 0; i < INTEGRITY_CANDIDATES && !x->cached; i++) {
+		struct integrity_candidate *c = m->candidate[i];
+		if (c == NULL || !is_less(m, &c->set) || rdset_equal(&c->set, x->set))
+			continue;
+		candidate_free(c);
+		m->candidate[i] = NULL;
+	}
+	if (!x->cached && !less && rdset_equal(x->set, &m->base))
+		m->whole_n =
+		    m->whole_n + x->count < STABLE ? m->whole_n + (uint32_t)x->count : STABLE;
+	else if (!x->cached && m->whole_n < STABLE)
+		m->whole_n = 0;
+	if (!x->cached && less && m->whole_n == STABLE)
+		result = see_other(m, e, x, t0_us);
+	return result == 0 && !m->changed ? see_base(m, x, t0_us) : result;
+}
+
 int integrity_machine_see(struct integrity_machine *m, const struct watchlist_entry *e,
 			  const struct integrity_event *x)
 {
@@ -419,9 +458,10 @@ int integrity_machine_see(struct integrity_machine *m, const struct watchlist_en
 		return learn(m, x);
 	if (m->clipped) /* too many for a baseline: nothing can be said */
 		return 0;
-	if (is_base(m, x->set))
-		return see_base(m, x, t0_us);
-	if (m->changed && is_part(x->set, &m->all))
+	const bool holds = m->changed && is_part(x->set, &m->all);
+	if (is_base(m, x->set) && !(holds && is_less(m, &m->all)))
+		return m->changed ? see_base(m, x, t0_us) : see_part(m, e, x, t0_us);
+	if (holds)
 		return see_change(m, x, t0_us);
 	return see_other(m, e, x, t0_us);
 }
@@ -476,11 +516,12 @@ static int tell_suspects(struct integrity_machine *m, const struct watchlist_ent
 			m->candidate[i] = NULL;
 			continue;
 		}
-		/* Of a superset the rule of three decides, without a word before. */
+		/* Of what holds the other the rule of three decides, without a word before. */
 		const bool more = m->base.bytes != 0 && rdset_is_subset(&m->base, &c->set);
 		const bool poison =
 		    c->others && (c->by.seen != 0 ? c->by.clients.n : c->by.servers.n) == 1;
-		if ((c->told && (c->told_poison || !poison)) || more || is_allowed(m, e, &c->set))
+		if ((c->told && (c->told_poison || !poison)) || more || is_less(m, &c->set) ||
+		    is_allowed(m, e, &c->set))
 			continue;
 		struct integrity_note *n = integrity_note_add(
 		    m, INTEGRITY_SUSPECT, m->changed ? &m->shown : &m->base, &c->set);

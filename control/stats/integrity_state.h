@@ -105,6 +105,7 @@ struct integrity_machine {
 	bool known; /* it is fixed: by configuration, or the time of learning is over */
 	bool observed, has_ttl, clipped;
 	bool may_be_empty; /* it was, sometimes, while it was learned */
+	uint32_t whole_n;  /* observations in a row of all of it, up to those that count */
 	struct rdset base, accepted;
 	uint32_t base_ttl;
 	uint64_t learn_until_us, last_base_us;

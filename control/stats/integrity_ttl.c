@@ -17,10 +17,12 @@ uint32_t integrity_ttl_flags(const struct integrity_machine *m, uint32_t ttl)
 	const uint64_t old = m->base_ttl;
 	uint32_t flags = 0;
 
-	if (!m->has_ttl || ttl == old)
+	if (m->has_ttl && ttl == old)
 		return 0;
 	if (ttl == 0)
 		flags |= integrity_bit(INTEGRITY_TTL_ZERO);
+	if (!m->has_ttl) /* the baseline was never seen */
+		return flags | (ttl > TTL_HIGH_S ? integrity_bit(INTEGRITY_TTL_RAISE) : 0);
 	if (4ull * ttl <= old && ttl <= TTL_LOW_S)
 		flags |= integrity_bit(INTEGRITY_TTL_DROP);
 	if ((old != 0 && ttl >= 4 * old) || (ttl > TTL_HIGH_S && old <= TTL_HIGH_S))

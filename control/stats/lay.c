@@ -5,17 +5,22 @@
 
 #define ROUNDING_S 1u /* TTLs are whole seconds */
 
-static bool is_stale(const struct lay *l, const struct lay_set *s)
+/* When a cache that gave it in a second forgets it, at the soonest. */
+static uint32_t expiry_at(const struct lay_set *s, uint32_t second)
 {
-	return l->by_origin && s->key != l->last && s->expiry + ROUNDING_S < l->expiry;
+	const uint32_t least = second + s->ttl_min;
+
+	return least > s->expiry ? least : s->expiry;
 }
 
 static void step(struct lay *l, const struct lay_set *s, uint32_t second)
 {
-	if (is_stale(l, s))
-		return;
-	if (s->expiry > l->expiry)
-		l->expiry = s->expiry;
+	const uint32_t expiry = expiry_at(s, second);
+
+	if (l->by_origin && s->key != l->last && expiry + ROUNDING_S < l->expiry)
+		return; /* stale */
+	if (expiry > l->expiry)
+		l->expiry = expiry;
 	if (s->key == l->last)
 		return;
 	if (l->last != 0) {
@@ -59,7 +64,12 @@ void lay_minute(struct lay *l, struct lay_set *set, size_t n, uint32_t at)
 	uint64_t all = 0;
 
 	if (n == 1) {
-		step(l, set, at + (uint32_t)__builtin_ctzll(set->seconds));
+		for (all = set->seconds; all != 0; all &= all - 1) {
+			step(l, set, at + (uint32_t)__builtin_ctzll(all));
+			if (set->key == l->last)
+				break;
+		}
+		step(l, set, at + 63 - (uint32_t)__builtin_clzll(set->seconds));
 		return;
 	}
 	for (size_t i = 0; i < n; i++)

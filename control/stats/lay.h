@@ -20,7 +20,9 @@
 /* A set in one minute. */
 struct lay_set {
 	uint64_t key, seconds; /* key: not 0 */
-	uint32_t rank, expiry; /* expiry: second in which caches forget it */
+	uint32_t rank;
+	uint32_t expiry;  /* second up to which a cache keeps it at least */
+	uint32_t ttl_min; /* of all that it was seen with */
 };
 
 struct lay {

@@ -354,6 +354,8 @@ static int order_items(const void *left, const void *right)
 		r = (a->id.form > b->id.form) - (a->id.form < b->id.form);
 	if (r == 0)
 		r = order_texts(a->subject, b->subject);
+	if (r == 0)
+		r = order_texts(a->zone, b->zone);
 	return r != 0 ? r : (a->id.result > b->id.result) - (a->id.result < b->id.result);
 }
 
@@ -380,7 +382,7 @@ static void put_rule(json_t *o, const struct rule_info *info, uint32_t number)
 
 static void put_dnsbl(json_t *o, const struct item *it)
 {
-	static const char *const forms[FT_DNSBL_FORMS] = {"IPV4", "IPV6", "DOMAIN", "HASH"};
+	static const char *const forms[FT_DNSBL_FORMS] = {"IP4", "IP6", "DOMAIN", "HASH"};
 #define X(n) #n,
 	static const char *const results[] = {FT_DNSBL_RESULTS(X)};
 #undef X

@@ -95,6 +95,20 @@ class Excluded(lab.Case):
         self.assertEqual(self.alarms(made_up), {"10.0.0.9"})
         self.assertEqual(self.alarms(made_up, None), {"10.0.0.9"})
 
+    def test_goes_on(self):
+        """A record for each interval in which the bot asks, also for what it has asked before."""
+        rng, packets = random.Random(9), []
+        names = [made_up(rng) for _ in range(20)]
+        for minute in (0, 1, 3):
+            for i, name in enumerate(names):
+                missing(packets, BEGIN_S + 60 * minute + i, "10.0.0.9", name)
+        missing(packets, BEGIN_S + 299, "10.0.0.8", "ordinary.example.com.")
+        path = self.path("in")
+        self.write("in", pcap(packets))
+        rows = [r for r in lab.of_set(self.run_ok("--pcap", path), "dga") if r["kind"] == "client"]
+        self.assertEqual([(r["start"] - BEGIN_S, r["state"], r["nx"], r["last_us"] // 1000000 - BEGIN_S) for r in rows],
+                         [(0, "onset", 20, 19), (60, "open", 20, 79), (180, "open", 20, 199)])
+
     def test_below_what_exists(self):
         """The SOA of the registered domain itself: it exists, only names below it do not."""
         rng = random.Random(6)

@@ -177,6 +177,31 @@ class Hand(lab.Case):
             rows = self.watch(s, "www.example.com A baseline=192.0.2.80\n")
             self.assertEqual([r["state"] for r in rows], want)
 
+    def test_removed(self):
+        """A part of the baseline is a rotation, but where all of it was seen three times and then a part as often."""
+        pair = ["192.0.2.80", "192.0.2.81"]
+
+        def go(whole, parts, *more, line="www.example.com A baseline=192.0.2.80|192.0.2.81\n"):
+            s = Scene()
+            for k in range(whole):
+                last = s.a(10 + k, (R1, R2, R3)[k % 3], NS1, *pair, ttl=60)
+            for k, part in enumerate(parts):
+                s.a(100 + k, (R1, R2, R3)[k % 3], NS1, *part, ttl=60)
+            return self.watch(s, line, *more), last
+
+        one, other = pair[:1], pair[1:]
+        for whole, parts in ((2, [one] * 9), (9, [one] * 2), (9, [one, other] * 9), (9, [one, one, pair] * 9)):
+            self.assertEqual(go(whole, parts)[0], [])
+        for line in ("www.example.com A baseline=192.0.2.80|192.0.2.81\n",
+                     "www.example.com A allow=192.0.2.0/24 baseline=192.0.2.80|192.0.2.81\n"):
+            rows, last = go(3, [one] * 4, line=line)
+            self.assertEqual([(r["state"], r["class"], r["old_set"], r["new_set"], r["added"], r["removed"]) for r in rows],
+                             [("CHANGED", "ZONE_EDIT", pair, one, [], other)])
+            self.assertEqual((rows[0]["onset_lo_us"], rows[0]["onset_hi_us"]), (last, Scene.START_S * 1000000 + 100000000))
+        rows, _ = go(3, [one] * 3 + [pair] * 600)
+        self.assertEqual([r["state"] for r in rows], ["CHANGED", "REVERTED"])
+        self.assertEqual((rows[1]["removed"], rows[1]["revert_hi_us"] - Scene.START_S * 1000000), (other, 103000000))
+
     def test_learned(self):
         s = Scene()
         acme = "_acme-challenge.example.com"
@@ -277,6 +302,16 @@ class Hand(lab.Case):
         self.assertEqual((rows[2]["revert_lo_us"], rows[2]["revert_hi_us"]), (start + 2400000000, start + 2700000000))
         self.assertNotIn("UNAUTHORISED", self.log)
 
+    def test_ttl_without_baseline(self):
+        """Nobody knows what TTL the baseline has: what is odd by itself is said all the same."""
+        for ttl, want in ((0, ["TTL_ZERO"]), (60, []), (604800, []), (604801, ["TTL_RAISE"])):
+            s = Scene()
+            s.a(10, R1, NS1, EVIL, ttl=ttl)
+            s.a(11, R2, NS2, EVIL, ttl=ttl)
+            rows = self.watch(s, "www.example.com A baseline=192.0.2.80\n")
+            self.assertEqual([(r["state"], r["flags"], r["ttl_old"], r["ttl_new"]) for r in rows],
+                             [("CHANGED", want, None, ttl)])
+
     def test_dnssec(self):
         ds, other = "1 13 2 " + "ab" * 32, "2 13 2 " + "cd" * 32
         for name, second, flags in (("removed", [], ["DS_REMOVED"]), ("changed", [other], ["DS_CHANGED"])):
@@ -340,6 +375,18 @@ class Hand(lab.Case):
         rows = self.watch(s, "www.example.com A baseline=192.0.2.80\nwww.example.com CNAME baseline=\n")
         self.assertEqual([(r["type"], r["added"], r["removed"]) for r in rows],
                          [("A", [], ["192.0.2.80"]), ("CNAME", ["evil.example."], [])])
+
+    def test_line_of_many_types(self):
+        """Each element belongs to those that can mean it."""
+        s = Scene()
+        s.deal(10, R1, NS1, "example.com", "NS", [("example.com", "NS", 300, "ns.evil.example")])
+        s.deal(11, R2, NS1, "example.com", "NS", [("example.com", "NS", 300, "ns.evil.example")])
+        s.a(12, R1, NS1, EVIL, owner="example.com")
+        s.a(13, R2, NS2, EVIL, owner="example.com")
+        rows = self.watch(s, "example.com A,AAAA,NS,MX baseline=ns1.example.com|192.0.2.80|2001:db8::1|10 mx.example.com "
+                          "allow=198.51.100.0/24,.good.example\n")
+        self.assertEqual([(r["type"], r["old_set"], r["removed"]) for r in rows],
+                         [("A", ["192.0.2.80"], ["192.0.2.80"]), ("NS", ["ns1.example.com."], ["ns1.example.com."])])
 
     def test_not_asked(self):
         """What a server says of names that it was not asked for does not count."""

@@ -79,6 +79,15 @@ class Match(lab.Case):
         self.assertEqual((by[0, "re"]["queries"], by[0, "re"]["names"]), (8, 3))
         self.assertEqual((by[60, "bad"]["queries"], by[60, "bad"]["by_class"]), (1, {"NXDOMAIN": 1}))
 
+    def test_dnsbl_zones_of_one_rule(self):
+        packets = []
+        for i, zone in enumerate(("sbl.spamhaus.org", "xbl.spamhaus.org", "xbl.spamhaus.org", "bl.spamcop.net")):
+            packets += exchange(BEGIN_US + i * 1000, "2.0.0.127." + zone, ident=i + 1, rcode=3)
+        found = self.go("bl dnsbl sbl.spamhaus.org\nbl dnsbl xbl.spamhaus.org\nbl dnsbl bl.spamcop.net\n", packets)
+        self.assertEqual(sorted((r["zone"], r["subject"], r["queries"]) for r in found),
+                         [("bl.spamcop.net.", "127.0.0.2", 1), ("sbl.spamhaus.org.", "127.0.0.2", 1),
+                          ("xbl.spamhaus.org.", "127.0.0.2", 2)])
+
     def test_many_rules_of_one_name(self):
         rules = "".join("r%02d suffix %s\n" % (i, "deep.example" if i % 2 else "example") for i in range(30))
         found = self.go(rules, exchange(BEGIN_US, "x.deep.example"))
@@ -98,12 +107,12 @@ class Match(lab.Case):
         self.assertEqual(
             sorted((r["rule"], r["zone"], r["form"], r["subject"], r["result"], r["queries"], r["codes"]) for r in found),
             [("surbl", "multi.surbl.org.", "DOMAIN", "netatlantic.com", "NOT_LISTED", 1, []),
-             ("zen", "zen.spamhaus.org.", "IPV4", "127.0.0.2", "LISTED", 1, ["127.0.0.2", "127.0.0.4"]),
-             ("zen", "zen.spamhaus.org.", "IPV4", "127.0.0.2", "NOT_LISTED", 1, []),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "DNSBL_WILDCARD", 1, ["203.0.113.7"]),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "ERROR", 1, []),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "REFUSED", 1, ["127.255.255.254"]),
-             ("zen", "zen.spamhaus.org.", "IPV4", "192.0.2.1", "TIMEOUT", 1, [])])
+             ("zen", "zen.spamhaus.org.", "IP4", "127.0.0.2", "LISTED", 1, ["127.0.0.2", "127.0.0.4"]),
+             ("zen", "zen.spamhaus.org.", "IP4", "127.0.0.2", "NOT_LISTED", 1, []),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "DNSBL_WILDCARD", 1, ["203.0.113.7"]),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "ERROR", 1, []),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "REFUSED", 1, ["127.255.255.254"]),
+             ("zen", "zen.spamhaus.org.", "IP4", "192.0.2.1", "TIMEOUT", 1, [])])
 
     def test_workers_do_not_show(self):
         cpus = sorted(os.sched_getaffinity(0))
@@ -115,6 +124,24 @@ class Match(lab.Case):
                 for c in (str(cpus[0]), "%d,%d" % (cpus[0], cpus[1]))]
         self.assertGreater(sum(r["set"] == "match" for r in runs[0]), 1000)
         self.same(*runs)
+
+    def test_report(self):
+        packets = []
+        for i in range(30):
+            packets += exchange(BEGIN_US + i * 1000, "a%d.evil%d.example" % (i, i % 5), "198.51.100.%d" % (i % 3), i + 1, rcode=3)
+            packets += exchange(BEGIN_US + i * 1000 + 70000000, "%d.2.0.192.bl.example.net" % i, ident=100 + i,
+                                rcode=0 if i < 3 else 3, answers=("127.0.0.2",) if i < 3 else ())
+        self.write("r.rules", b"bad suffix example\nlist dnsbl bl.example.net\none exact a7.evil2.example\n")
+        self.write("in.pcap", pcap(packets))
+        self.run_ok("--pcap", self.path("in.pcap"), "--rules", self.path("r.rules"), out=self.out)
+        r = fluxtap("report", "match", self.out)
+        self.assertEqual((r.code, r.err), (0, ""), str(r))
+        self.assertRegex(r.out, r"^Rules that were hit: 3\n")
+        rows = [line.split() for line in r.out.splitlines()]
+        self.assertIn("bad suffix 30 5 3 evil0.example. evil1.example. evil2.example. ...".split(), rows)
+        self.assertIn("list dnsbl 30 1 1 example.net.".split(), rows)
+        self.assertIn("one exact 1 1 1 evil2.example.".split(), rows)
+        self.assertIn("bl.example.net. 30 NOT_LISTED 90.0 %, LISTED 10.0 %".split(), rows)
 
 
 class Reload(lab.Case):

@@ -415,9 +415,16 @@ static void test_interval(void **unused)
 	assert_int_equal(s.alarm_s, 0);
 	assert_null(s.c2);
 	assert_int_equal(s.first_s, 6010);
-	/* The same names again say nothing new. */
-	assert_false(suspect_learn(&s, &p, &sum, names, 6060));
+	/* The same names again are no evidence. */
+	const double before = s.evidence.llr;
+	assert_true(suspect_learn(&s, &p, &sum, names, 6060));
+	assert_true(s.evidence.llr <= before);
 	assert_int_equal(s.nx, 8);
+	assert_int_equal(s.last_s, 6100);
+	/* Nor are answers, where nothing was asked for that is missing. */
+	diary_sum_clear(&sum);
+	note(&sum, 41, 200, FT_NOTE_ANSWERED);
+	assert_false(suspect_learn(&s, &p, &sum, names, 6060));
 	/* Three more: the alarm comes with the second of them, what is there behind it. */
 	diary_sum_clear(&sum);
 	note(&sum, 5, 107, FT_NOTE_MADE_UP);
@@ -543,7 +550,9 @@ static void test_restart(void **unused)
 	assert_int_equal(again.n, bytes);
 	assert_memory_equal(again.v, o.v, bytes);
 	/* Names that are known are not counted again. */
-	assert_false(suspect_learn(suspects_get(back, key[1], false), &p, &sum, names, 6060));
+	const uint64_t nx = suspects_get(back, key[1], false)->nx;
+	assert_true(suspect_learn(suspects_get(back, key[1], false), &p, &sum, names, 6060));
+	assert_int_equal(suspects_get(back, key[1], false)->nx, nx);
 	suspects_destroy(back);
 	back = suspects_create();
 	family[0] = 99;

@@ -493,6 +493,20 @@ static void test_stale_caches(void **state)
 		s.o[s.n - 1].ttl = 60 - i % 10 * 6;
 	}
 	expect(&s, "FLUX", 99, 99);
+	s.n = 0; /* one that fetches for each answer, and gets two in turn */
+	for (uint32_t i = 0; i < 100; i++) {
+		say(&s, i * 5, 0, i % 2);
+		s.o[s.n - 1].vantage = FT_VANTAGE_S2R;
+		s.o[s.n - 1].ttl = 5;
+	}
+	expect(&s, "FLUX", 99, 99);
+	s.n = 0; /* the same, and another one that still has what was first */
+	for (uint32_t i = 0; i < 100; i++) {
+		say(&s, i * 7, 0, i % 5 == 4 ? 9 : i / 5 % 2);
+		s.o[s.n - 1].vantage = FT_VANTAGE_S2R;
+		s.o[s.n - 1].ttl = i % 5 == 4 ? 3000 - i * 7 : 3000;
+	}
+	expect(&s, "FLUX", 39, 19);
 }
 
 /* Views beyond what is followed: the busiest stay, all are counted. */

@@ -132,7 +132,7 @@ static void test_propagation(void **state)
 	(void)state;
 	flux_rig_init(&rig, 60, NULL, NULL);
 	for (unsigned i = 0; i < 100; i++) {
-		const bool is_new = i >= 60 || (i >= 40 && i % 2 == 0);
+		const bool is_new = i >= 40 + 4 * (i % 5);
 		see("sync.example.", FT_RRSET_NS, true, i % 5, 100 + 10 * i,
 		    is_new ? "ns1.new. ns2.new." : "ns1.old. ns2.old.");
 		see("back.example.", FT_RRSET_NS, true, i % 5, 100 + 10 * i,
@@ -141,6 +141,30 @@ static void test_propagation(void **state)
 	flux_rig_run(&rig, 1, 1);
 	assert_int_equal(changes_of("sync.example.", "NS"), 0); /* one, and no record */
 	assert_int_equal(changes_of("back.example.", "NS"), 2); /* there and back */
+	flux_rig_fini(&rig);
+}
+
+/* A server that goes to and fro does so, however fast, whatever the others say. */
+static void test_to_and_fro(void **state)
+{
+	static const char *const set[] = {"192.0.2.1", "192.0.2.2"};
+
+	(void)state;
+	flux_rig_init(&rig, 60, NULL, NULL);
+	for (unsigned i = 0; i < 9; i++) {
+		see("one.example.", FT_RRSET_A, true, 1, 100 + i, set[i % 2]);
+		see("all.example.", FT_RRSET_A, true, 1, 100 + 60 * i, set[i % 2]);
+		see("all.example.", FT_RRSET_A, true, 2, 100 + 60 * i, set[i % 2]);
+		see("all.example.", FT_RRSET_A, true, 3, 110 + 60 * i, set[i % 2]);
+		see("each.example.", FT_RRSET_A, true, 1 + i % 2, 100 + 60 * i, set[i % 2]);
+	}
+	for (unsigned workers = 1; workers <= 4; workers += 3) {
+		flux_rig_forget(&rig);
+		flux_rig_run(&rig, workers, workers);
+		assert_int_equal(changes_of("one.example.", "A"), 8);
+		assert_int_equal(changes_of("all.example.", "A"), 8);
+		assert_int_equal(changes_of("each.example.", "A"), 0);
+	}
 	flux_rig_fini(&rig);
 }
 
@@ -387,10 +411,15 @@ static void test_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_thresholds),  cmocka_unit_test(test_subsets),
-	    cmocka_unit_test(test_propagation), cmocka_unit_test(test_views),
-	    cmocka_unit_test(test_double_flux), cmocka_unit_test(test_random),
-	    cmocka_unit_test(test_budget),      cmocka_unit_test(test_damaged_snapshot),
+	    cmocka_unit_test(test_thresholds),
+	    cmocka_unit_test(test_subsets),
+	    cmocka_unit_test(test_propagation),
+	    cmocka_unit_test(test_to_and_fro),
+	    cmocka_unit_test(test_views),
+	    cmocka_unit_test(test_double_flux),
+	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_damaged_snapshot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -494,7 +494,7 @@ static void test_fields(void **state)
 	const json_t *bl = rig_find(&r, "match", BEGIN_S, "result", "LISTED");
 	assert_string_equal(json_string_value(json_object_get(bl, "kind")), "dnsbl");
 	assert_string_equal(json_string_value(json_object_get(bl, "zone")), "d7.test.");
-	assert_string_equal(json_string_value(json_object_get(bl, "form")), "IPV4");
+	assert_string_equal(json_string_value(json_object_get(bl, "form")), "IP4");
 	const char *code = json_string_value(json_array_get(json_object_get(bl, "codes"), 0));
 	assert_true(strcmp(code, "127.0.0.2") == 0 || strcmp(code, "127.0.0.4") == 0);
 	const json_t *over = rig_find(&r, "match", BEGIN_S, "result", "DNSBL_WILDCARD");

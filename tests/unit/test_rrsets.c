@@ -321,8 +321,9 @@ static void ref_response(const uint8_t *msg, uint32_t len, unsigned client, unsi
 	const bool rd = (p.flags & 0x100) != 0, ra = (p.flags & 0x80) != 0;
 	const bool r2a = (p.flags & 0x400) != 0 || r.referral;
 	const char *vantage = rd ? (ra ? "S2R" : "X") : (r2a ? "R2A" : "X");
-	(void)sprintf(view, rd && ra ? "s%u%s" : "c%u%s", rd && ra ? server : client,
-		      ref_subnet(msg, &p));
+	const bool by_server = r.referral || (rd && ra);
+	(void)sprintf(view, by_server ? "s%u%s" : "c%u%s", by_server ? server : client,
+		      r.referral ? "" : ref_subnet(msg, &p));
 	for (uint32_t i = 0; i < p.n; i++)
 		if (r.in[i] && !done[i])
 			ref_set(&r, i, done, vantage, view, t_us, interval_s, out);

@@ -305,6 +305,39 @@ static void dnsbl_zones(void **unused)
 	rules_rig_fini(&r);
 }
 
+/* Zones where customers have a key. */
+static void dnsbl_keys(void **unused)
+{
+	static const struct query cases[] = {
+	    {"2.0.0.127.k3y.zen.dq.spamhaus.net", DNSBL_IPV4, "127.0.0.2"},
+	    {"2.0.0.127.zen.dq.spamhaus.net", DNSBL_IPV4, "127.0.0.2"},
+	    {"x.com.k3y.zen.dq.spamhaus.net", DNSBL_DOMAIN, "x.com"},
+	    {HEX32 ".k3y.zen.dq.spamhaus.net", DNSBL_HASH, HEX32},
+	    {"k3y.zen.dq.spamhaus.net", -1, NULL},
+	    {"com.k3y.zen.dq.spamhaus.net", -1, NULL},
+	    {"2.0.0.127.k3y.k3y.zen.dq.spamhaus.net", -1, NULL},
+	    {"2.0.0.127.k3y.zen.spamhaus.net", -1, NULL},
+	    {"2.0.0.127.zen.spamhaus.net", DNSBL_IPV4, "127.0.0.2"},
+	};
+	struct rules_rig r;
+	struct dnsbl_subject s;
+
+	(void)unused;
+	rules_rig_init(&r, "a dnsbl zen.dq.spamhaus.net\na dnsbl zen.spamhaus.net\n", "com\n",
+		       NAME_SEED, SKETCH_SEED);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct name n = name_of(cases[i].name);
+
+		assert_string_equal(ids(&r, cases[i].name), cases[i].form < 0 ? "" : "a");
+		assert_int_equal(ruleset_dnsbl(r.set, 1, n.wire, n.len, &s), cases[i].form >= 0);
+		if (cases[i].form < 0)
+			continue;
+		assert_int_equal(s.form, cases[i].form);
+		assert_string_equal(s.text, cases[i].text);
+	}
+	rules_rig_fini(&r);
+}
+
 static void many_rules(void **unused)
 {
 	static char list[64000];
@@ -402,8 +435,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fields),      cmocka_unit_test(kinds),
 	    cmocka_unit_test(families),    cmocka_unit_test(dnsbl_forms),
-	    cmocka_unit_test(dnsbl_zones), cmocka_unit_test(many_rules),
-	    cmocka_unit_test(batches),     cmocka_unit_test(deep_names),
+	    cmocka_unit_test(dnsbl_zones), cmocka_unit_test(dnsbl_keys),
+	    cmocka_unit_test(many_rules),  cmocka_unit_test(batches),
+	    cmocka_unit_test(deep_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
