@@ -55,7 +55,7 @@ struct queue {
 };
 
 struct pair {
-	uint64_t hash_key, wait_us;
+	uint64_t hash_key, wait_us, interval_us;
 	uint32_t entries, buckets; /* buckets: power of two */
 	uint32_t free_first;       /* stack through dup_next: the slot used last is used next */
 	uint32_t used;             /* slots ever taken from the untouched end */
@@ -83,12 +83,13 @@ static void head_put(struct pair *p, uint32_t bucket, uint32_t slot)
 	p->heads[bucket] = slot + 1;
 }
 
-struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key, bool joins)
+struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t interval_us, uint64_t hash_key,
+			 bool joins)
 {
 	struct pair *p;
 	uint32_t buckets = 1024;
 
-	if (entries == 0 || entries >= NONE / 2 || wait_us > 5000000) {
+	if (entries == 0 || entries >= NONE / 2 || wait_us > 5000000 || interval_us == 0) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -101,6 +102,7 @@ struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key, bo
 		return NULL;
 	p->hash_key = hash_key;
 	p->wait_us = wait_us;
+	p->interval_us = interval_us;
 	p->entries = (uint32_t)entries;
 	p->buckets = buckets;
 	p->free_first = NONE;
@@ -311,6 +313,23 @@ static bool is_stale(const struct slot *e, const struct msg *m)
 	return e->deadline_us < m->now_us;
 }
 
+/* Packets that are out of order say by their own times that the response came too late,
+ * whatever the clock was. In order, this says the same as the clock. */
+static bool is_too_old(const struct pair *p, const struct slot *e, const struct msg *m)
+{
+	return m->ts_us > e->q.ts_us + p->wait_us;
+}
+
+/* A query that comes behind later packets gets its time on the clock all the same, as far
+ * as its interval stays open. */
+static uint64_t deadline_of(const struct pair *p, const struct msg *m)
+{
+	if (m->now_us == m->t_us)
+		return m->t_us + p->wait_us;
+	const uint64_t end_us = (m->t_us / p->interval_us + 1) * p->interval_us;
+	return (m->now_us < end_us ? m->now_us : end_us) + p->wait_us;
+}
+
 /* What its late response will be known by. */
 static uint64_t late_key(uint64_t key, uint64_t name_key, uint16_t qtype)
 {
@@ -335,7 +354,7 @@ static uint32_t find_same(struct pair *p, uint64_t key, uint32_t bucket, const s
 {
 	uint32_t s = group_get(p, bucket, key, m->name_key, m->qtype);
 
-	while (s != NONE && is_stale(&p->slots[s], m)) {
+	while (s != NONE && (is_stale(&p->slots[s], m) || is_too_old(p, &p->slots[s], m))) {
 		const uint32_t next = p->slots[s].dup_next;
 		outlive(p, s);
 		s = next;
@@ -353,7 +372,7 @@ static uint32_t find_any(struct pair *p, uint64_t key, const struct msg *m)
 	while (s != NONE) {
 		const struct slot *e = &p->slots[s];
 		const uint32_t next = e->queue_next;
-		if (is_stale(e, m))
+		if (is_stale(e, m) || (e->key == key && is_too_old(p, e, m)))
 			outlive(p, s);
 		else if (e->key == key)
 			break;
@@ -469,7 +488,7 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	struct slot *e = &p->slots[s];
 	e->key = key;
 	e->name_key = m->name_key;
-	e->deadline_us = m->t_us + p->wait_us;
+	e->deadline_us = deadline_of(p, m);
 	e->bucket = bucket;
 	e->dup_next = NONE;
 	fill_query(e, m);
@@ -482,7 +501,8 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	p->held++;
 	const uint32_t first = head_get(p, bucket);
 	const uint32_t group = group_get(p, bucket, key, m->name_key, m->qtype);
-	e->q.dup = group != NONE && !is_stale(&p->slots[p->slots[group].dup_last], m);
+	const struct slot *last_alike = group != NONE ? &p->slots[p->slots[group].dup_last] : NULL;
+	e->q.dup = last_alike != NULL && !is_stale(last_alike, m) && !is_too_old(p, last_alike, m);
 	if (p->joins && e->q.has_name && !e->q.dup)
 		look_for_retry(p, s, m);
 	if (group != NONE) {
