@@ -50,6 +50,7 @@ struct txn {
 	/* Who asked whom for what; these pointers hold until the next call. */
 	uint8_t name_len;    /* 0: no question */
 	const uint8_t *name; /* folded */
+	const uint8_t *raw;  /* as the query had it; NULL: the response has a question */
 	const struct addr *client, *server;
 	const struct msg *response;    /* NULL: none */
 	const struct verdict *verdict; /* NULL: the response has no question to take it from */
