@@ -65,6 +65,27 @@ static size_t span_room(struct span *s)
 	return CHUNK_BYTES - s->end;
 }
 
+static atomic_bool stopped;
+
+void capfile_stop(void)
+{
+	atomic_store_explicit(&stopped, true, memory_order_relaxed);
+}
+
+/* Waits for a pipe. False: nobody is to wait any more. */
+static bool wait_for_octets(const struct capfile *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	while (!atomic_load_explicit(&stopped, memory_order_relaxed)) {
+		const int n = poll(&p, 1, LOOK_WAIT_MS);
+
+		if (n > 0 || (n < 0 && errno != EINTR))
+			return true; /* read says what it is */
+	}
+	return false;
+}
+
 /* Puts at least one more octet into raw: 1, or 0 at the end, or -1 + read_errno. */
 static int raw_more(struct capfile *c)
 {
@@ -73,6 +94,10 @@ static int raw_more(struct capfile *c)
 
 	if (c->raw_ended)
 		return 0;
+	if (c->waits && !wait_for_octets(c)) {
+		c->read_errno = ECANCELED;
+		return -1;
+	}
 	do {
 		got = read(c->fd, c->raw.p + c->raw.end, room);
 	} while (got < 0 && errno == EINTR);
@@ -452,7 +477,7 @@ int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *e
 
 	const int rc = pcap_next_ex(c->pcap, &h, &data);
 
-	if (rc == PCAP_ERROR_BREAK) { /* the end of a file */
+	if (rc == PCAP_ERROR_BREAK || (rc != 1 && c->read_errno == ECANCELED)) { /* the end */
 		c->ended = true;
 		return 0;
 	}

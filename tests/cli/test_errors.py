@@ -492,6 +492,43 @@ class Signals(lab.Case):
     def test_terminate(self):
         self.flushed(self.begin("--quiet"), signal.SIGTERM)
 
+    def test_terminate_inside_a_packet(self):
+        """A writer's buffers end anywhere: in the capture's head, in a packet's, in a packet."""
+        cap = lab.capture(*MIX)
+        raw = cap.sub(cap.packets[:3]).bytes()
+        for octets, packets in ((0, 0), (10, 0), (24 + 5, 0), (24 + 16 + 3, 0), (len(raw) - 7, 2)):
+            for cores in lab.cpus()[:1], lab.cpus()[:2]:
+                with self.subTest(octets=octets, cores=cores):
+                    shutil.rmtree(self.out, True)
+                    p = self.start("run", "--quiet", "--pcap", "-", "--cores", ",".join(map(str, cores)),
+                                   "--out", self.out, stdin=subprocess.PIPE)
+                    p.stdin.write(raw[:octets])
+                    p.stdin.flush()
+                    self.until("all read", lambda: self.waiting(p) == 0, p)
+                    time.sleep(0.7)
+                    p.send_signal(signal.SIGTERM)
+                    try:
+                        p.wait(10)
+                    except subprocess.TimeoutExpired:
+                        self.fail("SIGTERM does not end a run that waits in the middle of a packet")
+                    self.assertEqual((p.returncode, p.stderr.read()), (0, b""))
+                    p.stdin.close()
+                    if len(cores) == 1:  # else the reader may still have them
+                        self.assertEqual(lab.total(self.records(), "rx_packets"), packets)
+
+    def test_pipe_that_falls_silent(self):
+        """What is over is exported though nothing comes after it."""
+        s = lab.Scene()
+        for second in range(0, 200, 5):
+            s.pair(second * 1000000, "10.0.0.1", "192.0.2.53")
+        p = self.start("run", "--quiet", "--pcap", "-", "--out", self.out, stdin=subprocess.PIPE)
+        p.stdin.write(s.capture().bytes())
+        p.stdin.flush()
+        self.until("three intervals", lambda: sum("traffic-" in n for n in lab.exported(self.out)[0]) == 3, p,
+                   timeout=5)
+        p.stdin.close()
+        self.assertEqual(p.wait(10), 0)
+
     @unittest.skipIf(len(lab.cpus()) < 2, "needs two CPUs")
     def test_interrupt_two_workers(self):
         self.flushed(self.begin("--quiet", "--cores", ",".join(map(str, lab.cpus()[:2]))), signal.SIGINT)
