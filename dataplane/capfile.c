@@ -39,7 +39,7 @@ struct capfile {
 	enum packing packing;
 	enum link_type link;
 	FILE *file;   /* what libpcap reads from: a stream over cookie_read */
-	pcap_t *pcap; /* NULL: a pcapng without a single interface, so without packets */
+	pcap_t *pcap; /* NULL: without packets; a pcapng without interfaces, or words say why */
 	_Atomic uint64_t raw_bytes; /* reader stores relaxed, any thread loads */
 	uint64_t total_bytes;
 	uint64_t off; /* uncompressed octets handed to the stream */
@@ -359,6 +359,8 @@ static int open_pcap(struct capfile *c, char *err, size_t err_cap)
 			c->ended = true;
 			return 0;
 		}
+		if (strstr(c->words, "breaks off") != NULL) /* before its head could be read */
+			return 0;
 		return refuse(c, EINVAL, "not a capture file (pcap or pcapng, plain, gzip or zstd)",
 			      err, err_cap);
 	}
@@ -448,7 +450,7 @@ static uint64_t packet_time_us(const struct timeval *tv)
 /* The rest cannot be read: says where the broken packet begins, and why. */
 static int broken(struct capfile *c, uint64_t off, char *err, size_t err_cap)
 {
-	const char *words = pcap_geterr(c->pcap);
+	const char *words = c->pcap != NULL ? pcap_geterr(c->pcap) : c->words;
 
 	if (c->read_errno != 0)
 		words = strerror(c->read_errno);
@@ -469,6 +471,8 @@ int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *e
 
 	if (c->ended)
 		return 0;
+	if (c->pcap == NULL)
+		return broken(c, 0, err, err_cap);
 
 	const uint64_t off = position(c);
 

@@ -354,6 +354,22 @@ class Damaged(lab.Case):
         data = self.zstd()
         self.compressed_fault("cut.pcap.zst", data[:len(data) // 3 * 2], True)
 
+    def test_packed_and_cut_in_its_head(self):
+        """Not an octet comes out of it, but it is no wrong file: the others are read."""
+        good = self.write("good.pcap", self.raw[:self.cut(100)])
+        r = lab.call(["zstd", "-q", "-f", good, "-o", self.path("a.zst")])
+        self.assertEqual(r.code, 0, str(r))
+        with open(self.path("a.zst"), "rb") as f:
+            zst = f.read()
+        for name, data in (("cut.zst", zst[:len(zst) // 2]), ("cut.gz", gzip.compress(self.raw)[:12])):
+            with self.subTest(name=name):
+                shutil.rmtree(self.out, True)
+                cut = self.write(name, data)
+                r = fluxtap("run", "--quiet", "--pcap", cut, "--pcap", good, "--out", self.out)
+                self.assertEqual(r.code, 1, str(r))
+                self.assertRegex(r.err, name + ": offset 0: the (zstd|gzip) stream breaks off")
+                self.assertEqual(lab.total(self.records(), "rx_packets"), 100)
+
     def test_zstd_damaged(self):
         data = bytearray(self.zstd())
         at = len(data) // 3 * 2
