@@ -71,13 +71,15 @@ int bench_load_pcap(struct load *l, const struct config_texts *paths)
 	char err[512];
 	struct batch b;
 	struct rx *rx = rx_pcap_create((const char *const *)paths->v, paths->n, err, sizeof(err));
-	int r = 0;
+	int r = 0, n;
 
 	if (rx == NULL) {
 		(void)fprintf(stderr, "fluxtap: %s\n", err);
 		return -EINVAL;
 	}
-	while (r == 0 && rx->ops->recv(rx, &b) > 0) {
+	while (r == 0 && (n = rx->ops->recv(rx, &b)) != RX_END) {
+		if (n == 0) /* a pipe that is slow */
+			continue;
 		for (uint32_t i = 0; i < b.n && r == 0; i++) {
 			l->link = (enum link_type)b.pkt[i].link;
 			r = load_add(l, b.pkt[i].data, b.pkt[i].cap_len, b.pkt[i].wire_len,

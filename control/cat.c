@@ -51,6 +51,7 @@ static int print_records(const struct cat_options *o, const struct config_texts 
 		code = 1;
 	} else if (fflush(stdout) != 0 || ferror(stdout)) {
 		code = errno != EPIPE;
+		clearerr(stdout);
 		if (code)
 			fprintf(stderr, "fluxtap cat: cannot write to standard output: %s\n",
 				strerror(errno));

@@ -49,8 +49,9 @@ int main(int argc, char **argv)
 {
 	const int code = run_command(argc, argv);
 
-	/* What was asked for and could not be written is a failure, but for a reader who has
-	 * seen enough (head). */
+	/* What was asked for and could not be written is a failure, but for a reader that has
+	 * seen enough. */
+	errno = 0;
 	if (code == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
 		(void)fprintf(stderr, "fluxtap: standard output: %s\n", strerror(errno));
 		return EXIT_FAILED;

@@ -106,8 +106,10 @@ static int print(size_t report, const struct config_texts *paths)
 		return 1;
 	}
 	if (fflush(stdout) != 0 || ferror(stdout)) {
-		if (errno == EPIPE)
+		if (errno == EPIPE) {
+			clearerr(stdout);
 			return code;
+		}
 		fprintf(stderr, "fluxtap report: cannot write to standard output: %s\n",
 			strerror(errno));
 		return 1;

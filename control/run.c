@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "run.h"
 
+#include "../dataplane/capfile.h"
 #include "../dataplane/mem.h"
 #include "../dataplane/worker.h"
 #include "config.h"
@@ -77,6 +78,7 @@ static void on_stop(int signo)
 	(void)signo;
 	if (stop_signals++ != 0)
 		_exit(EXIT_FAILED); /* the operator means it */
+	capfile_stop();
 }
 
 static void on_hangup(int signo)
@@ -752,7 +754,12 @@ int run_main(int argc, char **argv)
 	code = rights_begin(&r.config, err, sizeof(err));
 	if (code == EXIT_DONE)
 		code = open_all(&r, err, sizeof(err));
-	code = code == EXIT_DONE ? run_to_end(&r) : complain(code, err);
+	if (code == EXIT_DONE)
+		code = run_to_end(&r);
+	else if (stop_signals == 0)
+		(void)complain(code, err);
+	else
+		code = EXIT_DONE; /* while it waited for the head of a capture in a pipe */
 	log_close();
 	close_all(&r);
 	return code;

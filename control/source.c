@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "source.h"
 
+#include "../dataplane/capfile.h"
 #include "exit.h"
 #include "rights.h"
 #include "ports.h"
@@ -147,6 +148,8 @@ void source_stop(struct source *s)
 {
 	if (s->steer != NULL)
 		steer_stop(s->steer);
+	if (s->is_pcap)
+		capfile_stop();
 	if (s->fan != NULL)
 		rx_fan_stop(s->fan);
 }

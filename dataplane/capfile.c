@@ -39,7 +39,7 @@ struct capfile {
 	enum packing packing;
 	enum link_type link;
 	FILE *file;   /* what libpcap reads from: a stream over cookie_read */
-	pcap_t *pcap; /* NULL: a pcapng without a single interface, so without packets */
+	pcap_t *pcap; /* NULL: without packets; a pcapng without interfaces, or words say why */
 	_Atomic uint64_t raw_bytes; /* reader stores relaxed, any thread loads */
 	uint64_t total_bytes;
 	uint64_t off; /* uncompressed octets handed to the stream */
@@ -65,6 +65,27 @@ static size_t span_room(struct span *s)
 	return CHUNK_BYTES - s->end;
 }
 
+static atomic_bool stopped;
+
+void capfile_stop(void)
+{
+	atomic_store_explicit(&stopped, true, memory_order_relaxed);
+}
+
+/* Waits for a pipe. False: nobody is to wait any more. */
+static bool wait_for_octets(const struct capfile *c)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+
+	while (!atomic_load_explicit(&stopped, memory_order_relaxed)) {
+		const int n = poll(&p, 1, LOOK_WAIT_MS);
+
+		if (n > 0 || (n < 0 && errno != EINTR))
+			return true; /* read says what it is */
+	}
+	return false;
+}
+
 /* Puts at least one more octet into raw: 1, or 0 at the end, or -1 + read_errno. */
 static int raw_more(struct capfile *c)
 {
@@ -73,6 +94,10 @@ static int raw_more(struct capfile *c)
 
 	if (c->raw_ended)
 		return 0;
+	if (c->waits && !wait_for_octets(c)) {
+		c->read_errno = ECANCELED;
+		return -1;
+	}
 	do {
 		got = read(c->fd, c->raw.p + c->raw.end, room);
 	} while (got < 0 && errno == EINTR);
@@ -334,6 +359,8 @@ static int open_pcap(struct capfile *c, char *err, size_t err_cap)
 			c->ended = true;
 			return 0;
 		}
+		if (strstr(c->words, "breaks off") != NULL) /* before its head could be read */
+			return 0;
 		return refuse(c, EINVAL, "not a capture file (pcap or pcapng, plain, gzip or zstd)",
 			      err, err_cap);
 	}
@@ -423,7 +450,7 @@ static uint64_t packet_time_us(const struct timeval *tv)
 /* The rest cannot be read: says where the broken packet begins, and why. */
 static int broken(struct capfile *c, uint64_t off, char *err, size_t err_cap)
 {
-	const char *words = pcap_geterr(c->pcap);
+	const char *words = c->pcap != NULL ? pcap_geterr(c->pcap) : c->words;
 
 	if (c->read_errno != 0)
 		words = strerror(c->read_errno);
@@ -444,6 +471,8 @@ int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *e
 
 	if (c->ended)
 		return 0;
+	if (c->pcap == NULL)
+		return broken(c, 0, err, err_cap);
 
 	const uint64_t off = position(c);
 
@@ -452,7 +481,7 @@ int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *e
 
 	const int rc = pcap_next_ex(c->pcap, &h, &data);
 
-	if (rc == PCAP_ERROR_BREAK) { /* the end of a file */
+	if (rc == PCAP_ERROR_BREAK || (rc != 1 && c->read_errno == ECANCELED)) { /* the end */
 		c->ended = true;
 		return 0;
 	}

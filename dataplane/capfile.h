@@ -38,6 +38,10 @@ void capfile_close(struct capfile *c);
  * sentence with file and offset is in err, and the file has ended. */
 int capfile_next(struct capfile *c, struct cap_packet *out, int wait_ms, char *err, size_t err_cap);
 
+/* From now on nobody waits for a pipe: a file whose next packet is not there whole has
+ * ended, and one that is being opened fails with ECANCELED. Any thread; signal handlers. */
+void capfile_stop(void);
+
 enum link_type capfile_link(const struct capfile *c);
 /* True for gzip and zstd. */
 bool capfile_packed(const struct capfile *c);

@@ -124,6 +124,8 @@ static void emit_text(struct errors *r, const struct seen *s)
 	if (t->has_response && t->response->name_len != 0 &&
 	    read_raw(t->response, QNAME_AT, qname) == t->name_len)
 		x.qname = qname;
+	else if (t->raw != NULL)
+		x.qname = t->raw;
 	put_soa(s, soa, &x);
 	p = tally_entry_begin(r->tally, FT_REC_ERROR_TEXT, s->row, FT_ERROR_TEXT_CAP);
 	tally_entry_end(r->tally, p + ft_error_text_write(&x, p));

@@ -3,6 +3,8 @@
 
 #include "fetch.h"
 #include "mem.h"
+#include "name.h"
+#include "qname.h"
 #include "sketch.h"
 
 #include <emmintrin.h>
@@ -46,7 +48,7 @@ struct asked {
 	struct addr client, server;
 	uint8_t cookie[PAIR_COOKIE_CAP];
 	uint8_t name_len;
-	uint8_t name[FT_NAME_CAP];
+	uint8_t name[FT_NAME_CAP]; /* as on the wire, where it has no pointer in it; else folded */
 };
 
 /* Both ends of a queue, as slot number + 1: 0 means none, see head_get. */
@@ -55,7 +57,7 @@ struct queue {
 };
 
 struct pair {
-	uint64_t hash_key, wait_us;
+	uint64_t hash_key, wait_us, interval_us;
 	uint32_t entries, buckets; /* buckets: power of two */
 	uint32_t free_first;       /* stack through dup_next: the slot used last is used next */
 	uint32_t used;             /* slots ever taken from the untouched end */
@@ -70,6 +72,8 @@ struct pair {
 	bool joins;
 	struct retry_left left[MSG_CAP]; /* of what was handed out */
 	uint8_t cookie[MSG_CAP][PAIR_COOKIE_CAP];
+	uint8_t name[MSG_CAP]
+		    [NAME_BUF_BYTES + NAME_PAD_BYTES]; /* the other of a name's two forms */
 };
 
 /* Heads hold slot number + 1, so that fresh zeroed memory is an empty table. */
@@ -83,12 +87,13 @@ static void head_put(struct pair *p, uint32_t bucket, uint32_t slot)
 	p->heads[bucket] = slot + 1;
 }
 
-struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key, bool joins)
+struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t interval_us, uint64_t hash_key,
+			 bool joins)
 {
 	struct pair *p;
 	uint32_t buckets = 1024;
 
-	if (entries == 0 || entries >= NONE / 2 || wait_us > 5000000) {
+	if (entries == 0 || entries >= NONE / 2 || wait_us > 5000000 || interval_us == 0) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -101,6 +106,7 @@ struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key, bo
 		return NULL;
 	p->hash_key = hash_key;
 	p->wait_us = wait_us;
+	p->interval_us = interval_us;
 	p->entries = (uint32_t)entries;
 	p->buckets = buckets;
 	p->free_first = NONE;
@@ -311,6 +317,23 @@ static bool is_stale(const struct slot *e, const struct msg *m)
 	return e->deadline_us < m->now_us;
 }
 
+/* Packets that are out of order say by their own times that the response came too late,
+ * whatever the clock was. In order, this says the same as the clock. */
+static bool is_too_old(const struct pair *p, const struct slot *e, const struct msg *m)
+{
+	return m->ts_us > e->q.ts_us + p->wait_us;
+}
+
+/* A query that comes behind later packets gets its time on the clock all the same, as far
+ * as its interval stays open. */
+static uint64_t deadline_of(const struct pair *p, const struct msg *m)
+{
+	if (m->now_us == m->t_us)
+		return m->t_us + p->wait_us;
+	const uint64_t end_us = (m->t_us / p->interval_us + 1) * p->interval_us;
+	return (m->now_us < end_us ? m->now_us : end_us) + p->wait_us;
+}
+
 /* What its late response will be known by. */
 static uint64_t late_key(uint64_t key, uint64_t name_key, uint16_t qtype)
 {
@@ -335,7 +358,7 @@ static uint32_t find_same(struct pair *p, uint64_t key, uint32_t bucket, const s
 {
 	uint32_t s = group_get(p, bucket, key, m->name_key, m->qtype);
 
-	while (s != NONE && is_stale(&p->slots[s], m)) {
+	while (s != NONE && (is_stale(&p->slots[s], m) || is_too_old(p, &p->slots[s], m))) {
 		const uint32_t next = p->slots[s].dup_next;
 		outlive(p, s);
 		s = next;
@@ -353,7 +376,7 @@ static uint32_t find_any(struct pair *p, uint64_t key, const struct msg *m)
 	while (s != NONE) {
 		const struct slot *e = &p->slots[s];
 		const uint32_t next = e->queue_next;
-		if (is_stale(e, m))
+		if (is_stale(e, m) || (e->key == key && is_too_old(p, e, m)))
 			outlive(p, s);
 		else if (e->key == key)
 			break;
@@ -416,6 +439,22 @@ static uint8_t cookie_len(const struct msg *m)
 	return (uint8_t)(len < PAIR_COOKIE_CAP + 1 ? len + 1 : PAIR_COOKIE_CAP + 2);
 }
 
+/* Copies a name of n octets, of which `room` may be read, into NAME_PAD_BYTES or more: two
+ * pieces, whatever the length, and no branch on it. */
+static void copy_name(uint8_t *to, const uint8_t *name, uint32_t n, uint32_t room)
+{
+	const uint32_t more = n < 16 ? 0 : n < 32 ? n - 16 : 16;
+
+	if (room < 16) {
+		memcpy(to, name, n);
+		return;
+	}
+	memcpy(to, name, 16);
+	memcpy(to + more, name + more, 16);
+	if (n > 32)
+		memcpy(to + 32, name + 32, n - 32);
+}
+
 static void fill_asked(struct asked *a, const struct msg *m, const uint8_t *name)
 {
 	a->client = m->src;
@@ -423,10 +462,11 @@ static void fill_asked(struct asked *a, const struct msg *m, const uint8_t *name
 	if (m->cookie_off != 0)
 		keep_cookie(a, m);
 	a->name_len = m->name_len;
-	memcpy(a->name, name, NAME_PAD_BYTES);
-	if (m->name_len > NAME_PAD_BYTES)
-		memcpy(a->name + NAME_PAD_BYTES, name + NAME_PAD_BYTES,
-		       m->name_len - NAME_PAD_BYTES);
+	/* Few need it: they fold it once more. */
+	if (m->plain)
+		copy_name(a->name, m->data + QNAME_AT, m->name_len, m->len - QNAME_AT);
+	else
+		copy_name(a->name, name, m->name_len, NAME_PAD_BYTES);
 }
 
 /* Not for duplicates: they are no question of their own. */
@@ -469,7 +509,7 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	struct slot *e = &p->slots[s];
 	e->key = key;
 	e->name_key = m->name_key;
-	e->deadline_us = m->t_us + p->wait_us;
+	e->deadline_us = deadline_of(p, m);
 	e->bucket = bucket;
 	e->dup_next = NONE;
 	fill_query(e, m);
@@ -482,7 +522,8 @@ static void put_query(struct pair *p, struct msg *m, const uint8_t *name, uint64
 	p->held++;
 	const uint32_t first = head_get(p, bucket);
 	const uint32_t group = group_get(p, bucket, key, m->name_key, m->qtype);
-	e->q.dup = group != NONE && !is_stale(&p->slots[p->slots[group].dup_last], m);
+	const struct slot *last_alike = group != NONE ? &p->slots[p->slots[group].dup_last] : NULL;
+	e->q.dup = last_alike != NULL && !is_stale(last_alike, m) && !is_too_old(p, last_alike, m);
 	if (p->joins && e->q.has_name && !e->q.dup)
 		look_for_retry(p, s, m);
 	if (group != NONE) {
@@ -509,6 +550,7 @@ static void fill_response(struct txn *t, const struct msg *m, const uint8_t *nam
 	t->client = &m->dst;
 	t->server = &m->src;
 	t->name = name;
+	t->raw = NULL;
 	t->name_len = m->name_len;
 	t->verdict = m->verdict;
 	t->has_response = true;
@@ -524,6 +566,14 @@ static void fill_response(struct txn *t, const struct msg *m, const uint8_t *nam
 	t->vantage = m->vantage;
 }
 
+static const uint8_t *fold_name(struct pair *p, const struct asked *a, uint32_t number)
+{
+	uint8_t *name = p->name[number % MSG_CAP];
+
+	(void)name_read_plain(a->name, a->name_len, name);
+	return name;
+}
+
 /* number: of the transaction, among those handed out. */
 static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, struct txn *t,
 			   uint32_t number)
@@ -537,7 +587,8 @@ static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, stru
 	t->response = NULL;
 	t->client = &a->client;
 	t->server = &a->server;
-	t->name = a->name;
+	t->raw = a->name;
+	t->name = fold_name(p, a, number);
 	t->name_len = a->name_len;
 	t->verdict = NULL;
 	t->late = t->tc = false;
@@ -547,14 +598,19 @@ static void settle_timeout(struct pair *p, uint32_t s, uint64_t settled_us, stru
 	slot_remove(p, s);
 }
 
-/* Into the batch's arena: a message without a name leaves room for one. */
-static const uint8_t *keep_name(struct msgs *batch, const struct asked *a)
+/* The slot is the next query's: what it was asked for goes into the batch's arena, where a
+ * message without a name leaves room for one, and as on the wire beside it. */
+static void keep_name(struct pair *p, struct msgs *batch, const struct asked *a, struct txn *t,
+		      uint32_t number)
 {
 	uint8_t *name = batch->names + batch->names_used;
 
-	memcpy(name, a->name, a->name_len);
+	memcpy(p->name[number], a->name, a->name_len);
+	(void)name_read_plain(a->name, a->name_len, name);
 	batch->names_used += a->name_len;
-	return name;
+	t->raw = p->name[number];
+	t->name = name;
+	t->name_len = a->name_len;
 }
 
 static void take_response(struct pair *p, struct msgs *batch, const struct msg *m, uint64_t key,
@@ -581,10 +637,8 @@ static void take_response(struct pair *p, struct msgs *batch, const struct msg *
 		t->settled_us = t->q.t_us;
 	t->rtt_us = m->ts_us > t->q.ts_us ? m->ts_us - t->q.ts_us : 0;
 	t->rtt_bin = dd_bin(t->rtt_us);
-	if (m->name_len == 0) { /* the slot is the next query's: keep the name */
-		t->name = keep_name(batch, &p->asked[s]);
-		t->name_len = p->asked[s].name_len;
-	}
+	if (m->name_len == 0)
+		keep_name(p, batch, &p->asked[s], t, number);
 	slot_remove(p, s);
 }
 

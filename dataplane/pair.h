@@ -50,6 +50,7 @@ struct txn {
 	/* Who asked whom for what; these pointers hold until the next call. */
 	uint8_t name_len;    /* 0: no question */
 	const uint8_t *name; /* folded */
+	const uint8_t *raw;  /* as the query had it; NULL: the response has a question */
 	const struct addr *client, *server;
 	const struct msg *response;    /* NULL: none */
 	const struct verdict *verdict; /* NULL: the response has no question to take it from */
@@ -81,9 +82,11 @@ static inline uint8_t pair_vantage(uint8_t by_addrs, bool rd)
 
 struct pair;
 
-/* entries: queries that may wait at once. wait_us: longest response time. joins: look for
- * retries, which needs all flows of a client here. NULL + errno. */
-struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t hash_key, bool joins);
+/* entries: queries that may wait at once. wait_us: longest response time. interval_us: of the
+ * clock's rows; no query waits for longer than wait_us behind the end of its own. joins: look
+ * for retries, which needs all flows of a client here. NULL + errno. */
+struct pair *pair_create(size_t entries, uint64_t wait_us, uint64_t interval_us, uint64_t hash_key,
+			 bool joins);
 void pair_destroy(struct pair *p);
 
 /* Pairs the messages of a batch that are still kept, in order. Writes what

@@ -506,7 +506,7 @@ STAGE int worker_turn(struct worker *w)
 		advance(w, rx->ops->clock(rx));
 		rest(w);
 	}
-	housekeep(w, false);
+	housekeep(w, n == 0 && !rx->live); /* a silent pipe leaves the time for all of it */
 	if (w->clock.now_us >= w->publish_us) {
 		w->publish_us = w->clock.now_us + PUBLISH_US;
 		publish(w);

@@ -124,7 +124,8 @@ static int create_rooms(struct worker *w)
 	w->match = match_create(&match);
 	w->defrag = defrag_create(s->datagrams, s->hash_key ^ 1, worker_defrag_settle, w);
 	w->stream = stream_create(&limits, s->hash_key ^ 2, worker_stream_message, w);
-	w->pair = pair_create(s->pair_entries, s->wait_us, s->hash_key ^ 3, s->alone);
+	w->pair =
+	    pair_create(s->pair_entries, s->wait_us, s->interval_us, s->hash_key ^ 3, s->alone);
 	w->seal = seal_create(s->ring, s->number, !s->rx->live, &w->abandon);
 	if (s->dedup_us != 0)
 		w->dedup = dedup_create(s->dedup_entries, s->dedup_us, s->hash_key ^ 5);

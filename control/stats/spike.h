@@ -16,7 +16,8 @@
 #define SPIKE_FLOOR 10u
 #define SPIKE_CHANCE 1e-6
 #define SPIKE_HALF_LIFE_S 3600.0
-#define SPIKE_REMEMBER 3u /* a key that never had so many in an interval is not kept */
+#define SPIKE_REMEMBER 2u /* who never had so many is not kept: a mean of 1 needs the floor, too   \
+			   */
 #define SPIKE_KEYS 131072u
 
 struct spikes;

@@ -121,13 +121,13 @@ bool traps_step(struct traps *t, const uint8_t *key, const struct trap_day *d, s
 		t->left_out++;
 		return false;
 	}
-	if (!e->used) {
+	if (!e->used || e->day + TRAP_SPAN_DAYS <= d->day) { /* new, or all was too long ago */
+		t->n += !e->used;
 		memset(e, 0, sizeof(*e));
 		memcpy(e->key, key, TRAP_KEY_BYTES);
 		e->used = true;
 		e->day = d->day;
 		e->first_us = d->first_us;
-		t->n++;
 	}
 	move_on(e, d->day);
 	uint16_t *today = &e->count[e->day % TRAP_SPAN_DAYS];

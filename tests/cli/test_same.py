@@ -194,6 +194,25 @@ class Backwards(lab.Case):
         self.assertEqual(lab.total(b, "late"), 0)
         self.same(a, b)
 
+    def test_far_behind_in_an_open_interval(self):
+        """The clock is far ahead of a query and its response, and they are a pair all the same; late ones that are
+        too far apart are none."""
+        scene = Scene()
+        for second in 30, 31, 3, 4, 5:
+            scene.pair(second * 1000000, "10.0.0.1", "192.0.2.53", delay_us=50000, sport=20000 + second)
+        behind = self.run_ok("--pcap", lab.Capture(scene.packets).save(self.path("behind")))
+        self.assertEqual(lab.total(behind, "late"), 0)
+        sums = traffic_of(behind)
+        self.assertEqual([sums[k] for k in ("pairs", "unanswered", "unsolicited")], [5, 0, 0])
+        scene = Scene()
+        scene.pair(300 * 1000000, "10.0.0.1", "192.0.2.53")
+        for second, delay_us in (10, 5000000), (20, 5000001), (9, 50000):
+            scene.pair(second * 1000000, "10.0.0.1", "192.0.2.53", delay_us=delay_us, sport=20000 + second)
+        late = self.run_ok("--pcap", lab.Capture(scene.packets).save(self.path("late")))
+        self.assertEqual(lab.total(late, "late"), 6)
+        sums = traffic_of(late)
+        self.assertEqual([sums[k] for k in ("pairs", "unanswered", "unsolicited")], [3, 1, 1])
+
     def test_hundred_seconds(self):
         for options in (MIX, ZOO):
             with self.subTest(scenario=options[0]):

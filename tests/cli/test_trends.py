@@ -156,12 +156,19 @@ class Spamtraps(lab.Case):
                 if day < 2:
                     packets += exchange(at, "short.example", "198.51.100.%d" % i, day * 10 + i, rcode=3, qtype=MX, soa="example")
                 packets += exchange(at, "a.example", "198.51.100.%d" % i, day * 10 + i, rcode=3, soa="example")
+                # Hosts of one domain; nobody says which zone it is that has not got it.
+                packets += exchange(at, "h%d.Hosts.example" % i, "198.51.100.%d" % i, day * 10 + i, rcode=3, qtype=MX)
+                # Two domains of a zone that holds the public suffix below it.
+                packets += exchange(at, "x.y%d.co.jp" % (i % 2), "198.51.100.%d" % (i + day), day * 10 + i, rcode=3,
+                                    qtype=MX, soa="jp")
         self.write("in.pcap", pcap(packets))
         records = self.run_ok("--pcap", self.path("in.pcap"), "--channels", "all", "--interval", "3600")
         found = lab.of_set(records, "spamtrap")
-        self.assertEqual([(r["domain"], r["days"], r["q30d"], r["clients"], r["nx_by"]) for r in found],
-                         [("trap.example.", d, 4 * d, 4, "example.") for d in (3, 4, 5)])
-        self.assertEqual({r["first_us"] for r in found}, {BEGIN_US + 1000})
+        self.assertEqual(sorted((r["domain"], r["days"], r["q30d"], r["clients"], r["nx_by"]) for r in found),
+                         [("hosts.example.", d, 4 * d, 4, None) for d in (3, 4, 5)]
+                         + [("trap.example.", d, 4 * d, 4, "example.") for d in (3, 4, 5)]
+                         + [("y%d.co.jp." % k, 5, 10, n, "jp.") for k, n in ((0, 7), (1, 7))])
+        self.assertEqual({r["first_us"] for r in found if "trap" in r["domain"]}, {BEGIN_US + 1000})
 
 
 if __name__ == "__main__":

@@ -29,12 +29,13 @@ struct waiting {
 	uint64_t serial, t_us, ts_us, deadline_us, due_turn;
 	uint32_t key;  /* client, port, server, id, transport */
 	uint32_t name; /* name and type; 0: no question */
+	bool gone;     /* a response said that it is too old */
 };
 
 static struct {
 	struct waiting w[MODEL_CAP];
 	uint32_t n, cap;
-	uint64_t wait_us, now_us, wheel_turn, serial;
+	uint64_t wait_us, interval_us, now_us, wheel_turn, serial;
 	bool unsure; /* the two tables may differ */
 } model;
 
@@ -81,12 +82,16 @@ static void check_query(const struct txn *t, const struct waiting *w)
 /* The waiting query that a response takes; model.n: none. `from`: where to begin. */
 static uint32_t model_find(const struct msg *m, uint32_t key, uint32_t name, uint32_t from)
 {
-	uint32_t i = from;
-
-	while (i < model.n && (model.w[i].key != key || (name != 0 && model.w[i].name != name) ||
-			       model.w[i].deadline_us < m->now_us))
-		i++;
-	return i;
+	for (uint32_t i = from; i < model.n; i++) {
+		struct waiting *w = &model.w[i];
+		if (w->gone || w->key != key || (name != 0 && w->name != name) ||
+		    w->deadline_us < m->now_us)
+			continue;
+		if (m->ts_us <= w->ts_us + model.wait_us)
+			return i;
+		w->gone = true;
+	}
+	return model.n;
 }
 
 static void check_response(const struct msg *m, uint32_t key, uint32_t name, const struct txn *t)
@@ -115,7 +120,9 @@ static void model_query(const struct msg *m, uint32_t key, uint32_t name)
 		return;
 	}
 	CHECK(m->drop == FT_MSG_KEPT);
-	const uint64_t deadline_us = m->t_us + model.wait_us, turn = deadline_us / TURN_US;
+	const uint64_t end_us = m->t_us - m->t_us % model.interval_us + model.interval_us;
+	const uint64_t deadline_us = (m->now_us < end_us ? m->now_us : end_us) + model.wait_us;
+	const uint64_t turn = deadline_us / TURN_US;
 	model.w[model.n++] = (struct waiting){
 	    .serial = m->client_sketch,
 	    .t_us = m->t_us,
@@ -293,19 +300,21 @@ static void finish(uint32_t cap)
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	static const uint64_t waits[] = {5000000, 1000000, TURN_US, 1000, 1, 0, 4999999, 200000};
+	static const uint64_t intervals[] = {60000000, 1000000, 10000000, 86400000000};
 
 	if (size < 2)
 		return 0;
 	model.n = 0;
 	model.cap = input[0] < 240 ? 1u + input[0] : MODEL_CAP;
 	model.wait_us = waits[input[1] & 7];
+	model.interval_us = intervals[input[1] >> 6];
 	model.now_us = 1700000000000000u + (input[1] >> 3) * 11111u;
 	model.wheel_turn = model.serial = 0;
 	model.unsure = false;
 	run.b.n = 0;
 	run.fates = run.lazy_fates = (struct fates){0, 0};
-	run.p = pair_create(model.cap, model.wait_us, input[1], true);
-	run.lazy = pair_create(LAZY_ENTRIES, model.wait_us, 0x9999, false);
+	run.p = pair_create(model.cap, model.wait_us, model.interval_us, input[1], true);
+	run.lazy = pair_create(LAZY_ENTRIES, model.wait_us, model.interval_us, 0x9999, false);
 	CHECK(run.p != NULL && run.lazy != NULL);
 	for (size_t at = 2; at + 4 <= size; at += 4)
 		one_step(input + at);

@@ -159,8 +159,9 @@ static void ref_event(const struct event *e, uint32_t interval_s, bool all, stru
 	const char *folded = name != NULL && name->qd != 0 ? name->qname : "-";
 	(void)sprintf(x.key, "%llu %s %s %u %u %u %s %s", (unsigned long long)row, vantage, folded,
 		      own->qtype, own->qclass, e->server, soa, rcode);
-	/* The question's case is known of responses that have one. */
-	(void)sprintf(x.raw, "%s %s", e->r != NULL && e->r->qd != 0 ? e->r->qname_raw : folded,
+	/* The question as the response has it, or else the query. */
+	const struct plain *asked = e->r != NULL && e->r->qd != 0 ? e->r : e->q;
+	(void)sprintf(x.raw, "%s %s", asked != NULL && asked->qd != 0 ? asked->qname_raw : "-",
 		      soa_raw);
 	x.time_us = e->r != NULL ? e->r_us : e->q_us;
 	x.client = e->client;

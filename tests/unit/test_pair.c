@@ -15,6 +15,7 @@
 #define WAIT 5000000u
 #define TURN 131072u /* how finely pair_expire goes */
 #define YEAR 31556952000000u
+#define MINUTE 60000000u
 
 static struct pair *p;
 static struct msgs batch;
@@ -69,7 +70,7 @@ static uint64_t response(unsigned id, unsigned name, uint64_t t_us)
 static void begin(size_t entries)
 {
 	batch.n = batch.names_used = 0;
-	p = pair_create(entries, WAIT, 42, true);
+	p = pair_create(entries, WAIT, MINUTE, 42, true);
 	assert_non_null(p);
 }
 
@@ -77,13 +78,14 @@ static void test_create(void **state)
 {
 	(void)state;
 	errno = 0;
-	assert_null(pair_create(0, WAIT, 1, true));
+	assert_null(pair_create(0, WAIT, MINUTE, 1, true));
 	assert_int_equal(errno, EINVAL);
 	errno = 0;
-	assert_null(pair_create(SIZE_MAX, WAIT, 1, true));
+	assert_null(pair_create(SIZE_MAX, WAIT, MINUTE, 1, true));
 	assert_int_equal(errno, EINVAL);
 	errno = 0;
-	assert_null(pair_create(16, WAIT + 1, 1, true)); /* the wheel is no longer than that */
+	assert_null(
+	    pair_create(16, WAIT + 1, MINUTE, 1, true)); /* the wheel is no longer than that */
 	assert_int_equal(errno, EINVAL);
 	pair_destroy(NULL);
 	begin(1);
@@ -337,22 +339,67 @@ static void test_out_of_order(void **state)
 	assert_true(response(1, 1, T0) == T0 + 500); /* captured the wrong way round */
 	assert_int_equal(out[0].rtt_us, 0);
 	assert_true(out[0].settled_us == T0 + 500 && out[0].response_us == T0);
-	/* A query so late that its time is up when it comes. */
+	/* A query behind later packets: their own times say that this is no response to it. */
 	assert_int_equal(pair_expire(p, T0 + 2 * WAIT, out, MSG_CAP), 0);
 	put(false, 1, 1, T0)->now_us = T0 + 2 * WAIT;
 	(void)step_all();
 	assert_true(response(1, 1, T0 + 2 * WAIT) == 0);
 	assert_int_equal(pair_held(p), 1);
-	assert_int_equal(pair_expire(p, T0 + 2 * WAIT + 2 * TURN, out, MSG_CAP), 1);
-	assert_true(out[0].settled_us == T0 + WAIT);
+	assert_int_equal(pair_expire(p, T0 + 3 * WAIT, out, MSG_CAP), 0);
+	assert_int_equal(pair_expire(p, T0 + 3 * WAIT + 2 * TURN, out, MSG_CAP), 1);
+	assert_true(out[0].settled_us == T0 + 3 * WAIT);
 	/* A late packet counts at the clock's time, but its delay is its own. */
-	struct msg *m = put(false, 2, 1, T0 + 3 * WAIT);
+	struct msg *m = put(false, 2, 1, T0 + 4 * WAIT);
 	m->ts_us = T0;
-	m = put(true, 2, 1, T0 + 3 * WAIT);
+	m = put(true, 2, 1, T0 + 4 * WAIT);
 	m->ts_us = T0 + 30;
 	assert_int_equal(step_all(), 1);
 	assert_int_equal(out[0].rtt_us, 30);
-	assert_true(out[0].q.t_us == T0 + 3 * WAIT);
+	assert_true(out[0].q.t_us == T0 + 4 * WAIT);
+	pair_destroy(p);
+}
+
+/* Both far behind the clock, in an interval that is still open: what counts is how far
+ * they are apart. */
+static void test_behind_the_clock(void **state)
+{
+	const uint64_t open_us = T0 - T0 % MINUTE, now = open_us + 50000000;
+
+	(void)state;
+	for (unsigned late = 0; late < 2; late++) {
+		for (unsigned question = 0; question < 2; question++) {
+			begin(16);
+			put(false, 1, 1, open_us)->now_us = now;
+			assert_int_equal(step_all(), 0);
+			put(true, 1, question, open_us + WAIT + late)->now_us = now + 1;
+			assert_int_equal(step_all(), 1);
+			assert_true(out[0].has_query == !late);
+			assert_int_equal(pair_held(p), late);
+			pair_destroy(p);
+		}
+	}
+	/* Not for longer than its interval can wait. */
+	begin(16);
+	put(false, 1, 1, open_us + 1)->now_us = open_us + MINUTE + 5500000;
+	assert_int_equal(step_all(), 0);
+	assert_int_equal(pair_expire(p, open_us + MINUTE + WAIT + 2 * TURN, out, MSG_CAP), 1);
+	assert_true(out[0].settled_us == open_us + MINUTE + WAIT);
+	pair_destroy(p);
+}
+
+/* Between late packets of two flows the times go to and fro: one flow's say nothing of
+ * the other's. */
+static void test_late_flows(void **state)
+{
+	(void)state;
+	begin(16);
+	for (unsigned id = 1; id < 3; id++)
+		put(false, id, 1, T0)->ts_us = T0 - YEAR + id * 100 * WAIT;
+	put(true, 2, 0, T0)->ts_us = T0 - YEAR + 200 * WAIT + 7;
+	put(true, 1, 0, T0)->ts_us = T0 - YEAR + 100 * WAIT + 8;
+	assert_int_equal(step_all(), 2);
+	assert_true(out[0].has_query && out[0].rtt_us == 7);
+	assert_true(out[1].has_query && out[1].rtt_us == 8);
 	pair_destroy(p);
 }
 
@@ -480,6 +527,8 @@ int main(void)
 	    cmocka_unit_test(test_many_names),
 	    cmocka_unit_test(test_full),
 	    cmocka_unit_test(test_out_of_order),
+	    cmocka_unit_test(test_behind_the_clock),
+	    cmocka_unit_test(test_late_flows),
 	    cmocka_unit_test(test_jump),
 	    cmocka_unit_test(test_flush),
 	    cmocka_unit_test(test_model),

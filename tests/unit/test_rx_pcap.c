@@ -345,8 +345,9 @@ static void test_cut_packed(void **state)
 		for (size_t n = 0; n < z->n; n++) {
 			const int rc = read_bytes(z, n, &g);
 
-			assert_true(rc == 0 || rc == -EINVAL);
-			assert_true(g.error[0] != '\0');
+			/* Without its magic it is no capture at all. */
+			assert_int_equal(rc, n < (zstd ? 4 : 2) ? -EINVAL : 0);
+			assert_true(rc != 0 || strstr(g.error, "breaks off") != NULL);
 			check_frames(&g, g.n, 'a');
 		}
 		assert_int_equal(read_bytes(z, z->n, &g), 0);
@@ -431,7 +432,7 @@ static void refused(const char *path, int code, const char *words)
 static void test_refused(void **state)
 {
 	static const char no_capture[] = "not a capture file (pcap or pcapng, plain, gzip or zstd)";
-	static const uint8_t gz_rubbish[] = {0x1f, 0x8b, 8, 0, 'r', 'u', 'b', 'b', 'i', 's', 'h'};
+	static const uint8_t gz_rubbish[] = {0x1f, 0x8b, 8, 0, 'r', 'u', 'b', 'b', 'i', 's', 0xff};
 	struct bytes *b = bytes_new(false), *z = bytes_new(false);
 	struct got g;
 

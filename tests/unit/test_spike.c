@@ -103,7 +103,7 @@ static void test_expected(void **state)
 	spikes_destroy(s);
 }
 
-/* A new key needs more than one that was just below being kept could have; the floor. */
+/* A new key, or one that never had two: the floor. */
 static void test_new_keys(void **state)
 {
 	struct spikes *s = spikes_create(60, 64);
@@ -111,13 +111,16 @@ static void test_new_keys(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 100; i++)
 		(void)spikes_step(s, 1, i * 60, 50);
-	assert_int_equal(spikes_step(s, 2, 6000, SPIKE_FLOOR).kind, SPIKE_NONE);
-	assert_int_equal(spikes_step(s, 3, 6000, 40).kind, SPIKE_SUDDEN);
+	assert_int_equal(spikes_step(s, 2, 6000, SPIKE_FLOOR - 1).kind, SPIKE_NONE);
+	assert_int_equal(spikes_step(s, 3, 6000, SPIKE_FLOOR).kind, SPIKE_SUDDEN);
 	assert_int_equal(spikes_step(s, 1, 6000, 55).kind, SPIKE_NONE);
 	/* Rare keys crowd the table: the busy one stays. */
 	for (uint64_t k = 1; k < 4096; k++)
 		(void)spikes_step(s, k << 32 | 1, 6060, 4);
 	assert_int_equal(spikes_step(s, 1, 6060, 55).kind, SPIKE_NONE);
+	for (unsigned i = 2; i < 200; i++)
+		assert_int_equal(spikes_step(s, 4, 6000 + i * 60, 1).kind, SPIKE_NONE);
+	assert_int_equal(spikes_step(s, 4, 18000, SPIKE_FLOOR).kind, SPIKE_SUDDEN);
 	spikes_destroy(s);
 	spikes_destroy(NULL);
 }

@@ -62,6 +62,25 @@ static void test_reference(void **state)
 	traps_destroy(NULL);
 }
 
+/* Whoever comes back after thirty days begins anew: clients, first time and all. */
+static void test_back(void **state)
+{
+	struct traps *t = traps_create(100);
+	struct trap got;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(ask(t, 1, 1000 + i, 4, i, &got) == (i == 2));
+	assert_false(ask(t, 1, 1031, 4, 9, &got)); /* the last day is still one of thirty */
+	assert_int_equal(got.count, 8);
+	assert_int_equal(got.clients, 4);
+	assert_false(ask(t, 1, 1061, 4, 9, &got));
+	assert_int_equal(got.count, 4);
+	assert_int_equal(got.clients, 1);
+	assert_int_equal(got.first_us, 1061 * 86400000000u);
+	traps_destroy(t);
+}
+
 /* Of a full table, those that were not asked for in thirty days leave. */
 static void test_full(void **state)
 {
@@ -91,6 +110,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reference),
 	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,7 +82,7 @@ static inline void txn_rig_init_worker(struct txn_rig *r, struct txn_rig_worker 
 	w->rrsets = txn_rig_need(rrsets_create(w->tally, &rrsets));
 	w->errors = txn_rig_need(errors_create(w->tally, &errors));
 	w->match = txn_rig_need(match_create(&match));
-	w->pair = txn_rig_need(pair_create(1 << 14, 5000000, 3, true));
+	w->pair = txn_rig_need(pair_create(1 << 14, 5000000, w->clock.interval_us, 3, true));
 	w->msgs = txn_rig_need(calloc(1, sizeof(*w->msgs)));
 	w->bytes = txn_rig_need(malloc(TXN_RIG_BYTES));
 }
