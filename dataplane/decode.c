@@ -380,6 +380,8 @@ static enum layer leave_crypt(struct walk *w, uint32_t payload_off, uint32_t who
 
 	if (!is_crypt_port(d->flow.sport, d->flow.tcp) && !is_crypt_port(d->flow.dport, d->flow.tcp))
 		return leave(w, FT_PKT_NOT_DNS);
+	if (payload_off > w->c.end) /* the capture ends within the header */
+		return leave(w, FT_PKT_TRUNCATED);
 	d->kind = DECODE_CRYPT;
 	d->drop = FT_PKT_NOT_DNS;
 	d->data = w->c.base + payload_off;
@@ -475,9 +477,10 @@ static enum layer step_tcp(struct walk *w)
 	if (w->c.bad)
 		return leave_short(w, FT_PKT_BAD_L4);
 	if (!is_dns(w->ports, d->flow.sport, d->flow.dport)) {
-		if (header < 20 || header > w->c.end - start)
+		const uint32_t whole = w->c.end - start + w->cut;
+		if (header < 20 || header > whole)
 			return leave(w, FT_PKT_NOT_DNS);
-		return leave_crypt(w, start + header, w->c.end - start - header + w->cut);
+		return leave_crypt(w, start + header, whole - header);
 	}
 	if (header < 20)
 		return leave(w, FT_PKT_BAD_L4);

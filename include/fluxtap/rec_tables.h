@@ -288,7 +288,8 @@ static inline bool ft_table_read_key(enum ft_table table, struct ft_reader *r,
 {
 	const uint64_t length = ft_get_varint(r, UINT64_MAX);
 
-	if (r->bad || length == 0 || length > (uint64_t)(r->end - r->at))
+	if (r->bad || length == 0 || length > FT_TABLE_ENTRY_CAP - FT_ENTRY_LEN_CAP ||
+	    length > (uint64_t)(r->end - r->at))
 		return false;
 	r->end = r->at + length;
 	const uint8_t head = ft_get_u8(r);

@@ -43,6 +43,9 @@ static void check_result(const struct decoded *d, const uint8_t *frame, uint32_t
 		CHECK(d->frag_off % 8 == 0 && d->frag_off <= 65528);
 		CHECK(d->flow.v6 || d->frag_id <= 65535);
 		break;
+	case DECODE_CRYPT:
+		CHECK(d->drop == FT_PKT_NOT_DNS && d->len <= d->whole_len);
+		break;
 	default: check_failed("kind", __LINE__);
 	}
 	CHECK(d->flow.v6 <= 1);
@@ -88,7 +91,9 @@ static void check_cut(const struct decoded *more, const struct decoded *less, ui
 		CHECK(less->drop == more->drop);
 		return;
 	}
-	CHECK(less->data - less_frame == more->data - more_frame && less->len == more->len);
+	CHECK(less->data - less_frame == more->data - more_frame);
+	CHECK(less->len == more->len || (less->kind == DECODE_CRYPT && less->len < more->len));
+	CHECK(less->kind != DECODE_CRYPT || less->whole_len == more->whole_len);
 	CHECK((uint32_t)(less->data - less_frame) + less->len <= less_len);
 	CHECK(memcmp(&less->flow.src, &more->flow.src, 2 * sizeof(struct addr)) == 0);
 }
