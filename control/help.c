@@ -28,7 +28,8 @@ static const struct help_command commands[] = {
      "server answers, how fast, and whether it is up. \"cookie\": what became of DNS cookies. "
      "\"resolver\": how resolvers ask. \"transport\": what DNS is carried over, and zone "
      "transfers. \"ttl\": caches behind resolvers, and who looks into them. \"integrity\": watched "
-     "records that changed. \"sinkhole\": groups of sinkholes and their domains. \"nxdomain\": "
+     "records that changed. \"match\": what rules hit, what block lists said. \"sinkhole\": groups "
+     "of sinkholes and their domains. \"nxdomain\": "
      "names that do not exist, and why to look at them. \"ledger\": where every packet and message "
      "went, and whether the books close."},
     {COMMAND_RELOAD, "reload", "[--probe NAME | --socket PATH | --out DIR]",
