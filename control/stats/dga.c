@@ -23,7 +23,7 @@
 #include <xxhash.h>
 
 #define DAY_S 86400u
-#define CLUSTER_NAMES 10u  /* a cluster of fewer is none */
+#define CLUSTER_NAMES 2u   /* a single name is no cluster */
 #define CLUSTER_ROWS 1000u /* records of a day and vantage */
 #define FAMILIES_SHOWN 16u
 
