@@ -65,6 +65,8 @@ static int print_schema(void)
 {
 	const int rc = schema_print(stdout);
 
+	if (rc == -EPIPE)
+		clearerr(stdout);
 	if (rc == 0 || rc == -EPIPE)
 		return 0;
 	fprintf(stderr, "fluxtap cat: cannot write to standard output: %s\n", strerror(-rc));
