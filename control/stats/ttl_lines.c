@@ -380,7 +380,8 @@ static bool is_sound(const struct ttl_lines *l)
 		    c->others > UINT32_MAX)
 			return false;
 	}
-	return l->last_ttl_s <= longest_s(l);
+	/* Of a day without an answer the last TTL may be older than both maxima. */
+	return l->answers == 0 || l->last_ttl_s <= l->max_s;
 }
 
 int ttl_lines_load(struct ttl_lines *l, state_read_fn *read, void *ctx)
