@@ -114,10 +114,20 @@ struct day_acc {
 	struct ft_mini names; /* of domains */
 };
 
+/* What goes into a day, while its place there is on its way from memory. */
+#define AHEAD 16u
+struct waiting {
+	struct day_key key;
+	uint64_t hash;
+	struct day_acc more;
+};
+
 struct entropy_day {
 	uint64_t seed;
 	struct keyed_merge *clients, *domains;
-	enum ft_table table; /* that is added now */
+	struct keyed_merge *to; /* that is added to now */
+	struct waiting wait[AHEAD];
+	size_t begun;
 };
 
 static void leave(void *ctx, const void *acc)
@@ -167,31 +177,53 @@ void entropy_day_destroy(struct entropy_day *d)
 	free(d);
 }
 
-static void add_to_day(void *ctx, const struct table_sum *t)
+static void add_one(struct entropy_day *d, const struct waiting *w)
 {
-	const struct entropy_day *d = ctx;
-	const bool client = d->table == FT_TABLE_CLIENTS;
-	const uint64_t queries = ft_table_queries(d->table, t->c);
-	struct day_key key = {.vantage = t->vantage};
 	void *acc;
 
-	memcpy(key.id, t->id, sizeof(key.id));
-	if (queries == 0 || keyed_merge_get(client ? d->clients : d->domains, &key, &acc) != 0)
+	if (keyed_merge_get_hashed(d->to, &w->key, w->hash, &acc) != 0)
 		return;
 	struct day_acc *a = acc;
-	a->queries += queries;
-	if (!client)
-		mini_merge(&a->names, t->names);
+	a->queries += w->more.queries;
+	mini_merge(&a->names, &w->more.names);
+}
+
+static void add_to_day(void *ctx, const struct table_sum *t)
+{
+	struct entropy_day *d = ctx;
+	struct waiting *w = &d->wait[d->begun % AHEAD];
+	const uint64_t queries = ft_table_queries(t->table, t->c);
+
+	if (queries == 0)
+		return;
+	if (d->begun >= AHEAD)
+		add_one(d, w);
+	*w = (struct waiting){.key.vantage = t->vantage, .more.queries = queries};
+	memcpy(w->key.id, t->id, sizeof(w->key.id));
+	if (t->table == FT_TABLE_DOMAINS)
+		w->more.names = *t->names;
+	w->hash = keyed_merge_hash(d->to, &w->key);
+	keyed_merge_fetch_place(d->to, w->hash);
+	if (d->begun >= AHEAD / 2)
+		keyed_merge_fetch(d->to, d->wait[(d->begun - AHEAD / 2) % AHEAD].hash);
+	d->begun++;
+}
+
+static void add_table(struct entropy_day *d, const struct stat_parts *tables, enum ft_table table)
+{
+	d->to = table == FT_TABLE_CLIENTS ? d->clients : d->domains;
+	d->begun = 0;
+	tables_each(tables, table, add_to_day, d);
+	for (size_t i = d->begun > AHEAD ? d->begun - AHEAD : 0; i < d->begun; i++)
+		add_one(d, &d->wait[i % AHEAD]);
 }
 
 void entropy_day_add(struct entropy_day *d, const struct stat_parts *tables)
 {
 	if (d->clients == NULL || d->domains == NULL)
 		return;
-	d->table = FT_TABLE_CLIENTS;
-	tables_each(tables, FT_TABLE_CLIENTS, add_to_day, d);
-	d->table = FT_TABLE_DOMAINS;
-	tables_each(tables, FT_TABLE_DOMAINS, add_to_day, d);
+	add_table(d, tables, FT_TABLE_CLIENTS);
+	add_table(d, tables, FT_TABLE_DOMAINS);
 }
 
 static void sum_up(struct keyed_merge *m, bool domains, struct sums *s)

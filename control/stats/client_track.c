@@ -261,11 +261,17 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 	learn(t, x, (double)queries);
 }
 
-/* Behind what was seen: is somebody missing by now? */
-static void miss(struct tracks *t, struct track *x)
+static bool is_missing(const struct tracks *t, const struct track *x)
 {
 	const uint64_t known_s = track_known_s(t);
 	const double gap_s = known_s > x->last_s + 1 ? (double)(known_s - 1 - x->last_s) : 0;
+
+	return !x->silent && !x->turned && is_warm(t, x) && gap_s >= patience_s(x);
+}
+
+/* Behind what was seen: is somebody missing by now? */
+static void miss(struct tracks *t, struct track *x)
+{
 	const bool seen = x->seen;
 
 	x->seen = false;
@@ -273,7 +279,7 @@ static void miss(struct tracks *t, struct track *x)
 		track_end_turn(t, x);
 	if (x->silent)
 		return;
-	if (is_warm(t, x) && !x->turned && gap_s >= patience_s(x))
+	if (is_missing(t, x))
 		fall_silent(t, x, 0);
 	else if (!seen)
 		x->empty++;
@@ -353,22 +359,30 @@ static bool is_over(const struct tracks *t, const struct track *x, uint64_t now_
 	return !x->turned && qps * DAY_S < TRACK_DAY_QUERIES && !coupling_get(&x->coupling, &r);
 }
 
-/* Looks for who is missing, and forgets who asks too seldom. */
+/* Looks for who is missing, and forgets who asks too seldom. Those of whom there may be
+ * something to tell come by rising key. */
 static void miss_all(struct tracks *t)
 {
-	struct track **v = sorted(t);
-	const size_t n = t->n;
-	size_t kept = 0;
+	struct track **v = malloc((t->n + 1) * sizeof(struct track *)), *x;
+	size_t n = 0, kept = 0, at = 0;
 
 	if (v == NULL)
 		return;
+	while ((x = track_next(t, &at)) != NULL) {
+		if (x->turned || is_missing(t, x))
+			v[n++] = x;
+		else
+			miss(t, x);
+	}
+	qsort(v, n, sizeof(*v), order_tracks);
 	for (size_t i = 0; i < n; i++)
 		miss(t, v[i]);
-	for (size_t i = 0; i < n; i++) {
-		if (is_over(t, v[i], t->in->end_s) || v[i]->empty * (uint64_t)t->interval_s > DAY_S)
-			free(v[i]);
+	n = t->n;
+	for (at = 0; (x = track_next(t, &at)) != NULL;) {
+		if (is_over(t, x, t->in->end_s) || x->empty * (uint64_t)t->interval_s > DAY_S)
+			free(x);
 		else
-			v[kept++] = v[i];
+			v[kept++] = x;
 	}
 	if (kept != n) {
 		memset(t->slot, 0, TRACK_SLOTS * sizeof(struct track *));
