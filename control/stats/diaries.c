@@ -99,18 +99,22 @@ static int add_name(struct diary_sum *s, const struct ft_note *x)
 	return 0;
 }
 
+/* By rising id, so that the order in which diaries come does not show. */
 static void add_server(struct diary_sum *s, const struct ft_diary_server *x)
 {
 	unsigned i = 0;
 
-	while (i < s->servers && s->server[i].id != x->id)
+	while (i < s->servers && s->server[i].id < x->id)
 		i++;
-	if (i == FT_DIARY_SERVERS) {
-		s->many = true;
-		return;
+	if (i == s->servers || s->server[i].id != x->id) {
+		if (s->servers == FT_DIARY_SERVERS) {
+			s->many = true;
+			return;
+		}
+		memmove(&s->server[i + 1], &s->server[i], (s->servers - i) * sizeof(*s->server));
+		s->server[i] = (struct ft_diary_server){.id = x->id};
+		s->servers++;
 	}
-	if (i == s->servers)
-		s->server[s->servers++] = (struct ft_diary_server){.id = x->id};
 	s->server[i].queries += x->queries;
 	s->server[i].unanswered += x->unanswered;
 }
