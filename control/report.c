@@ -30,6 +30,23 @@ const char *report_name_at(size_t i)
 	return i < REPORTS_LEN ? reports[i].name : NULL;
 }
 
+int report_each(struct walk *w, report_take_fn *take, void *ctx)
+{
+	const char *line;
+	size_t len;
+	int rc;
+
+	while ((rc = walk_next(w, &line, &len)) == 1) {
+		json_t *record = json_loadb(line, len, 0, NULL);
+
+		rc = record != NULL ? take(ctx, record) : 0;
+		json_decref(record);
+		if (rc != 0)
+			break;
+	}
+	return rc;
+}
+
 const char *report_number(char out[REPORT_NUMBER_CAP], uint64_t n)
 {
 	char digits[24];

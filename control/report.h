@@ -35,6 +35,11 @@ int report_sinkhole(struct walk *w, size_t width);
 
 /* Help for them. */
 
+/* Hands over each record of the walk; take may keep a reference of its own, and what it says
+ * other than 0 is the end. Returns that, or 0, or -ENOMEM. Damage is the walk's to tell. */
+typedef int report_take_fn(void *ctx, json_t *record);
+int report_each(struct walk *w, report_take_fn *take, void *ctx);
+
 #define REPORT_NUMBER_CAP 32
 /* 1234567 as "1,234,567"; returns out. */
 const char *report_number(char out[REPORT_NUMBER_CAP], uint64_t n);

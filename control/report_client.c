@@ -17,8 +17,9 @@ struct rows {
 	json_t *events, *couplings, *tops, *readings, *searches;
 };
 
-static void add(struct rows *r, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct rows *r = ctx;
 	const char *kind = report_text(record, "kind");
 
 	if (strcmp(kind, "silence") == 0 || strcmp(kind, "failover") == 0)
@@ -31,6 +32,7 @@ static void add(struct rows *r, json_t *record)
 		json_array_append(r->searches, record);
 	else if (strcmp(kind, "entropy") == 0 && json_is_string(json_object_get(record, "reading")))
 		json_array_append(r->readings, record);
+	return 0;
 }
 
 static const char *clock_of(char out[32], uint64_t us)
@@ -145,18 +147,9 @@ static void print(const struct rows *r)
 int report_client(struct walk *w, size_t width)
 {
 	struct rows r = {json_array(), json_array(), json_array(), json_array(), json_array()};
-	const char *line;
-	size_t len;
-	int rc;
+	const int rc = report_each(w, add, &r);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		if (record != NULL)
-			add(&r, record);
-		json_decref(record);
-	}
 	if (rc == 0)
 		print(&r);
 	json_decref(r.events);
@@ -164,5 +157,5 @@ int report_client(struct walk *w, size_t width)
 	json_decref(r.tops);
 	json_decref(r.readings);
 	json_decref(r.searches);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

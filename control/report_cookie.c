@@ -78,8 +78,9 @@ static struct row *row_get(struct table *t, const json_t *record)
 	return r;
 }
 
-static int add(struct table *t, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct table *t = ctx;
 	const char *role = report_text(record, "role");
 	const json_t *enforcing = json_object_get(record, "enforcing");
 	json_t *classes = json_object_get(record, "by_class"), *n;
@@ -176,24 +177,14 @@ static void print_table(struct table *t)
 int report_cookie(struct walk *w, size_t width)
 {
 	struct table t = {.index = json_object(), .all = json_object()};
-	const char *line;
-	size_t len;
-	int rc;
+	const int rc = report_each(w, add, &t);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		rc = record != NULL ? add(&t, record) : 0;
-		json_decref(record);
-		if (rc != 0)
-			break;
-	}
 	print_table(&t);
 	for (size_t i = 0; i < t.n; i++)
 		json_decref(t.v[i].classes);
 	json_decref(t.index);
 	json_decref(t.all);
 	free(t.v);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

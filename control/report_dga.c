@@ -16,17 +16,19 @@ struct rows {
 	json_t *clusters; /* array */
 };
 
-static void add(struct rows *r, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct rows *r = ctx;
 	char key[128];
 
 	if (strcmp(report_text(record, "kind"), "cluster") == 0) {
 		json_array_append(r->clusters, record);
-		return;
+		return 0;
 	}
 	snprintf(key, sizeof key, "%s %s", report_text(record, "vantage"),
 		 report_text(record, "client"));
 	json_object_set(r->clients, key, record);
+	return 0;
 }
 
 #define WORDS_CAP 4u
@@ -127,21 +129,12 @@ static void print(const struct rows *r)
 int report_dga(struct walk *w, size_t width)
 {
 	struct rows r = {.clients = json_object(), .clusters = json_array()};
-	const char *line;
-	size_t len;
-	int rc;
+	const int rc = report_each(w, add, &r);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		if (record != NULL)
-			add(&r, record);
-		json_decref(record);
-	}
 	if (rc == 0)
 		print(&r);
 	json_decref(r.clients);
 	json_decref(r.clusters);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

@@ -305,33 +305,19 @@ static void print_all(const struct lines *l)
 	}
 }
 
-static int read_all(struct walk *w, struct lines *l)
+static int take(void *ctx, json_t *r)
 {
-	const char *text;
-	size_t len;
-	int rc;
+	struct lines *l = ctx;
 
-	while ((rc = walk_next(w, &text, &len)) == 1) {
-		json_t *r = json_loadb(text, len, 0, NULL);
-		int added = 0;
-
-		if (r == NULL)
-			continue; /* the walk has told of damage */
-		if (strcmp(report_text(r, "owner"), "ALL") == 0)
-			added = json_array_append(l->all, r) == 0 ? 0 : -ENOMEM;
-		else
-			added = add(l, json_incref(r));
-		json_decref(r);
-		if (added != 0)
-			return added;
-	}
-	return rc;
+	if (strcmp(report_text(r, "owner"), "ALL") == 0)
+		return json_array_append(l->all, r) == 0 ? 0 : -ENOMEM;
+	return add(l, json_incref(r));
 }
 
 int report_flux(struct walk *w, size_t width)
 {
 	struct lines l = {.all = json_array()};
-	const int rc = l.all != NULL ? read_all(w, &l) : -ENOMEM;
+	const int rc = l.all != NULL ? report_each(w, take, &l) : -ENOMEM;
 
 	(void)width;
 	if (l.n != 0)

@@ -141,35 +141,28 @@ static void print_covers(json_t *covers)
 		printf("and %zu more\n", json_object_size(covers) - COVER_CAP);
 }
 
-static void add(struct list *l, json_t *r)
+static int add(void *ctx, json_t *r)
 {
+	struct list *l = ctx;
 	char key[1100];
 
 	if (strcmp(report_text(r, "kind"), "coverage") == 0) {
 		snprintf(key, sizeof key, "%s %s", report_text(r, "owner"), report_text(r, "type"));
 		json_object_set(l->covers, key, r);
-		return;
+		return 0;
 	}
 	l->alarms += strcmp(report_text(r, "state"), "CHANGED") == 0 &&
 		     strcmp(report_text(r, "auth"), "UNAUTHORISED") == 0;
 	json_array_append(l->changes, r);
+	return 0;
 }
 
 int report_integrity(struct walk *w, size_t width)
 {
 	struct list l = {.changes = json_array(), .covers = json_object()};
-	const char *line;
-	size_t len;
-	int rc;
+	int rc = report_each(w, add, &l);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *r = json_loadb(line, len, 0, NULL);
-
-		if (r != NULL)
-			add(&l, r);
-		json_decref(r);
-	}
 	printf("Integrity: %zu records of changes, %" PRIu64 " unauthorised\n",
 	       json_array_size(l.changes), l.alarms);
 	if (rc == 0)
@@ -177,5 +170,5 @@ int report_integrity(struct walk *w, size_t width)
 	print_covers(l.covers);
 	json_decref(l.changes);
 	json_decref(l.covers);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

@@ -41,8 +41,9 @@ static void add_row(json_t *table, const char *key, const char *part, const json
 	add_count(json_object_get(row, "parts"), part, queries);
 }
 
-static void add(struct tables *t, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct tables *t = ctx;
 	const char *kind = report_text(record, "kind");
 	char key[1100];
 
@@ -61,6 +62,7 @@ static void add(struct tables *t, json_t *record)
 			add_row(t->zones, report_text(record, "zone"),
 				report_text(record, "result"), record);
 	}
+	return 0;
 }
 
 /* A number or object of numbers, for sorting. */
@@ -190,22 +192,13 @@ static int print_tables(const struct tables *t)
 int report_match(struct walk *w, size_t width)
 {
 	struct tables t = {.rules = json_object(), .zones = json_object(), .floods = json_object()};
-	const char *line;
-	size_t len;
-	int rc;
+	int rc = report_each(w, add, &t);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		if (record != NULL)
-			add(&t, record);
-		json_decref(record);
-	}
 	if (rc == 0)
 		rc = print_tables(&t);
 	json_decref(t.rules);
 	json_decref(t.zones);
 	json_decref(t.floods);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

@@ -89,26 +89,24 @@ static int print_table(json_t *last)
 	return 0;
 }
 
+static int keep_last(void *ctx, json_t *record)
+{
+	char key[96];
+
+	snprintf(key, sizeof key, "%s %s", report_text(record, "vantage"),
+		 report_text(record, "client"));
+	json_object_set(ctx, key, record);
+	return 0;
+}
+
 int report_resolver(struct walk *w, size_t width)
 {
 	json_t *last = json_object(); /* "vantage client": record */
-	const char *line;
-	size_t len;
-	int rc;
+	int rc = report_each(w, keep_last, last);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-		char key[96];
-
-		if (record == NULL)
-			continue;
-		snprintf(key, sizeof key, "%s %s", report_text(record, "vantage"),
-			 report_text(record, "client"));
-		json_object_set_new(last, key, record);
-	}
 	if (print_table(last) != 0)
 		rc = -ENOMEM;
 	json_decref(last);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

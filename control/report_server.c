@@ -29,8 +29,9 @@ struct table {
 	json_t *changes; /* records */
 };
 
-static int add(struct table *t, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct table *t = ctx;
 	char key[128];
 	snprintf(key, sizeof key, "%s %s", report_text(record, "vantage"),
 		 report_text(record, "server"));
@@ -136,19 +137,9 @@ static void print_table(struct table *t)
 int report_server(struct walk *w, size_t width)
 {
 	struct table t = {.index = json_object(), .changes = json_array()};
-	const char *line;
-	size_t len;
-	int rc;
+	const int rc = report_each(w, add, &t);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		rc = record != NULL ? add(&t, record) : 0;
-		json_decref(record);
-		if (rc != 0)
-			break;
-	}
 	print_table(&t);
 	for (size_t i = 0; i < t.n; i++) {
 		json_decref(t.v[i].last);
@@ -157,5 +148,5 @@ int report_server(struct walk *w, size_t width)
 	json_decref(t.index);
 	json_decref(t.changes);
 	free(t.v);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

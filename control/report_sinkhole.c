@@ -23,8 +23,9 @@ struct rows {
 	json_t *index; /* "vantage group name": number */
 };
 
-static int add(struct rows *r, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct rows *r = ctx;
 	char key[512];
 	const int len = snprintf(key, sizeof key, "%s %s %s", report_text(record, "vantage"),
 				 report_text(record, "group"), report_text(record, "name"));
@@ -128,19 +129,9 @@ static void print_row(const struct row *r)
 int report_sinkhole(struct walk *w, size_t width)
 {
 	struct rows r = {.index = json_object()};
-	const char *line;
-	size_t len;
-	int rc;
+	const int rc = report_each(w, add, &r);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		rc = record != NULL ? add(&r, record) : 0;
-		json_decref(record);
-		if (rc != 0)
-			break;
-	}
 	if (r.n != 0)
 		qsort(r.v, r.n, sizeof *r.v, compare);
 	printf("Sinkholes: queries in all, and queries per name and second before and after the "
@@ -153,5 +144,5 @@ int report_sinkhole(struct walk *w, size_t width)
 		json_decref(r.v[i].last);
 	json_decref(r.index);
 	free(r.v);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

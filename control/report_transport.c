@@ -52,8 +52,9 @@ static int add_transfer(struct table *t, json_t *record)
 	return 0;
 }
 
-static int add(struct table *t, json_t *record)
+static int add(void *ctx, json_t *record)
 {
+	struct table *t = ctx;
 	const json_t *tc = json_object_get(record, "tc");
 	json_t *latency = json_object_get(tc, "latency_us");
 
@@ -178,19 +179,9 @@ static void print_transfers(struct table *t)
 int report_transport(struct walk *w, size_t width)
 {
 	struct table t = {.mix = json_object(), .tfo = json_object(), .tc = json_object()};
-	const char *line;
-	size_t len;
-	int rc;
+	const int rc = report_each(w, add, &t);
 
 	(void)width;
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		rc = record != NULL ? add(&t, record) : 0;
-		json_decref(record);
-		if (rc != 0)
-			break;
-	}
 	print_mix(t.mix);
 	print_rest(&t);
 	print_transfers(&t);
@@ -201,5 +192,5 @@ int report_transport(struct walk *w, size_t width)
 	json_decref(t.tfo);
 	json_decref(t.tc);
 	json_decref(t.latency);
-	return rc < 0 ? rc : 0;
+	return rc;
 }

@@ -73,8 +73,9 @@ static struct snooper *snooper_get(struct table *t, const char *client)
 	return &t->v[t->n++];
 }
 
-static int add(struct table *t, const json_t *r)
+static int add(void *ctx, json_t *r)
 {
+	struct table *t = ctx;
 	const char *kind = report_text(r, "kind"), *class = report_text(r, "class");
 
 	if (strcmp(kind, "left_out") == 0) {
@@ -131,20 +132,11 @@ static void print_snoopers(struct table *t)
 int report_ttl(struct walk *w, size_t width)
 {
 	struct table t = {.index = json_object()};
-	const char *line;
-	size_t len;
 	int rc;
 
 	(void)width;
 	printf("Caches by their falling TTLs, and who looked into them\n");
-	while ((rc = walk_next(w, &line, &len)) == 1) {
-		json_t *record = json_loadb(line, len, 0, NULL);
-
-		rc = record != NULL ? add(&t, record) : 0;
-		json_decref(record);
-		if (rc != 0)
-			break;
-	}
+	rc = report_each(w, add, &t);
 	if (t.lines > ROWS_CAP)
 		printf("and %" PRIu64 " more\n", t.lines - ROWS_CAP);
 	print_snoopers(&t);
@@ -153,5 +145,5 @@ int report_ttl(struct walk *w, size_t width)
 		       t.left_out);
 	json_decref(t.index);
 	free(t.v);
-	return rc < 0 ? rc : 0;
+	return rc;
 }
