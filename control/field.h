@@ -12,5 +12,7 @@ void field_count(json_t *o, const char *key, uint64_t n);
 void field_name(json_t *o, const char *key, const uint8_t *name, size_t n);
 /* The same in lower case. */
 void field_name_folded(json_t *o, const char *key, const uint8_t *name, size_t n);
+/* A-Z of n octets as a-z; out may be name. */
+void field_fold(uint8_t *out, const uint8_t *name, size_t n);
 
 #endif

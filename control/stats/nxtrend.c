@@ -91,12 +91,6 @@ struct gathering {
 	bool no_memory;
 };
 
-static void fold(uint8_t *out, const uint8_t *in, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = (uint8_t)(in[i] + (in[i] >= 'A' && in[i] <= 'Z' ? 32 : 0));
-}
-
 /* What is counted of a name; NULL: nothing, for want of room. */
 static void *get(struct gathering *g, struct keyed_merge *m, uint8_t vantage, const uint8_t *folded,
 		 uint32_t n)
@@ -140,7 +134,7 @@ static void note_soa(struct gathering *g, struct wanted *w, const struct error_r
 
 	if (n == 0 || (w->soa_len != 0 && n > w->soa_len))
 		return;
-	fold(soa, x->text.soa, n);
+	field_fold(soa, x->text.soa, n);
 	if (n != w->soa_len || memcmp(soa, w->soa, n) < 0)
 		w->soa_len = keep(g, g->wanted, soa, n, &w->soa);
 }
@@ -174,7 +168,7 @@ static void gather(void *ctx, const struct error_row *x)
 
 	if (errors_set_of(x->text.what) != 0 || len <= 1 || g->no_memory)
 		return;
-	fold(folded, x->text.qname, len);
+	field_fold(folded, x->text.qname, len);
 	const uint32_t cut = errors_nx_cut(&x->text, &name);
 	if (cut != 0)
 		add_cut(g, x, folded + len - cut, cut);
