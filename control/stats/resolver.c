@@ -351,36 +351,36 @@ static void resolver_end(void *stat)
 
 /* --- over a restart --- */
 
-static int save_day(const struct span *d, state_write_fn *write, void *ctx)
+static void save_day(const struct span *d, struct state_out *out)
 {
 	const struct file_day head = {d->head.number, d->loss_ppm, keyed_merge_keys(d->keys)};
 	const struct acc *a;
 	size_t at = 0;
-	int result = write(ctx, &head, sizeof(head));
 
-	while (result == 0 && (a = keyed_merge_next(d->keys, &at)) != NULL) {
+	state_put(out, &head, sizeof(head));
+	while (out->result == 0 && (a = keyed_merge_next(d->keys, &at)) != NULL) {
 		struct file_key k;
 
 		memset(&k, 0, sizeof(k)); /* what is between the members, too */
 		k.key = *(const struct key *)keyed_merge_key(d->keys, a);
 		memcpy(&k.acc, a, sizeof(k.acc));
-		result = write(ctx, &k, sizeof(k));
+		state_put(out, &k, sizeof(k));
 	}
-	return result;
 }
 
 static int resolver_save(const void *stat, state_write_fn *write, void *ctx)
 {
 	const struct resolver *s = stat;
 	struct file_head head = {.magic = MAGIC};
+	struct state_out out = {write, ctx, 0};
 
 	for (const struct stat_row *d = s->days; d != NULL && head.days < DAYS_CAP; d = d->next)
 		head.days++;
-	int result = write(ctx, &head, sizeof(head));
+	state_put(&out, &head, sizeof(head));
 	const struct stat_row *d = s->days;
-	for (uint32_t i = 0; result == 0 && i < head.days; i++, d = d->next)
-		result = save_day((const struct span *)d, write, ctx);
-	return result;
+	for (uint32_t i = 0; i < head.days; i++, d = d->next)
+		save_day((const struct span *)d, &out);
+	return out.result;
 }
 
 static bool is_sound(const struct file_key *k)
