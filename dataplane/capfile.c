@@ -51,6 +51,7 @@ struct capfile {
 	bool inside;    /* a gzip member or zstd frame has begun and not ended */
 	bool gzip_more; /* at least one member lies behind */
 	struct pcapng pcapng;
+	bool breaks_off;       /* the packed stream does; words say so */
 	char words[WORDS_CAP]; /* why the packed stream cannot be read on; empty: it can */
 };
 
@@ -196,9 +197,11 @@ static int plain_more(struct capfile *c)
 		/* Without input the decompressor may still give what it holds. */
 		(gzip ? gzip_step : zstd_step)(c);
 		if (have == 0 && CHUNK_BYTES - c->plain.end == room && c->inside &&
-		    c->words[0] == '\0')
+		    c->words[0] == '\0') {
+			c->breaks_off = true;
 			(void)snprintf(c->words, sizeof(c->words), "the %s stream breaks off",
 				       gzip ? "gzip" : "zstd");
+		}
 	}
 	return 1;
 }
@@ -359,7 +362,7 @@ static int open_pcap(struct capfile *c, char *err, size_t err_cap)
 			c->ended = true;
 			return 0;
 		}
-		if (strstr(c->words, "breaks off") != NULL) /* before its head could be read */
+		if (c->breaks_off) /* before its head could be read */
 			return 0;
 		return refuse(c, EINVAL, "not a capture file (pcap or pcapng, plain, gzip or zstd)",
 			      err, err_cap);
