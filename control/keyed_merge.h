@@ -36,6 +36,8 @@ int keyed_merge_get(struct keyed_merge *m, const void *key, void **acc);
 /* The same in steps, so that others are on their way from memory meanwhile: the hash of a
  * key, its place in the index, what stands there; then keyed_merge_get with its hash. */
 uint64_t keyed_merge_hash(const struct keyed_merge *m, const void *key);
+/* That of an accumulator's key: the same wherever keys of the same octets and seed are. */
+uint64_t keyed_merge_hash_of(const struct keyed_merge *m, const void *acc);
 void keyed_merge_fetch_place(const struct keyed_merge *m, uint64_t hash);
 void keyed_merge_fetch(const struct keyed_merge *m, uint64_t hash);
 int keyed_merge_get_hashed(struct keyed_merge *m, const void *key, uint64_t hash, void **acc);

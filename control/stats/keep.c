@@ -55,21 +55,36 @@ static size_t slot_at(const struct keep *k, uint64_t key)
 	return (size_t)(key * 0x9e3779b97f4a7c15ull >> 32) & (k->slots - 1);
 }
 
-/* The slot where the key is, or where it would be put. */
-static uint32_t *slot_of(const struct keep *k, uint64_t key)
+/* The first slot from one on whose item may have the key, or a free one. */
+static size_t next_slot(const struct keep *k, size_t at, uint64_t key)
 {
-	size_t at = slot_at(k, key);
-
-	while (k->slot[at] != 0 && item_at(k, k->slot[at] - 1)->key != key)
+	while (k->slot[at].number != 0 && k->slot[at].tag != (uint32_t)key)
 		at = (at + 1) & (k->slots - 1);
+	return at;
+}
+
+/* The slot where the key is, or where it would be put. */
+static struct keep_slot *slot_of(const struct keep *k, uint64_t key)
+{
+	size_t at = next_slot(k, slot_at(k, key), key);
+
+	while (k->slot[at].number != 0 && item_at(k, k->slot[at].number - 1)->key != key)
+		at = next_slot(k, (at + 1) & (k->slots - 1), key);
 	return &k->slot[at];
+}
+
+static void put_slot(const struct keep *k, size_t i)
+{
+	const uint64_t key = item_at(k, i)->key;
+
+	*slot_of(k, key) = (struct keep_slot){(uint32_t)i + 1, (uint32_t)key};
 }
 
 static void index_all(struct keep *k)
 {
 	memset(k->slot, 0, k->slots * sizeof(*k->slot));
 	for (size_t i = 0; i < k->n; i++)
-		*slot_of(k, item_at(k, i)->key) = (uint32_t)i + 1;
+		put_slot(k, i);
 }
 
 /* Room for so many items (a power of two); half of the slots stay free. */
@@ -79,7 +94,7 @@ static int make_room(struct keep *k, size_t room)
 	if (item == NULL)
 		return -ENOMEM;
 	k->item = item;
-	uint32_t *slot = calloc(2 * room, sizeof(*slot));
+	struct keep_slot *slot = calloc(2 * room, sizeof(*slot));
 	if (slot == NULL)
 		return -ENOMEM;
 	free(k->slot);
@@ -142,25 +157,34 @@ void keep_fetch_slot(const struct keep *k, uint64_t key)
 		fetch_write(&k->slot[slot_at(k, key)]);
 }
 
+/* By what is in the index alone. */
+static const struct keep_item *item_by_tag(const struct keep *k, uint64_t key)
+{
+	const uint32_t number =
+	    k->slots != 0 ? k->slot[next_slot(k, slot_at(k, key), key)].number : 0;
+
+	return number != 0 ? item_at(k, number - 1) : NULL;
+}
+
 void keep_fetch_item(const struct keep *k, uint64_t key)
 {
-	const uint32_t number = k->slots != 0 ? k->slot[slot_at(k, key)] : 0;
+	const struct keep_item *x = item_by_tag(k, key);
 
-	if (number != 0)
-		fetch_write(item_at(k, number - 1));
+	if (x != NULL)
+		fetch_write(x);
 }
 
 void keep_fetch_text(const struct keep *k, uint64_t key)
 {
-	const uint32_t number = k->slots != 0 ? k->slot[slot_at(k, key)] : 0;
+	const struct keep_item *x = item_by_tag(k, key);
 
-	if (number != 0)
-		fetch_read(keep_text(k, item_at(k, number - 1)));
+	if (x != NULL)
+		fetch_read(keep_text(k, x));
 }
 
 void *keep_find(const struct keep *k, uint64_t key)
 {
-	const uint32_t number = k->slots != 0 ? *slot_of(k, key) : 0;
+	const uint32_t number = k->slots != 0 ? slot_of(k, key)->number : 0;
 
 	return number != 0 ? item_at(k, number - 1) : NULL;
 }
@@ -181,7 +205,7 @@ void *keep_get(struct keep *k, uint64_t key, uint64_t rank, bool *fresh, bool *l
 	memset(x, 0, k->set->item_bytes);
 	x->key = key;
 	x->rank = rank;
-	*slot_of(k, key) = (uint32_t)++k->n;
+	put_slot(k, k->n++);
 	*fresh = true;
 	return x;
 }

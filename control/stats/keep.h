@@ -37,9 +37,13 @@ struct keep {
 	const struct keep_settings *set;
 	unsigned shift;
 	size_t n, room;
-	uint8_t *item;  /* [room] */
-	size_t slots;   /* power of two */
-	uint32_t *slot; /* item number + 1; 0: free */
+	uint8_t *item; /* [room] */
+	size_t slots;  /* power of two */
+	/* With a part of the key beside it, another's item need not come from memory. */
+	struct keep_slot {
+		uint32_t number; /* of the item, + 1; 0: free */
+		uint32_t tag;
+	} * slot;
 	size_t text_used, text_room;
 	uint8_t *text;
 };
