@@ -50,7 +50,7 @@ static void *client_create(const struct stat_run *run)
 		return NULL;
 	s->run = run;
 	s->top = client_top_create();
-	s->tracks = tracks_create(run->interval_s);
+	s->tracks = tracks_create(run->interval_s, run->sample_key);
 	s->entropies = entropy_day_create(run->sample_key);
 	if (s->top != NULL && s->tracks != NULL && s->entropies != NULL)
 		return s;
@@ -161,7 +161,7 @@ static void write_tops(struct client *s, bool day)
 		for (unsigned type = 0; type < TOP_TYPES; type++) {
 			const struct top_client *list =
 			    day ? client_top_day(s->top, v, type, &n)
-				: client_top_interval(s->top, v, type, &n);
+				: client_top_interval(s->top, v, type, s->run->top_clients, &n);
 			write_list(s, v, type, day, list, n);
 		}
 }
@@ -359,7 +359,7 @@ static int client_load(void *stat, state_read_fn *read, void *ctx)
 {
 	struct client *s = stat;
 	struct client_top *top = client_top_create();
-	struct tracks *tracks = tracks_create(s->run->interval_s);
+	struct tracks *tracks = tracks_create(s->run->interval_s, s->run->sample_key);
 	struct image h;
 	int result = top != NULL && tracks != NULL ? read(ctx, &h, sizeof(h)) : -ENOMEM;
 

@@ -111,15 +111,15 @@ struct day_key {
 
 struct day_acc {
 	uint64_t queries;
-	struct ft_mini names; /* of domains */
+	struct ft_mini names; /* of domains; clients have none */
 };
 
 /* What goes into a day, while its place there is on its way from memory. */
 #define AHEAD 16u
 struct waiting {
 	struct day_key key;
-	uint64_t hash;
-	struct day_acc more;
+	uint64_t hash, queries;
+	const struct ft_mini *names; /* NULL: a client */
 };
 
 struct entropy_day {
@@ -136,10 +136,10 @@ static void leave(void *ctx, const void *acc)
 	(void)acc;
 }
 
-static struct keyed_merge *merge_create(uint64_t seed, size_t budget)
+static struct keyed_merge *merge_create(uint64_t seed, size_t acc_bytes, size_t budget)
 {
 	const struct keyed_merge_settings s = {.key_bytes = sizeof(struct day_key),
-					       .acc_bytes = sizeof(struct day_acc),
+					       .acc_bytes = acc_bytes,
 					       .budget = budget,
 					       .seed = seed,
 					       .leave = leave};
@@ -149,8 +149,8 @@ static struct keyed_merge *merge_create(uint64_t seed, size_t budget)
 
 static int begin_day(struct entropy_day *d)
 {
-	d->clients = merge_create(d->seed, ENTROPY_DAY_CLIENTS);
-	d->domains = merge_create(d->seed, ENTROPY_DAY_DOMAINS);
+	d->clients = merge_create(d->seed, offsetof(struct day_acc, names), ENTROPY_DAY_CLIENTS);
+	d->domains = merge_create(d->seed, sizeof(struct day_acc), ENTROPY_DAY_DOMAINS);
 	return d->clients != NULL && d->domains != NULL ? 0 : -ENOMEM;
 }
 
@@ -184,8 +184,9 @@ static void add_one(struct entropy_day *d, const struct waiting *w)
 	if (keyed_merge_get_hashed(d->to, &w->key, w->hash, &acc) != 0)
 		return;
 	struct day_acc *a = acc;
-	a->queries += w->more.queries;
-	mini_merge(&a->names, &w->more.names);
+	a->queries += w->queries;
+	if (w->names != NULL)
+		mini_merge(&a->names, w->names);
 }
 
 static void add_to_day(void *ctx, const struct table_sum *t)
@@ -198,11 +199,10 @@ static void add_to_day(void *ctx, const struct table_sum *t)
 		return;
 	if (d->begun >= AHEAD)
 		add_one(d, w);
-	*w = (struct waiting){.key.vantage = t->vantage, .more.queries = queries};
+	/* The hash is of the same octets by the same key. */
+	*w = (struct waiting){
+	    .key.vantage = t->vantage, .hash = t->hash, .queries = queries, .names = t->names};
 	memcpy(w->key.id, t->id, sizeof(w->key.id));
-	if (t->table == FT_TABLE_DOMAINS)
-		w->more.names = *t->names;
-	w->hash = keyed_merge_hash(d->to, &w->key);
 	keyed_merge_fetch_place(d->to, w->hash);
 	if (d->begun >= AHEAD / 2)
 		keyed_merge_fetch(d->to, d->wait[(d->begun - AHEAD / 2) % AHEAD].hash);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC 0x324b5254u /* "TRK2" */
+#define MAGIC 0x334b5254u /* "TRK3" */
 #define LATEST_S (1ull << 40)
 #define EMPTY_MOST 1000000u
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "client_top.h"
 
+#include "../select.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -12,13 +14,12 @@ struct list {
 	struct top_client *v; /* [2 * TOP_CAP + 1] of a day, [TOP_CAP] of an interval; or NULL */
 	size_t n;
 	uint64_t floor; /* who is not in it has at most so many */
-	bool sorted;    /* best first */
 };
 
 struct client_top {
 	struct list now[FT_VANTAGE_CAP][TOP_TYPES];
 	struct list day[FT_VANTAGE_CAP][TOP_TYPES]; /* by rising id */
-	struct top_client shown[2 * TOP_CAP];
+	struct top_client shown[2 * TOP_CAP], chosen[2 * TOP_CAP];
 };
 
 struct client_top *client_top_create(void)
@@ -127,14 +128,15 @@ void client_top_estimate(struct client_top *t, client_top_fn *fn, void *ctx)
 }
 
 const struct top_client *client_top_interval(struct client_top *t, unsigned vantage, unsigned type,
-					     size_t *n)
+					     size_t most, size_t *n)
 {
 	struct list *l = &t->now[vantage][type];
 
-	*n = l->n;
-	if (l->n != 0 && !l->sorted)
-		qsort(l->v, l->n, sizeof(*l->v), order);
-	l->sorted = true;
+	*n = l->n < most ? l->n : most;
+	if (*n == 0)
+		return NULL;
+	select_first(l->v, l->n, sizeof(*l->v), *n, order);
+	qsort(l->v, *n, sizeof(*l->v), order);
 	return l->v;
 }
 
@@ -165,6 +167,25 @@ static size_t merge(const struct list *a, const struct list *b, struct top_clien
 	return n;
 }
 
+/* Leaves the first TOP_CAP of `shown`, by rising id still. Returns what the best of the
+ * others has. */
+static uint64_t cut(struct client_top *t, size_t n)
+{
+	size_t last = 0, kept = 0;
+
+	memcpy(t->chosen, t->shown, n * sizeof(*t->shown));
+	select_first(t->chosen, n, sizeof(*t->chosen), TOP_CAP, order);
+	for (size_t i = 1; i < TOP_CAP; i++)
+		last = order(&t->chosen[i], &t->chosen[last]) > 0 ? i : last;
+	uint64_t best = 0;
+	for (size_t i = TOP_CAP; i < n; i++)
+		best = t->chosen[i].queries > best ? t->chosen[i].queries : best;
+	for (size_t i = 0; i < n; i++)
+		if (order(&t->shown[i], &t->chosen[last]) <= 0)
+			t->shown[kept++] = t->shown[i];
+	return best;
+}
+
 static void add_to_day(struct client_top *t, struct list *day, struct list *now)
 {
 	if (day->v == NULL)
@@ -176,10 +197,9 @@ static void add_to_day(struct client_top *t, struct list *day, struct list *now)
 	size_t n = merge(day, now, t->shown);
 	uint64_t floor = day->floor + now->floor;
 	if (n > TOP_CAP) {
-		qsort(t->shown, n, sizeof(*t->shown), order);
-		floor = t->shown[TOP_CAP].queries > floor ? t->shown[TOP_CAP].queries : floor;
+		const uint64_t best = cut(t, n);
+		floor = best > floor ? best : floor;
 		n = TOP_CAP;
-		qsort(t->shown, n, sizeof(*t->shown), order_ids);
 	}
 	if (n != 0)
 		memcpy(day->v, t->shown, n * sizeof(*day->v));
@@ -195,7 +215,6 @@ void client_top_close(struct client_top *t)
 			add_to_day(t, &t->day[i / TOP_TYPES][i % TOP_TYPES], now);
 		now->n = 0;
 		now->floor = 0;
-		now->sorted = false;
 	}
 }
 

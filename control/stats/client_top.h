@@ -36,9 +36,9 @@ void client_top_add(struct client_top *t, unsigned vantage, const uint8_t id[16]
 /* Where flows are sampled: each one in the interval's lists, for est and se. */
 typedef void client_top_fn(void *ctx, unsigned vantage, unsigned type, struct top_client *c);
 void client_top_estimate(struct client_top *t, client_top_fn *fn, void *ctx);
-/* The interval's list, most queries first; *n of them. */
+/* The interval's list, most queries first; *n of them, `most` at most. */
 const struct top_client *client_top_interval(struct client_top *t, unsigned vantage, unsigned type,
-					     size_t *n);
+					     size_t most, size_t *n);
 /* Ends the interval: its lists go into the day's. */
 void client_top_close(struct client_top *t);
 /* Likewise the day's list; valid until the next call of this room. */

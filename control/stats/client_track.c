@@ -2,6 +2,9 @@
 /* Read tracks_step() first. */
 #include "client_state.h"
 
+#include "../../dataplane/batch.h"
+#include "../../dataplane/fetch.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,17 +17,20 @@
 #define LOSS_PPM_CAP 1000u
 #define FEW_QUERIES 30.0 /* in TRACK_HALF_LIFE_S */
 #define TURN_LOOK 10u    /* queries in an interval, or servers are not looked at */
+#define AHEAD 8u         /* clients whose memory is fetched meanwhile */
+#define HEAD_BYTES 128u  /* of a track: whether it is missing */
 
-struct tracks *tracks_create(uint32_t interval_s)
+struct tracks *tracks_create(uint32_t interval_s, uint64_t seed)
 {
 	struct tracks *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
 	t->interval_s = interval_s;
+	t->seed = seed;
 	t->keep = exp2(-(double)interval_s / TRACK_HALF_LIFE_S);
-	t->slot = calloc(TRACK_SLOTS, sizeof(struct track *));
-	if (t->slot == NULL) {
+	t->place = calloc(TRACK_PLACES, sizeof(*t->place));
+	if (t->place == NULL) {
 		free(t);
 		errno = ENOMEM;
 		return NULL;
@@ -36,9 +42,8 @@ void tracks_destroy(struct tracks *t)
 {
 	if (t == NULL)
 		return;
-	for (size_t i = 0; i < TRACK_SLOTS; i++)
-		free(t->slot[i]);
-	free(t->slot);
+	free(t->place);
+	free(t->track);
 	diary_sum_fini(&t->scratch);
 	free(t);
 }
@@ -53,42 +58,107 @@ uint64_t tracks_left_out(const struct tracks *t)
 	return t->left_out;
 }
 
-static struct track **place_of(const struct tracks *t, const uint8_t *key)
-{
-	size_t at = XXH3_64bits(key, TRACK_KEY_BYTES) % TRACK_SLOTS;
+/* --- the index --- */
 
-	while (t->slot[at] != NULL && memcmp(t->slot[at]->key, key, TRACK_KEY_BYTES) != 0)
-		at = (at + 1) % TRACK_SLOTS;
-	return &t->slot[at];
+static uint32_t tag_of(const struct tracks *t, const uint8_t *key)
+{
+	return (uint32_t)XXH3_64bits_withSeed(key, TRACK_KEY_BYTES, t->seed);
+}
+
+/* The place of a client, or where it belongs. */
+static size_t place_of(const struct tracks *t, const uint8_t *key, uint32_t tag)
+{
+	size_t at = tag % TRACK_PLACES;
+
+	while (t->place[at].number != 0 &&
+	       (t->place[at].tag != tag ||
+		memcmp(t->track[t->place[at].number - 1].key, key, TRACK_KEY_BYTES) != 0))
+		at = (at + 1) % TRACK_PLACES;
+	return at;
+}
+
+static struct track *find(const struct tracks *t, const uint8_t *key, uint32_t tag)
+{
+	const uint32_t number = t->place[place_of(t, key, tag)].number;
+
+	return number != 0 ? &t->track[number - 1] : NULL;
 }
 
 struct track *track_find(const struct tracks *t, const uint8_t *key)
 {
-	return *place_of(t, key);
+	return find(t, key, tag_of(t, key));
+}
+
+static void fetch(const struct track *x, size_t octets)
+{
+	for (size_t at = 0; at < octets; at += CACHE_LINE)
+		fetch_write((const uint8_t *)x + at);
 }
 
 struct track *track_next(const struct tracks *t, size_t *at)
 {
-	while (*at < TRACK_SLOTS)
-		if (t->slot[(*at)++] != NULL)
-			return t->slot[*at - 1];
-	return NULL;
+	if (*at + AHEAD < t->n)
+		fetch(&t->track[*at + AHEAD], HEAD_BYTES);
+	return *at < t->n ? &t->track[(*at)++] : NULL;
+}
+
+static int make_room(struct tracks *t)
+{
+	const size_t room = t->room != 0 ? 2 * t->room : 1024;
+
+	if (t->n < t->room)
+		return 0;
+	struct track *more = realloc(t->track, room * sizeof(*more));
+	if (more == NULL)
+		return -ENOMEM;
+	t->track = more;
+	t->room = room;
+	return 0;
 }
 
 struct track *track_enter(struct tracks *t, const uint8_t *key)
 {
-	struct track **place = place_of(t, key);
+	const uint32_t tag = tag_of(t, key);
 
 	if (t->n == TRACK_CAP) {
 		t->left_out++;
 		return NULL;
 	}
-	*place = calloc(1, sizeof(**place));
-	if (*place == NULL)
+	if (make_room(t) != 0)
 		return NULL;
-	memcpy((*place)->key, key, TRACK_KEY_BYTES);
-	t->n++;
-	return *place;
+	struct track *x = &t->track[t->n++];
+	memset(x, 0, sizeof(*x));
+	memcpy(x->key, key, TRACK_KEY_BYTES);
+	t->place[place_of(t, key, tag)] = (struct track_place){tag, (uint32_t)t->n};
+	return x;
+}
+
+/* Frees a place, and moves up those behind it that could not be found any more. */
+static void free_place(struct tracks *t, size_t at)
+{
+	for (size_t next = (at + 1) % TRACK_PLACES; t->place[next].number != 0;
+	     next = (next + 1) % TRACK_PLACES) {
+		const size_t home = t->place[next].tag % TRACK_PLACES;
+		if ((next - home) % TRACK_PLACES < (next - at) % TRACK_PLACES)
+			continue;
+		t->place[at] = t->place[next];
+		at = next;
+	}
+	t->place[at] = (struct track_place){0};
+}
+
+/* The last one takes its number. */
+static void forget(struct tracks *t, struct track *x)
+{
+	const struct track *last = &t->track[t->n - 1];
+
+	free_place(t, place_of(t, x->key, tag_of(t, x->key)));
+	if (x != last) {
+		const size_t at = place_of(t, last->key, tag_of(t, last->key));
+		t->place[at].number = (uint32_t)(x - t->track) + 1;
+		*x = *last;
+	}
+	t->n--;
 }
 
 /* --- rates --- */
@@ -207,24 +277,32 @@ static void couple(struct track *x, const struct track_interval *in, const struc
 	}
 }
 
-static void look_at_diary(struct tracks *t, struct track *x, const struct table_sum *sum)
-{
-	const uint64_t pair =
-	    sum->c[FT_CLIENT_QGROUP + FT_QGROUP_A] + sum->c[FT_CLIENT_QGROUP + FT_QGROUP_AAAA];
-	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
+/* A client that asked in this interval. */
+struct asker {
+	uint8_t key[TRACK_KEY_BYTES];
+	bool pair; /* for A or AAAA */
+	uint32_t tag;
+	uint32_t first_s, last_s; /* of the interval */
+	uint64_t queries;
+	const struct diary_acc *diary;
+};
 
-	coupling_seen(&x->coupling, t->in->start_s + sum->first_s);
-	coupling_seen(&x->coupling, t->in->start_s + sum->last_s);
-	x->couples |= pair != 0;
+static void look_at_diary(struct tracks *t, struct track *x, const struct asker *a)
+{
+	const uint64_t first_s = t->in->start_s + a->first_s, last_s = t->in->start_s + a->last_s;
+
+	coupling_seen(&x->coupling, first_s);
+	coupling_seen(&x->coupling, last_s);
+	x->couples |= a->pair;
 	/* Who asks less than that neither couples nor turns. */
-	if (!x->couples && !x->turned && queries < TURN_LOOK)
+	if (!x->couples && !x->turned && a->queries < TURN_LOOK)
 		return;
-	const struct diary_sum *d = diary_acc_read(sum->diary, &t->scratch);
+	const struct diary_sum *d = diary_acc_read(a->diary, &t->scratch);
 	if (d == NULL)
 		return;
 	if (x->couples)
 		couple(x, t->in, d);
-	track_look_at_servers(t, x, sum, d);
+	track_look_at_servers(t, x, first_s, last_s, d);
 }
 
 static bool may_enter(const struct tracks *t, uint64_t queries)
@@ -232,15 +310,13 @@ static bool may_enter(const struct tracks *t, uint64_t queries)
 	return queries >= TRACK_ENTER || t->n < TRACK_SLOW_CAP;
 }
 
-static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *key)
+static void see(struct tracks *t, const struct asker *a)
 {
-	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c),
-		       first_s = t->in->start_s + sum->first_s,
-		       last_s = t->in->start_s + sum->last_s;
-	struct track *x = track_find(t, key);
+	const uint64_t first_s = t->in->start_s + a->first_s, last_s = t->in->start_s + a->last_s;
+	struct track *x = find(t, a->key, a->tag);
 
 	if (x == NULL) {
-		x = may_enter(t, queries) ? track_enter(t, key) : NULL;
+		x = may_enter(t, a->queries) ? track_enter(t, a->key) : NULL;
 		if (x == NULL)
 			return;
 		x->since_s = x->last_s = first_s;
@@ -248,17 +324,17 @@ static void see(struct tracks *t, const struct table_sum *sum, const uint8_t *ke
 	x->seen = true;
 	if (!x->silent && is_warm(t, x) && first_s > x->last_s &&
 	    (double)(first_s - x->last_s) >= patience_s(x))
-		fall_silent(t, x, queries);
+		fall_silent(t, x, a->queries);
 	if (x->silent)
-		come_back(t, x, first_s, queries);
-	look_at_diary(t, x, sum);
+		come_back(t, x, first_s, a->queries);
+	look_at_diary(t, x, a);
 	if (last_s > x->last_s)
 		x->last_s = last_s;
-	x->asked += queries;
+	x->asked += a->queries;
 	if (x->silent) /* a query or two */
 		return;
 	learn_empty(t, x);
-	learn(t, x, (double)queries);
+	learn(t, x, (double)a->queries);
 }
 
 static bool is_missing(const struct tracks *t, const struct track *x)
@@ -266,7 +342,8 @@ static bool is_missing(const struct tracks *t, const struct track *x)
 	const uint64_t known_s = track_known_s(t);
 	const double gap_s = known_s > x->last_s + 1 ? (double)(known_s - 1 - x->last_s) : 0;
 
-	return !x->silent && !x->turned && is_warm(t, x) && gap_s >= patience_s(x);
+	return !x->silent && !x->turned && gap_s >= SILENCE_LEAST_S && is_warm(t, x) &&
+	       gap_s >= patience_s(x);
 }
 
 /* Behind what was seen: is somebody missing by now? */
@@ -287,40 +364,89 @@ static void miss(struct tracks *t, struct track *x)
 
 /* --- an interval --- */
 
-struct order {
+struct askers {
 	struct tracks *t;
-	struct table_sum *v;
+	struct asker *v;
 	size_t n, cap;
 };
 
 static void gather(void *ctx, const struct table_sum *sum)
 {
-	struct order *o = ctx;
-	uint8_t key[TRACK_KEY_BYTES] = {sum->vantage};
-	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
+	struct askers *o = ctx;
 
-	o->t->total_now[sum->vantage] += queries;
-	memcpy(key + 1, sum->id, 16);
-	if (!may_enter(o->t, queries) && track_find(o->t, key) == NULL)
-		return;
 	if (o->n == o->cap) {
 		const size_t cap = o->cap != 0 ? 2 * o->cap : 1024;
-		struct table_sum *more = realloc(o->v, cap * sizeof(*more));
+		struct asker *more = realloc(o->v, cap * sizeof(*more));
 		if (more == NULL)
 			return;
 		o->v = more;
 		o->cap = cap;
 	}
-	o->v[o->n++] = *sum;
+	struct asker *a = &o->v[o->n++];
+	*a = (struct asker){
+	    .key = {sum->vantage},
+	    .pair = (sum->c[FT_CLIENT_QGROUP + FT_QGROUP_A] |
+		     sum->c[FT_CLIENT_QGROUP + FT_QGROUP_AAAA]) != 0,
+	    .tag = (uint32_t)sum->hash, /* of the same octets by the same seed */
+	    .first_s = sum->first_s,
+	    .last_s = sum->last_s,
+	    .queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c),
+	    .diary = sum->diary,
+	};
+	memcpy(a->key + 1, sum->id, 16);
+	o->t->total_now[sum->vantage] += a->queries;
 }
 
-static int order_sums(const void *left, const void *right)
+static void fetch_place(const struct tracks *t, const struct asker *a)
 {
-	const struct table_sum *a = left, *b = right;
+	fetch_read(&t->place[a->tag % TRACK_PLACES]);
+}
 
-	if (a->vantage != b->vantage)
-		return a->vantage < b->vantage ? -1 : 1;
-	return memcmp(a->id, b->id, 16);
+/* The track of a client, if its place is there by now. */
+static void fetch_track(const struct tracks *t, const struct asker *a, size_t octets)
+{
+	size_t at = a->tag % TRACK_PLACES;
+
+	while (t->place[at].number != 0 && t->place[at].tag != a->tag)
+		at = (at + 1) % TRACK_PLACES;
+	if (t->place[at].number != 0)
+		fetch(&t->track[t->place[at].number - 1], octets);
+}
+
+/* Leaves only those that are tracked, or may be. */
+static void leave_wanted(const struct tracks *t, struct askers *o)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (i + 2 * AHEAD < o->n)
+			fetch_place(t, &o->v[i + 2 * AHEAD]);
+		if (i + AHEAD < o->n)
+			fetch_track(t, &o->v[i + AHEAD], CACHE_LINE);
+		if (may_enter(t, o->v[i].queries) || find(t, o->v[i].key, o->v[i].tag) != NULL)
+			o->v[kept++] = o->v[i];
+	}
+	o->n = kept;
+}
+
+static void see_all(struct tracks *t, const struct askers *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		if (i + 2 * AHEAD < o->n) {
+			fetch_place(t, &o->v[i + 2 * AHEAD]);
+			fetch_read(o->v[i + 2 * AHEAD].diary);
+		}
+		if (i + AHEAD / 2 < o->n) {
+			fetch_track(t, &o->v[i + AHEAD / 2], sizeof(struct track));
+			diary_acc_fetch(o->v[i + AHEAD / 2].diary);
+		}
+		see(t, &o->v[i]);
+	}
+}
+
+static int order_askers(const void *left, const void *right)
+{
+	return memcmp(left, right, TRACK_KEY_BYTES);
 }
 
 static int order_tracks(const void *left, const void *right)
@@ -345,7 +471,7 @@ static struct track **sorted(const struct tracks *t)
 #define SILENT_KEEP_S (7u * 86400u) /* then it is gone for good */
 #define ROOMY_S 3600u               /* where there is room, whoever asked within that stays */
 
-static bool is_over(const struct tracks *t, const struct track *x, uint64_t now_s)
+static bool is_over(const struct tracks *t, const struct track *x, size_t tracked)
 {
 	const bool warm = x->last_s >= x->since_s + TRACK_WARM_S;
 	/* Who was there only for a while has nothing that could be missed. */
@@ -353,18 +479,18 @@ static bool is_over(const struct tracks *t, const struct track *x, uint64_t now_
 	struct coupling_result r;
 
 	if (x->silent)
-		return x->silent_from_s + SILENT_KEEP_S < now_s;
-	if (t->n < TRACK_SLOW_CAP && x->empty * (uint64_t)t->interval_s < ROOMY_S)
+		return x->silent_from_s + SILENT_KEEP_S < t->in->end_s;
+	if (tracked < TRACK_SLOW_CAP && x->empty * (uint64_t)t->interval_s < ROOMY_S)
 		return false;
 	return !x->turned && qps * DAY_S < TRACK_DAY_QUERIES && !coupling_get(&x->coupling, &r);
 }
 
-/* Looks for who is missing, and forgets who asks too seldom. Those of whom there may be
- * something to tell come by rising key. */
+/* Looks for who is missing. Those of whom there may be something to tell come by rising
+ * key. */
 static void miss_all(struct tracks *t)
 {
 	struct track **v = malloc((t->n + 1) * sizeof(struct track *)), *x;
-	size_t n = 0, kept = 0, at = 0;
+	size_t n = 0, at = 0;
 
 	if (v == NULL)
 		return;
@@ -377,20 +503,23 @@ static void miss_all(struct tracks *t)
 	qsort(v, n, sizeof(*v), order_tracks);
 	for (size_t i = 0; i < n; i++)
 		miss(t, v[i]);
-	n = t->n;
-	for (at = 0; (x = track_next(t, &at)) != NULL;) {
-		if (is_over(t, x, t->in->end_s) || x->empty * (uint64_t)t->interval_s > DAY_S)
-			free(x);
-		else
-			v[kept++] = x;
-	}
-	if (kept != n) {
-		memset(t->slot, 0, TRACK_SLOTS * sizeof(struct track *));
-		for (size_t i = 0; i < kept; i++)
-			*place_of(t, v[i]->key) = v[i];
-		t->n = kept;
-	}
 	free(v);
+}
+
+/* Forgets who asks too seldom. */
+static void forget_some(struct tracks *t)
+{
+	const size_t was = t->n; /* whether there is room does not change meanwhile */
+
+	for (size_t i = 0; i < t->n;) {
+		struct track *x = &t->track[i];
+		if (i + AHEAD < t->n)
+			fetch(&t->track[i + AHEAD], HEAD_BYTES);
+		if (is_over(t, x, was) || x->empty * (uint64_t)t->interval_s > DAY_S)
+			forget(t, x);
+		else
+			i++;
+	}
 }
 
 static void age_turns(struct tracks *t)
@@ -406,7 +535,7 @@ static void age_turns(struct tracks *t)
 void tracks_step(struct tracks *t, const struct track_interval *in,
 		 void (*tell)(void *ctx, const struct track_event *e), void *ctx)
 {
-	struct order o = {.t = t};
+	struct askers o = {.t = t};
 
 	t->in = in;
 	t->tell = tell;
@@ -416,15 +545,13 @@ void tracks_step(struct tracks *t, const struct track_interval *in,
 	t->looked_up = 0;
 	memset(t->total_now, 0, sizeof(t->total_now));
 	tables_each(in->tables, FT_TABLE_CLIENTS, gather, &o);
+	leave_wanted(t, &o);
 	if (o.n != 0)
-		qsort(o.v, o.n, sizeof(*o.v), order_sums);
-	for (size_t i = 0; i < o.n; i++) {
-		uint8_t key[TRACK_KEY_BYTES] = {o.v[i].vantage};
-		memcpy(key + 1, o.v[i].id, 16);
-		see(t, &o.v[i], key);
-	}
+		qsort(o.v, o.n, sizeof(*o.v), order_askers);
+	see_all(t, &o);
 	free(o.v);
 	miss_all(t);
+	forget_some(t);
 	age_turns(t);
 	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
 		t->total[v] +=

@@ -57,8 +57,9 @@ struct track_interval {
 
 struct tracks;
 
-/* NULL + errno. interval_s: of the run. */
-struct tracks *tracks_create(uint32_t interval_s);
+/* NULL + errno. interval_s: of the run; seed: its sample key, by which the tables' hashes
+ * are made. */
+struct tracks *tracks_create(uint32_t interval_s, uint64_t seed);
 /* Accepts NULL. */
 void tracks_destroy(struct tracks *t);
 

@@ -261,11 +261,10 @@ static void add_to_turn(struct tracks *t, const struct turn *turn)
 			t->turn[i].queries += turn->queries;
 }
 
-void track_look_at_servers(struct tracks *t, struct track *x, const struct table_sum *sum,
+void track_look_at_servers(struct tracks *t, struct track *x, uint64_t first_s, uint64_t last_s,
 			   const struct diary_sum *d)
 {
-	const uint64_t first_s = t->in->start_s + sum->first_s,
-		       span = seconds(first_s, track_known_s(t));
+	const uint64_t span = seconds(first_s, track_known_s(t));
 	uint64_t all = 0;
 
 	x->turned_now = 0;
@@ -288,7 +287,7 @@ void track_look_at_servers(struct tracks *t, struct track *x, const struct table
 		if (x->turned || s->queries < LOOK_QUERIES ||
 		    t->in->end_s < t->begun_s + TRACK_WARM_S)
 			continue;
-		x->turned_last_s = t->in->start_s + sum->last_s;
+		x->turned_last_s = last_s;
 		add_to_turn(t, &turn);
 		if (s->queries >= TURN_QUERIES && turn.before < FAILOVER_BASE_QPS &&
 		    qps >= fmax(FAILOVER_QPS, FAILOVER_TIMES * turn.before))

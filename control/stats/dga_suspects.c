@@ -267,7 +267,8 @@ bool suspect_learn(struct suspect *s, const struct dga_params *p, const struct d
 		    .kind = x->kind,
 		    .name = x->kind != FT_NOTE_MISSING ? dga_names_find(names, x->hash) : NULL};
 	}
-	qsort(seen, n, sizeof(*seen), order_seen);
+	if (n > 1)
+		qsort(seen, n, sizeof(*seen), order_seen);
 	for (size_t i = 0; i < n; i++) {
 		if (seen[i].kind == FT_NOTE_ANSWERED) {
 			asked |= take_answer(s, &seen[i], start_s);

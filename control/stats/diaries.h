@@ -8,6 +8,7 @@
 #ifndef CONTROL_STATS_DIARIES_H
 #define CONTROL_STATS_DIARIES_H
 
+#include "../../dataplane/fetch.h"
 #include "../keyed_merge.h"
 
 #include <fluxtap/rec_dga.h>
@@ -59,6 +60,11 @@ struct diary_pool {
 void diary_pool_fini(struct diary_pool *p);
 /* As diary_sum_add. */
 int diary_acc_add(struct diary_acc *a, struct diary_pool *p, const uint8_t *octets, size_t bytes);
+/* Fetches what diary_acc_read will look at first. */
+static inline void diary_acc_fetch(const struct diary_acc *a)
+{
+	fetch_read(a->sum != NULL ? (const void *)a->sum : a->chunks);
+}
 /* All of it; in `scratch`, which is emptied first, where it was not added up yet. NULL: no
  * memory. */
 const struct diary_sum *diary_acc_read(const struct diary_acc *a, struct diary_sum *scratch);

@@ -5,6 +5,7 @@
 #include "../../dataplane/mini.h"
 #include "../envelope.h"
 #include "../field.h"
+#include "../select.h"
 #include "stat.h"
 #include "tables.h"
 
@@ -19,7 +20,7 @@ struct domains {
 struct ranking {
 	int (*order)(const void *, const void *);
 	size_t n, cap; /* cap: twice as many as stay */
-	bool full;     /* the first cap / 2 are in order, and so many are better than the rest */
+	bool full; /* the first cap / 2 are better than all others, the last of them the worst */
 	struct table_sum *sum;
 };
 
@@ -73,11 +74,28 @@ static int order_missing(const void *left, const void *right)
 	return x != y ? (x > y ? -1 : 1) : order_ids(left, right);
 }
 
+/* Leaves the first half, of which the last one stands last. */
 static void cut(struct ranking *r)
 {
-	qsort(r->sum, r->n, sizeof(*r->sum), r->order);
-	if (r->n > r->cap / 2)
-		r->n = r->cap / 2;
+	const size_t half = r->cap / 2;
+	size_t last = 0;
+
+	if (r->n <= half)
+		return;
+	select_first(r->sum, r->n, sizeof(*r->sum), half, r->order);
+	r->n = half;
+	for (size_t i = 1; i < half; i++)
+		last = r->order(&r->sum[i], &r->sum[last]) > 0 ? i : last;
+	const struct table_sum x = r->sum[last];
+	r->sum[last] = r->sum[half - 1];
+	r->sum[half - 1] = x;
+}
+
+static void finish(struct ranking *r)
+{
+	cut(r);
+	if (r->n != 0)
+		qsort(r->sum, r->n, sizeof(*r->sum), r->order);
 }
 
 static void offer(struct ranking *r, const struct table_sum *t)
@@ -147,8 +165,8 @@ static void write_domain(const struct domains *s, const struct stat_interval *in
 static void write_rankings(const struct domains *s, const struct stat_interval *in,
 			   struct rankings *r)
 {
-	cut(&r->asked);
-	cut(&r->missing);
+	finish(&r->asked);
+	finish(&r->missing);
 	for (size_t i = 0; i < r->asked.n; i++)
 		write_domain(s, in, &r->asked.sum[i]);
 	for (size_t i = 0; i < r->missing.n; i++) {

@@ -189,7 +189,7 @@ static void lay_out(struct flux_ns *s, const struct ft_rrset *x, size_t n)
 				break;
 		}
 	}
-	if (s->events != 0)
+	if (s->events > 1)
 		qsort(s->event, s->events, sizeof(*s->event), compare_events);
 }
 

@@ -340,6 +340,7 @@ static void fill(const struct tables_part *from, const struct side *s, const str
 	    .table = s->table,
 	    .vantage = key[0],
 	    .id = key + 1,
+	    .hash = keyed_merge_hash_of(s->merge, a),
 	    .first_s = a->entries != 0 ? a->first_s : 1,
 	    .last_s = a->last_s,
 	    .rtt_max_us = a->rtt_max_us,
@@ -445,12 +446,37 @@ int tables_walk(const struct stat_parts *p, enum ft_table table, tables_walk_fn 
 	return 0;
 }
 
+static void make_key(uint8_t key[KEY_BYTES], uint8_t vantage, const uint8_t *id)
+{
+	key[0] = vantage;
+	memcpy(key + 1, id, KEY_BYTES - 1);
+}
+
 static const struct acc *acc_of(const struct side *s, uint8_t vantage, const uint8_t *id)
 {
-	uint8_t key[KEY_BYTES] = {vantage};
+	uint8_t key[KEY_BYTES];
 
-	memcpy(key + 1, id, KEY_BYTES - 1);
+	make_key(key, vantage, id);
 	return keyed_merge_find(s->merge, key);
+}
+
+void tables_fetch(const struct stat_parts *p, enum ft_table table, uint8_t vantage,
+		  const uint8_t id[16], unsigned step)
+{
+	uint8_t key[KEY_BYTES];
+
+	make_key(key, vantage, id);
+	for (unsigned i = 0; p != NULL && i < p->n; i++) {
+		const struct tables_part *part = p->part[i];
+		if (part == NULL)
+			continue;
+		const struct keyed_merge *m = part->side[table].merge;
+		const uint64_t hash = keyed_merge_hash(m, key);
+		if (step == 0)
+			keyed_merge_fetch_place(m, hash);
+		else
+			keyed_merge_fetch(m, hash);
+	}
 }
 
 bool tables_get(const struct stat_parts *p, enum ft_table table, uint8_t vantage,

@@ -23,6 +23,7 @@ struct table_sum {
 	enum ft_table table;
 	uint8_t vantage;
 	const uint8_t *id;        /* the address; domains: see tables_domain_id */
+	uint64_t hash;            /* of (vantage, id) by the run's sample key */
 	uint32_t first_s, last_s; /* seconds since the interval's begin; first > last: none */
 	uint64_t rtt_max_us;
 	uint64_t entries; /* of the workers that were added up */
@@ -51,6 +52,9 @@ int tables_walk(const struct stat_parts *p, enum ft_table table, tables_walk_fn 
 /* One key; false where it is not there. */
 bool tables_get(const struct stat_parts *p, enum ft_table table, uint8_t vantage,
 		const uint8_t id[16], struct table_sum *s);
+/* Fetches what tables_get will look at: step 0, and, some time later, step 1. */
+void tables_fetch(const struct stat_parts *p, enum ft_table table, uint8_t vantage,
+		  const uint8_t id[16], unsigned step);
 /* All queries of a key: estimate and standard error. */
 struct estimate tables_queries(const struct table_sum *s);
 /* One counter, estimated: sum / p. Where level is 0, it is c[counter]. */

@@ -63,7 +63,7 @@ static void interval(struct client_top *t, unsigned clients, unsigned first, uin
 static void check_interval(struct client_top *t, unsigned clients, const uint64_t *now)
 {
 	size_t n;
-	const struct top_client *v = client_top_interval(t, VANTAGE, FT_QGROUP_AAAA, &n);
+	const struct top_client *v = client_top_interval(t, VANTAGE, FT_QGROUP_AAAA, TOP_CAP, &n);
 	uint64_t above = 0;
 
 	for (size_t i = 0; i < n; i++) {
