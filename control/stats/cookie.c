@@ -3,6 +3,7 @@
  *
  * Workers decide on transactions (rec_cookie.h); here they are added up within a budget,
  * and client cookies that went to two servers are found, whichever workers saw them. */
+#include "../../dataplane/fetch.h"
 #include "../envelope.h"
 #include "../keyed_merge.h"
 #include "rows.h"
@@ -22,6 +23,7 @@
 #define SENT_CAP (1u << 18) /* of an interval: 8 MB */
 #define SEEN_CAP (1u << 17) /* client cookies of either generation: 4 MB */
 #define SEEN_SLOTS (2 * SEEN_CAP)
+#define AHEAD 8u /* what is looked up then is fetched meanwhile */
 
 #define TEXT_OF(n) #n,
 static const char *const class_texts[] = {FT_COOKIE_CLASSES(TEXT_OF)};
@@ -60,9 +62,20 @@ struct seen {
 	uint64_t key, server; /* key 0: free */
 };
 
+/* Counts as records have them. Most clients have one of a few: they share what was made
+ * for the one before. */
+struct shown {
+	struct acc counts;
+	json_t *classes, *formats, *verified; /* classes NULL: free; verified NULL: nothing */
+};
+#define SHOWN 256u /* a power of two */
+
 struct cookie {
 	const struct stat_run *run;
 	struct stat_row *rows;
+	size_t expected; /* keys: an interval is about as rich as the one before */
+	struct shown shown[SHOWN];
+	json_t *head[FT_VANTAGE_CAP][FT_COOKIE_KINDS]; /* of this interval's records; or NULL */
 	struct seen *now, *old; /* [SEEN_SLOTS]: what is full grows old and is forgotten */
 	size_t n;
 };
@@ -76,12 +89,22 @@ static void row_free(struct row *r)
 	free(r);
 }
 
+static void clear(struct shown *x)
+{
+	json_decref(x->classes);
+	json_decref(x->formats);
+	json_decref(x->verified);
+	*x = (struct shown){.classes = NULL};
+}
+
 static void cookie_destroy(void *stat)
 {
 	struct cookie *s = stat;
 
 	if (s == NULL)
 		return;
+	for (unsigned i = 0; i < SHOWN; i++)
+		clear(&s->shown[i]);
 	while (s->rows != NULL)
 		row_free(rows_pop(&s->rows));
 	free(s->now);
@@ -118,6 +141,7 @@ static struct row *row_get(struct cookie *s, uint64_t number)
 	const struct keyed_merge_settings set = {.key_bytes = sizeof(struct key),
 						 .acc_bytes = sizeof(struct acc),
 						 .budget = KEYS,
+						 .expected = s->expected,
 						 .seed = s->run->sample_key,
 						 .leave = leave};
 
@@ -223,13 +247,24 @@ static uint64_t cookie_first_row(const void *stat)
 
 /* --- client cookies that went to two servers --- */
 
+static size_t seen_place(uint64_t key)
+{
+	return (key * 0x9e3779b97f4a7c15ull >> 40) % SEEN_SLOTS;
+}
+
 static struct seen *seen_at(struct seen *table, uint64_t key)
 {
-	size_t at = (key * 0x9e3779b97f4a7c15ull >> 40) % SEEN_SLOTS;
+	size_t at = seen_place(key);
 
 	while (table[at].key != 0 && table[at].key != key)
 		at = (at + 1) % SEEN_SLOTS;
 	return &table[at];
+}
+
+static void seen_fetch(const struct cookie *s, uint64_t key)
+{
+	fetch_read(&s->now[seen_place(key)]);
+	fetch_read(&s->old[seen_place(key)]);
 }
 
 static const struct seen *seen_find(const struct cookie *s, uint64_t key)
@@ -260,19 +295,27 @@ static int order_sent(const void *left, const void *right)
 	return memcmp(left, right, sizeof(struct sent));
 }
 
+static uint64_t sent_key(const struct sent *x)
+{
+	return (XXH3_64bits_withSeed(&x->cookie, sizeof(x->cookie), x->client) | 1) ^ 2;
+}
+
+/* Of several servers the one with the least hash is kept, so that their order does not
+ * show; it would where the table turns over within an interval. */
 static void learn_sent(struct cookie *s, struct row *r)
 {
-	if (r->n != 0)
+	if (2 * r->n > SEEN_CAP - s->n)
 		qsort(r->sent, r->n, sizeof(*r->sent), order_sent);
 	for (size_t i = 0; i < r->n; i++) {
 		const struct sent *t = &r->sent[i];
-		const uint64_t key =
-		    (XXH3_64bits_withSeed(&t->cookie, sizeof(t->cookie), t->client) | 1) ^ 2;
+		if (i + AHEAD < r->n)
+			seen_fetch(s, sent_key(&r->sent[i + AHEAD]));
+		const uint64_t key = sent_key(t);
 		const struct seen *e = seen_find(s, key);
-		if (e != NULL && e->server != t->server)
+		const uint64_t before = e != NULL ? e->server : t->server;
+		if (before != t->server)
 			seen_put(s, t->client, 0);
-		else
-			seen_put(s, key, t->server);
+		seen_put(s, key, before < t->server ? before : t->server);
 	}
 }
 
@@ -298,28 +341,40 @@ static bool has_class(const struct acc *a)
 	return false;
 }
 
-static void put_counts(json_t *o, const struct acc *a)
+static void show(struct shown *x, const struct acc *a)
 {
-	json_t *classes = json_object(), *formats = json_object();
 	const uint64_t bad = a->c[FT_COOKIE_BADCOOKIE], retried = a->c[FT_COOKIE_RETRIED];
 
+	clear(x);
+	x->counts = *a;
+	x->classes = json_object();
+	x->formats = json_object();
 	for (unsigned i = 0; i < FT_COOKIE_CLASS_CAP; i++) {
 		const uint64_t n = i == FT_COOKIE_BADCOOKIE ? bad - (retried < bad ? retried : bad)
 				   : i == FT_COOKIE_RETRIED ? (retried < bad ? retried : bad)
 							    : a->c[FT_COOKIE_CLASS + i];
 		if (n != 0)
-			set_count(classes, class_texts[i], n);
+			set_count(x->classes, class_texts[i], n);
 	}
 	for (unsigned i = 0; i < FT_COOKIE_FORMAT_CAP; i++)
 		if (a->c[FT_COOKIE_FORMAT + i] != 0)
-			set_count(formats, format_texts[i], a->c[FT_COOKIE_FORMAT + i]);
-	json_object_set_new(o, "by_class", classes);
-	json_object_set_new(o, "format", formats);
+			set_count(x->formats, format_texts[i], a->c[FT_COOKIE_FORMAT + i]);
 	if (a->c[FT_COOKIE_GENUINE] + a->c[FT_COOKIE_FORGED] != 0)
-		json_object_set_new(o, "verified",
-				    json_pack("{s:I, s:I}", "genuine",
-					      (json_int_t)a->c[FT_COOKIE_GENUINE], "forged",
-					      (json_int_t)a->c[FT_COOKIE_FORGED]));
+		x->verified =
+		    json_pack("{s:I, s:I}", "genuine", (json_int_t)a->c[FT_COOKIE_GENUINE],
+			      "forged", (json_int_t)a->c[FT_COOKIE_FORGED]);
+}
+
+static void put_counts(struct cookie *s, json_t *o, const struct acc *a)
+{
+	struct shown *x = &s->shown[XXH3_64bits(a, sizeof(*a)) % SHOWN];
+
+	if (x->classes == NULL || memcmp(&x->counts, a, sizeof(*a)) != 0)
+		show(x, a);
+	json_object_set(o, "by_class", x->classes);
+	json_object_set(o, "format", x->formats);
+	if (x->verified != NULL)
+		json_object_set(o, "verified", x->verified);
 }
 
 static json_t *begin(const struct cookie *s, const struct stat_interval *in, unsigned vantage,
@@ -332,6 +387,25 @@ static json_t *begin(const struct cookie *s, const struct stat_interval *in, uns
 	return o;
 }
 
+/* A server's or client's record; what is the same for all of an interval is shared. */
+static json_t *begin_one(struct cookie *s, const struct stat_interval *in, const struct key *k)
+{
+	json_t **head = &s->head[k->vantage][k->kind];
+
+	if (*head == NULL)
+		*head = begin(s, in, k->vantage, k->kind == FT_COOKIE_SERVER ? "server" : "client");
+	return json_copy(*head);
+}
+
+static void forget_heads(struct cookie *s)
+{
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		for (unsigned k = 0; k < FT_COOKIE_KINDS; k++) {
+			json_decref(s->head[v][k]);
+			s->head[v][k] = NULL;
+		}
+}
+
 static json_t *enforcing(const struct acc *a)
 {
 	if (a->c[FT_COOKIE_LET_PASS] != 0)
@@ -339,15 +413,18 @@ static json_t *enforcing(const struct acc *a)
 	return a->c[FT_COOKIE_ENFORCED] != 0 ? json_true() : json_null();
 }
 
+static enum ft_table table_of(const struct key *k)
+{
+	return k->kind == FT_COOKIE_SERVER ? FT_TABLE_SERVERS : FT_TABLE_CLIENTS;
+}
+
 /* Queries of an address, as the keyed tables have them. */
 static uint64_t transactions(const struct stat_interval *in, const struct key *k)
 {
-	const enum ft_table table =
-	    k->kind == FT_COOKIE_SERVER ? FT_TABLE_SERVERS : FT_TABLE_CLIENTS;
 	struct table_sum sum;
 
-	return tables_get(in->tables, table, k->vantage, k->addr, &sum)
-		   ? ft_table_queries(table, sum.c)
+	return tables_get(in->tables, table_of(k), k->vantage, k->addr, &sum)
+		   ? ft_table_queries(table_of(k), sum.c)
 		   : 0;
 }
 
@@ -367,25 +444,84 @@ static void sum_up(struct all *all, const struct key *k, const struct acc *a, bo
 	all->passing += a->c[FT_COOKIE_LET_PASS] != 0;
 }
 
-static void write_one(const struct cookie *s, const struct stat_interval *in, struct row *r,
+static void write_one(struct cookie *s, const struct stat_interval *in, const struct key *k,
 		      const struct acc *a)
 {
-	const struct key *k = keyed_merge_key(r->keys, a);
 	const bool server = k->kind == FT_COOKIE_SERVER;
-	const bool reused = !server && is_reusing(s, client_hash(k->addr));
+	json_t *o = begin_one(s, in, k);
 	char text[INET6_ADDRSTRLEN];
 
-	sum_up(&r->all[k->vantage], k, a, reused);
-	if (!has_class(a))
-		return;
-	json_t *o = begin(s, in, k->vantage, server ? "server" : "client");
 	server_text(k->addr, text);
 	json_object_set_new(o, "address", json_string(text));
 	set_count(o, "transactions", transactions(in, k));
-	put_counts(o, a);
+	put_counts(s, o, a);
 	json_object_set_new(o, "enforcing", server ? enforcing(a) : json_null());
-	json_object_set_new(o, "cc_reused", server ? json_null() : json_boolean(reused));
+	json_object_set_new(o, "cc_reused",
+			    server ? json_null()
+				   : json_boolean(is_reusing(s, client_hash(k->addr))));
 	s->run->write(s->run->ctx, "cookie", in->start_s, o);
+}
+
+/* An address that has a record. */
+struct told {
+	const struct key *key;
+	const struct acc *acc;
+};
+
+static int order_told(const void *left, const void *right)
+{
+	return memcmp(((const struct told *)left)->key, ((const struct told *)right)->key,
+		      sizeof(struct key));
+}
+
+static void fetch(const struct stat_interval *in, const struct told *x, unsigned step)
+{
+	tables_fetch(in->tables, table_of(x->key), x->key->vantage, x->key->addr, step);
+}
+
+/* By rising key. */
+static void write_told(struct cookie *s, const struct stat_interval *in, struct told *v, size_t n)
+{
+	if (n != 0)
+		qsort(v, n, sizeof(*v), order_told);
+	for (size_t i = 0; i < n; i++) {
+		if (i + 2 * AHEAD < n)
+			fetch(in, &v[i + 2 * AHEAD], 0);
+		if (i + AHEAD < n)
+			fetch(in, &v[i + AHEAD], 1);
+		write_one(s, in, v[i].key, v[i].acc);
+	}
+	forget_heads(s);
+}
+
+/* Sums up an address. True: it has a record. */
+static bool read_key(const struct cookie *s, struct row *r, const struct told *x)
+{
+	const struct key *k = x->key;
+
+	sum_up(&r->all[k->vantage], k, x->acc,
+	       k->kind == FT_COOKIE_CLIENT && is_reusing(s, client_hash(k->addr)));
+	return has_class(x->acc);
+}
+
+static void read_keys(struct cookie *s, const struct stat_interval *in, struct row *r)
+{
+	(void)keyed_merge_settle(r->keys); /* without memory: a few keys more */
+	s->expected = keyed_merge_keys(r->keys);
+	struct told *v = malloc((s->expected + 1) * sizeof(*v));
+	const void *found;
+	size_t at = 0, n = 0, kept = 0;
+
+	while (v != NULL && (found = keyed_merge_next(r->keys, &at)) != NULL)
+		v[n++] = (struct told){keyed_merge_key(r->keys, found), found};
+	for (size_t i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			seen_fetch(s, client_hash(v[i + AHEAD].key->addr));
+		if (read_key(s, r, &v[i]))
+			v[kept++] = v[i];
+	}
+	write_told(s, in, v, kept);
+	free(v);
 }
 
 static void count_table(void *ctx, const struct table_sum *t)
@@ -400,14 +536,14 @@ static void count_table(void *ctx, const struct table_sum *t)
 		all[t->vantage].clients++;
 }
 
-static void write_all(const struct cookie *s, const struct stat_interval *in, unsigned vantage,
+static void write_all(struct cookie *s, const struct stat_interval *in, unsigned vantage,
 		      const struct all *a)
 {
 	json_t *o = begin(s, in, vantage, "ALL"), *edns = json_object();
 
 	json_object_set_new(o, "address", json_null());
 	set_count(o, "transactions", a->queries);
-	put_counts(o, &a->sum);
+	put_counts(s, o, &a->sum);
 	json_object_set_new(o, "enforcing", json_null());
 	json_object_set_new(o, "cc_reused", json_null());
 	set_count(edns, "queries", a->queries);
@@ -430,17 +566,12 @@ static void write_all(const struct cookie *s, const struct stat_interval *in, un
 static void cookie_close(void *stat, struct stat_interval *in)
 {
 	struct cookie *s = stat;
-	const void *const *acc;
-	size_t n;
 
 	if (!rows_is_first(s->rows, in->row))
 		return;
 	struct row *r = rows_pop(&s->rows);
 	learn_sent(s, r);
-	(void)keyed_merge_settle(r->keys);
-	acc = keyed_merge_sorted(r->keys, &n);
-	for (size_t i = 0; acc != NULL && i < n; i++)
-		write_one(s, in, r, acc[i]);
+	read_keys(s, in, r);
 	tables_each(in->tables, FT_TABLE_SERVERS, count_table, r->all);
 	tables_each(in->tables, FT_TABLE_CLIENTS, count_table, r->all);
 	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
