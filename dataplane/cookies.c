@@ -2,6 +2,7 @@
 /* Read step_one() first. */
 #include "cookies.h"
 
+#include "fetch.h"
 #include "mem.h"
 #include "siphash.h"
 #include "vantage.h"
@@ -70,6 +71,16 @@ struct cookies {
 	size_t emitted;
 	struct cookies_stats stats;
 };
+
+/* A transaction that is looked at, while what it will touch is on its way from memory. */
+struct awaited {
+	const struct txn *x;
+	uint64_t key; /* of the pair */
+	uint64_t row;
+	uint64_t client; /* key of its client's counters */
+	uint8_t vantage;
+};
+#define AWAITED 16u
 
 /* What is known of one transaction. */
 struct look {
@@ -210,10 +221,23 @@ static void put_filter(struct cookies *c, uint64_t key)
 	c->any = true;
 }
 
+static struct both *set_of(const struct cookies *c, uint64_t key)
+{
+	return &c->both[(key >> 40) * WAYS & (c->set.pairs - 1)];
+}
+
+static void fetch_set(const struct cookies *c, uint64_t key)
+{
+	const struct both *set = set_of(c, key);
+
+	fetch_write(set);
+	fetch_write(set + 2);
+}
+
 /* The pair's entry; where it has none and `make`, of the one used least recently. */
 static struct both *both_get(struct cookies *c, uint64_t key, uint64_t now_us, bool make)
 {
-	struct both *set = &c->both[(key >> 40) * WAYS & (c->set.pairs - 1)], *b = set;
+	struct both *set = set_of(c, key), *b = set;
 
 	for (unsigned i = 0; i < WAYS; i++)
 		if (set[i].key == key) {
@@ -227,19 +251,23 @@ static struct both *both_get(struct cookies *c, uint64_t key, uint64_t now_us, b
 			b = &set[i];
 	c->stats.evicted += b->key != 0;
 	*b = (struct both){.key = key, .last_s = (uint32_t)(now_us / 1000000)};
-	put_filter(c, key);
 	return b;
 }
 
 /* --- counters --- */
+
+static uint64_t counts_key(const struct cookies *c, const struct addr *addr, uint64_t row,
+			   unsigned kind, unsigned vantage)
+{
+	return addr_fold(addr, hash_mix(row ^ c->set.hash_key) ^ (kind << 2 | vantage));
+}
 
 /* The entry of one role; its counters may be raised at once. */
 static struct counts *counts_get(struct cookies *c, const struct look *l, uint64_t row,
 				 unsigned kind)
 {
 	const struct addr *addr = kind == FT_COOKIE_SERVER ? l->x->server : l->x->client;
-	const uint64_t key =
-	    addr_fold(addr, hash_mix(row ^ c->set.hash_key) ^ (kind << 2 | l->vantage));
+	const uint64_t key = counts_key(c, addr, row, kind, l->vantage);
 	bool fresh;
 	struct counts *e = keyed_get(c->counts, key, row, &fresh);
 
@@ -450,14 +478,15 @@ static void first_time(struct look *l, uint8_t flag, uint64_t t_us)
 	*(flag == GIVEN ? &b->given : &b->used) = WHEN(t_us);
 }
 
-static __attribute__((noinline)) void step_one(struct cookies *c, const struct txn *x, uint64_t key)
+static __attribute__((noinline)) void step_one(struct cookies *c, const struct awaited *w)
 {
+	const struct txn *x = w->x;
 	struct look l;
 
 	look_at(&l, x);
-	l.vantage = (uint8_t)vantage_of_txn(x);
-	l.row = clock_row(c->tally->clock, x->q.t_us);
-	l.both = both_get(c, key, x->settled_us, l.q != NULL || (l.r != NULL && l.r_len > 8));
+	l.vantage = w->vantage;
+	l.row = w->row;
+	l.both = both_get(c, w->key, x->settled_us, l.q != NULL || (l.r != NULL && l.r_len > 8));
 	const enum ft_cookie_class class = class_of(&l);
 	if (class != FT_COOKIE_CLASS_CAP) {
 		c->stats.seen++;
@@ -479,8 +508,41 @@ static __attribute__((noinline)) void step_one(struct cookies *c, const struct t
 		follow_bad(c, &l, class);
 }
 
+static struct awaited await(const struct cookies *c, const struct txn *x, uint64_t key)
+{
+	struct awaited w = {.x = x,
+			    .key = key,
+			    .row = clock_row(c->tally->clock, x->q.t_us),
+			    .vantage = (uint8_t)vantage_of_txn(x)};
+
+	w.client = counts_key(c, x->client, w.row, FT_COOKIE_CLIENT, w.vantage);
+	fetch_set(c, key);
+	keyed_prefetch_tags(c->counts, w.client);
+	return w;
+}
+
+/* Its client's counters: few have none. */
+static void fetch_counts(const struct cookies *c, const struct awaited *w)
+{
+	bool there;
+	const uint8_t *e = keyed_prefetch_entry(c->counts, w->client, &there);
+
+	fetch_write(e + CACHE_LINE);
+}
+
+static void step_all(struct cookies *c, const struct awaited *w, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		fetch_counts(c, &w[i]);
+	for (uint32_t i = 0; i < n; i++)
+		step_one(c, &w[i]);
+}
+
 STAGE void cookies_step(struct cookies *c, const struct txn *txn, uint32_t n)
 {
+	struct awaited w[AWAITED];
+	uint32_t waiting = 0;
+
 	for (uint32_t i = 0; i < n; i++) {
 		const struct txn *x = &txn[i];
 		const bool has =
@@ -488,7 +550,16 @@ STAGE void cookies_step(struct cookies *c, const struct txn *txn, uint32_t n)
 		if (!x->has_query || (!has && !c->any))
 			continue;
 		const uint64_t key = pair_key(c, x);
-		if (has || in_filter(c, key))
-			step_one(c, x, key);
+		/* At once, for those of the same pair behind it. */
+		if (has)
+			put_filter(c, key);
+		else if (!in_filter(c, key))
+			continue;
+		w[waiting++] = await(c, x, key);
+		if (waiting == AWAITED) {
+			step_all(c, w, waiting);
+			waiting = 0;
+		}
 	}
+	step_all(c, w, waiting);
 }
