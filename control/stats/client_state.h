@@ -103,5 +103,7 @@ struct track *track_find(const struct tracks *t, const uint8_t *key);
 struct track *track_next(const struct tracks *t, size_t *at);
 /* A new client; NULL: no room. */
 struct track *track_enter(struct tracks *t, const uint8_t *key);
+/* The last one takes its place in the row. */
+void track_forget(struct tracks *t, struct track *x);
 
 #endif

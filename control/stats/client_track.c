@@ -147,8 +147,7 @@ static void free_place(struct tracks *t, size_t at)
 	t->place[at] = (struct track_place){0};
 }
 
-/* The last one takes its number. */
-static void forget(struct tracks *t, struct track *x)
+void track_forget(struct tracks *t, struct track *x)
 {
 	const struct track *last = &t->track[t->n - 1];
 
@@ -516,7 +515,7 @@ static void forget_some(struct tracks *t)
 		if (i + AHEAD < t->n)
 			fetch(&t->track[i + AHEAD], HEAD_BYTES);
 		if (is_over(t, x, was) || x->empty * (uint64_t)t->interval_s > DAY_S)
-			forget(t, x);
+			track_forget(t, x);
 		else
 			i++;
 	}
