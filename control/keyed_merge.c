@@ -48,7 +48,6 @@ struct place {
 struct keyed_merge {
 	struct keyed_merge_settings set;
 	struct chunk *chunks;
-	size_t taken;        /* octets of chunks */
 	size_t key_words;    /* of a slot, in front of its accumulator */
 	struct place *index; /* [index_len], open addressing */
 	size_t index_len, n;

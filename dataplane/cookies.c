@@ -63,7 +63,7 @@ struct cookies {
 	struct tally *tally;
 	struct cookies_settings set;
 	struct both *both; /* sets of WAYS */
-	uint8_t *filter;   /* of pairs whose client sent a server's cookie or was given one */
+	uint8_t *filter;   /* of pairs that have used cookies */
 	bool any;          /* something is in the filter */
 	struct keyed *counts;
 	struct bad *bad; /* [BADS_CAP], by number */
@@ -79,6 +79,7 @@ struct awaited {
 	uint64_t row;
 	uint64_t client; /* key of its client's counters */
 	uint8_t vantage;
+	bool makes; /* it makes the pair one that has used cookies */
 };
 #define AWAITED 16u
 
@@ -88,7 +89,7 @@ struct look {
 	const uint8_t *q, *r; /* cookies of legal length; NULL: none */
 	uint32_t q_len, r_len;
 	bool bad_len;
-	uint64_t row;
+	uint64_t row, client; /* client: key of its counters */
 	uint8_t vantage;
 	struct both *both; /* NULL: the pair has used no cookies */
 	/* Counters to raise: of server and client, and of the server alone. */
@@ -263,13 +264,13 @@ static uint64_t counts_key(const struct cookies *c, const struct addr *addr, uin
 }
 
 /* The entry of one role; its counters may be raised at once. */
-static struct counts *counts_get(struct cookies *c, const struct look *l, uint64_t row,
-				 unsigned kind)
+static struct counts *counts_get(struct cookies *c, const struct look *l, unsigned kind)
 {
-	const struct addr *addr = kind == FT_COOKIE_SERVER ? l->x->server : l->x->client;
-	const uint64_t key = counts_key(c, addr, row, kind, l->vantage);
+	const bool server = kind == FT_COOKIE_SERVER;
+	const struct addr *addr = server ? l->x->server : l->x->client;
+	const uint64_t key = server ? counts_key(c, addr, l->row, kind, l->vantage) : l->client;
 	bool fresh;
-	struct counts *e = keyed_get(c->counts, key, row, &fresh);
+	struct counts *e = keyed_get(c->counts, key, l->row, &fresh);
 
 	if (fresh) {
 		e->addr = *addr;
@@ -297,14 +298,14 @@ static void count_both(struct look *l, unsigned counter)
 static void count_noted(struct cookies *c, const struct look *l)
 {
 	if (l->both_n != 0 || l->server_n != 0) {
-		struct counts *e = counts_get(c, l, l->row, FT_COOKIE_SERVER);
+		struct counts *e = counts_get(c, l, FT_COOKIE_SERVER);
 		for (unsigned i = 0; i < l->both_n; i++)
 			raise_counter(c, e, l->both_of[i], 1);
 		if (l->server_n != 0)
 			raise_counter(c, e, l->server_of, 1);
 	}
 	if (l->both_n != 0) {
-		struct counts *e = counts_get(c, l, l->row, FT_COOKIE_CLIENT);
+		struct counts *e = counts_get(c, l, FT_COOKIE_CLIENT);
 		for (unsigned i = 0; i < l->both_n; i++)
 			raise_counter(c, e, l->both_of[i], 1);
 	}
@@ -407,11 +408,13 @@ static void count_retried(struct cookies *c, const struct look *l, const struct 
 {
 	struct look then = *l;
 
-	then.vantage = bad->vantage;
 	if (clock_row_closed(c->tally->clock, bad->row))
 		return;
-	raise_counter(c, counts_get(c, &then, bad->row, FT_COOKIE_SERVER), FT_COOKIE_RETRIED, 1);
-	raise_counter(c, counts_get(c, &then, bad->row, FT_COOKIE_CLIENT), FT_COOKIE_RETRIED, 1);
+	then.vantage = bad->vantage;
+	then.row = bad->row;
+	then.client = counts_key(c, l->x->client, bad->row, FT_COOKIE_CLIENT, bad->vantage);
+	raise_counter(c, counts_get(c, &then, FT_COOKIE_SERVER), FT_COOKIE_RETRIED, 1);
+	raise_counter(c, counts_get(c, &then, FT_COOKIE_CLIENT), FT_COOKIE_RETRIED, 1);
 }
 
 /* BADCOOKIEs wait for the client to come back with what it was given. */
@@ -486,7 +489,8 @@ static __attribute__((noinline)) void step_one(struct cookies *c, const struct a
 	look_at(&l, x);
 	l.vantage = w->vantage;
 	l.row = w->row;
-	l.both = both_get(c, w->key, x->settled_us, l.q != NULL || (l.r != NULL && l.r_len > 8));
+	l.client = w->client;
+	l.both = both_get(c, w->key, x->settled_us, w->makes);
 	const enum ft_cookie_class class = class_of(&l);
 	if (class != FT_COOKIE_CLASS_CAP) {
 		c->stats.seen++;
@@ -508,10 +512,23 @@ static __attribute__((noinline)) void step_one(struct cookies *c, const struct a
 		follow_bad(c, &l, class);
 }
 
-static struct awaited await(const struct cookies *c, const struct txn *x, uint64_t key)
+/* A client's cookie, or a server's, of a legal length. */
+static bool makes_both(const struct txn *x)
+{
+	if (x->q.cookie != 0 && pair_cookie_is_legal(x->q.cookie - 1u))
+		return true;
+	if (x->response == NULL || x->response->cookie_off == 0)
+		return false;
+	const uint8_t *option = x->response->data + x->response->cookie_off;
+	const uint32_t len = (uint32_t)option[0] << 8 | option[1];
+	return len > 8 && pair_cookie_is_legal(len);
+}
+
+static struct awaited await(const struct cookies *c, const struct txn *x, uint64_t key, bool makes)
 {
 	struct awaited w = {.x = x,
 			    .key = key,
+			    .makes = makes,
 			    .row = clock_row(c->tally->clock, x->q.t_us),
 			    .vantage = (uint8_t)vantage_of_txn(x)};
 
@@ -550,12 +567,12 @@ STAGE void cookies_step(struct cookies *c, const struct txn *txn, uint32_t n)
 		if (!x->has_query || (!has && !c->any))
 			continue;
 		const uint64_t key = pair_key(c, x);
-		/* At once, for those of the same pair behind it. */
-		if (has)
+		const bool makes = has && makes_both(x);
+		if (makes) /* at once, for those of the same pair behind it */
 			put_filter(c, key);
-		else if (!in_filter(c, key))
+		else if (!has && !in_filter(c, key))
 			continue;
-		w[waiting++] = await(c, x, key);
+		w[waiting++] = await(c, x, key, makes);
 		if (waiting == AWAITED) {
 			step_all(c, w, waiting);
 			waiting = 0;

@@ -16,7 +16,7 @@ struct track_server {
 	uint8_t addr[16]; /* zeros: not looked up */
 };
 
-/* What says whether it is missing stands in front, in two lines. */
+/* What says whether it is missing stands in front. */
 struct track {
 	uint8_t key[TRACK_KEY_BYTES];
 	bool seen; /* in this interval */
@@ -97,7 +97,7 @@ void track_match_turns(struct tracks *t, const struct track *silent);
 /* Ends what is over; x was not seen, or what it asked has been looked at. */
 void track_end_turn(struct tracks *t, struct track *x);
 
-/* NULL: not there. Valid until the next track_enter. */
+/* NULL: not there. Valid until the next track_enter or track_forget. */
 struct track *track_find(const struct tracks *t, const uint8_t *key);
 /* One after the other, in no order; *at is 0 at first. NULL at the end. */
 struct track *track_next(const struct tracks *t, size_t *at);

@@ -18,7 +18,7 @@
 #define FEW_QUERIES 30.0 /* in TRACK_HALF_LIFE_S */
 #define TURN_LOOK 10u    /* queries in an interval, or servers are not looked at */
 #define AHEAD 8u         /* clients whose memory is fetched meanwhile */
-#define HEAD_BYTES 128u  /* of a track: whether it is missing */
+#define HEAD_BYTES 192u  /* of a track: whether it is missing, wherever its lines begin */
 
 struct tracks *tracks_create(uint32_t interval_s, uint64_t seed)
 {
@@ -120,12 +120,10 @@ struct track *track_enter(struct tracks *t, const uint8_t *key)
 {
 	const uint32_t tag = tag_of(t, key);
 
-	if (t->n == TRACK_CAP) {
+	if (t->n == TRACK_CAP || make_room(t) != 0) {
 		t->left_out++;
 		return NULL;
 	}
-	if (make_room(t) != 0)
-		return NULL;
 	struct track *x = &t->track[t->n++];
 	memset(x, 0, sizeof(*x));
 	memcpy(x->key, key, TRACK_KEY_BYTES);
@@ -372,7 +370,9 @@ struct askers {
 static void gather(void *ctx, const struct table_sum *sum)
 {
 	struct askers *o = ctx;
+	const uint64_t queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c);
 
+	o->t->total_now[sum->vantage] += queries;
 	if (o->n == o->cap) {
 		const size_t cap = o->cap != 0 ? 2 * o->cap : 1024;
 		struct asker *more = realloc(o->v, cap * sizeof(*more));
@@ -389,11 +389,10 @@ static void gather(void *ctx, const struct table_sum *sum)
 	    .tag = (uint32_t)sum->hash, /* of the same octets by the same seed */
 	    .first_s = sum->first_s,
 	    .last_s = sum->last_s,
-	    .queries = ft_table_queries(FT_TABLE_CLIENTS, sum->c),
+	    .queries = queries,
 	    .diary = sum->diary,
 	};
 	memcpy(a->key + 1, sum->id, 16);
-	o->t->total_now[sum->vantage] += a->queries;
 }
 
 static void fetch_place(const struct tracks *t, const struct asker *a)
@@ -505,6 +504,20 @@ static void miss_all(struct tracks *t)
 	free(v);
 }
 
+/* After a flood: what is far too long for those that are left is given back. */
+static void give_back(struct tracks *t)
+{
+	const size_t room = t->room / 2;
+
+	if (room < TRACK_SLOW_CAP || t->n > room / 2)
+		return;
+	struct track *less = realloc(t->track, room * sizeof(*less));
+	if (less == NULL)
+		return;
+	t->track = less;
+	t->room = room;
+}
+
 /* Forgets who asks too seldom. */
 static void forget_some(struct tracks *t)
 {
@@ -519,6 +532,7 @@ static void forget_some(struct tracks *t)
 		else
 			i++;
 	}
+	give_back(t);
 }
 
 static void age_turns(struct tracks *t)

@@ -97,14 +97,32 @@ static void clear(struct shown *x)
 	*x = (struct shown){.classes = NULL};
 }
 
+/* What records of this interval shared. */
+static void forget_shared(struct cookie *s)
+{
+	for (unsigned i = 0; i < SHOWN; i++)
+		clear(&s->shown[i]);
+	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
+		for (unsigned k = 0; k < FT_COOKIE_KINDS; k++) {
+			json_decref(s->head[v][k]);
+			s->head[v][k] = NULL;
+		}
+}
+
+static json_t *enforcing(const struct acc *a)
+{
+	if (a->c[FT_COOKIE_LET_PASS] != 0)
+		return json_false();
+	return a->c[FT_COOKIE_ENFORCED] != 0 ? json_true() : json_null();
+}
+
 static void cookie_destroy(void *stat)
 {
 	struct cookie *s = stat;
 
 	if (s == NULL)
 		return;
-	for (unsigned i = 0; i < SHOWN; i++)
-		clear(&s->shown[i]);
+	forget_shared(s);
 	while (s->rows != NULL)
 		row_free(rows_pop(&s->rows));
 	free(s->now);
@@ -397,22 +415,6 @@ static json_t *begin_one(struct cookie *s, const struct stat_interval *in, const
 	return json_copy(*head);
 }
 
-static void forget_heads(struct cookie *s)
-{
-	for (unsigned v = 0; v < FT_VANTAGE_CAP; v++)
-		for (unsigned k = 0; k < FT_COOKIE_KINDS; k++) {
-			json_decref(s->head[v][k]);
-			s->head[v][k] = NULL;
-		}
-}
-
-static json_t *enforcing(const struct acc *a)
-{
-	if (a->c[FT_COOKIE_LET_PASS] != 0)
-		return json_false();
-	return a->c[FT_COOKIE_ENFORCED] != 0 ? json_true() : json_null();
-}
-
 static enum ft_table table_of(const struct key *k)
 {
 	return k->kind == FT_COOKIE_SERVER ? FT_TABLE_SERVERS : FT_TABLE_CLIENTS;
@@ -462,7 +464,7 @@ static void write_one(struct cookie *s, const struct stat_interval *in, const st
 	s->run->write(s->run->ctx, "cookie", in->start_s, o);
 }
 
-/* An address that has a record. */
+/* An address; behind read_keys one that has a record. */
 struct told {
 	const struct key *key;
 	const struct acc *acc;
@@ -491,7 +493,7 @@ static void write_told(struct cookie *s, const struct stat_interval *in, struct 
 			fetch(in, &v[i + AHEAD], 1);
 		write_one(s, in, v[i].key, v[i].acc);
 	}
-	forget_heads(s);
+	forget_shared(s);
 }
 
 /* Sums up an address. True: it has a record. */

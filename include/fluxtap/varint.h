@@ -129,6 +129,9 @@ static inline uint64_t ft_get_varint(struct ft_reader *r, uint64_t most)
 {
 	uint64_t v = 0;
 
+	/* Most are one octet. */
+	if (!r->bad && r->at != r->end && *r->at < 0x80 && *r->at <= most)
+		return *r->at++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		const uint8_t octet = ft_get_u8(r);
 		const uint64_t part = (uint64_t)(octet & 0x7f) << shift;
