@@ -264,9 +264,11 @@ const struct setting settings_table[] = {
     {"tcp-buffer-mb", "MB", VALUE_U32, NUMBER(1, 4096, "MiB"), .def = "32", .group = GROUP_LIMIT,
      RUN_BENCH, ALL_SOURCES, FIELD(tcp_buffer_mb),
      .help = "MiB for TCP bytes that do not make a message yet, in each worker."},
-    {"ring-mb", "MB", VALUE_U32, NUMBER(1, 256, "MiB"), .def = "4", .group = GROUP_LIMIT, RUN_BENCH,
-     ALL_SOURCES, FIELD(ring_mb), .check = value_check_power_of_two,
-     .help = "MiB of the ring from each worker to control; a power of two."},
+    {"ring-mb", "MB", VALUE_U32, NUMBER(1, 256, "MiB"), .def = "16", .group = GROUP_LIMIT,
+     RUN_BENCH, ALL_SOURCES, FIELD(ring_mb), .check = value_check_power_of_two,
+     .help =
+	 "MiB of the ring from each worker to control; a power of two. It holds what comes while "
+	 "control closes an interval."},
     {"config", "FILE", VALUE_TEXT, .group = GROUP_OTHER, RUN, ALL_SOURCES, FIELD(file),
      .command_line_only = true,
      .help = "Read settings from a YAML file: the same keys as here, one \"key: value\" a line. "

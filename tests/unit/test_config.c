@@ -97,7 +97,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.frag_datagrams, 256);
 	assert_int_equal(c.tcp_connections, 32768);
 	assert_int_equal(c.tcp_buffer_mb, 32);
-	assert_int_equal(c.ring_mb, 4);
+	assert_int_equal(c.ring_mb, 16);
 	gethostname(host, sizeof host - 1);
 	assert_int_equal(strlen(c.probe), strlen(host));
 	config_fini(&c);
