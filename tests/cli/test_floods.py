@@ -20,7 +20,7 @@ N = int(os.environ.get("FLOOD", 50000))
 SMALL = ("--verdict-entries", 4096, "--pair-entries", 65536, "--tcp-connections", 4096, "--tcp-buffer-mb", 4,
          "--frag-datagrams", 64, "--domain-entries", 4096, "--client-entries", 4096, "--server-entries", 1024,
          "--rrset-entries", 4096, "--error-entries", 4096, "--match-entries", 64, "--table-keys", 8192,
-         "--rrset-keys", 8192, "--flux-mb", 4)
+         "--rrset-keys", 8192, "--flux-mb", 4, "--ring-mb", 1)
 SLACK_MIB = 8
 RATE = 2000  # hostile packets a second of event time: as many wait at a time, whatever their number
 
